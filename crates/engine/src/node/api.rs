@@ -1,0 +1,291 @@
+//! What goes into a node engine and what comes out of it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use flota_model::{
+    frame::{Down, HelloRefusal, OutputFault, OutputPart, Up},
+    ids::{
+        AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex,
+    },
+    outcome::{Output, StartStage, StreamName, Usage},
+    resources::Resources,
+    spec::{JobSpec, KernelCall},
+    units::{Moment, Now, Timestamp},
+};
+
+use crate::{
+    journal::Record,
+    keeper::api::{Child, End, KeeperId, Launch},
+    sabotage::Sabotage,
+};
+
+/// Something that happened at the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// All keepers of the folder were asked and the logs of dead ones read. Comes once, first.
+    /// Running attempts of the journal that are not among the children end as `unknown`; children
+    /// that the journal does not know are stopped and forgotten.
+    Recovered {
+        /// Every child that any keeper of this folder holds or held and was not told to forget.
+        children: Vec<(Option<KeeperId>, Child)>,
+        /// The keeper that takes new programs.
+        keeper: KeeperId,
+    },
+    /// A connection to the server stands: say hello on it.
+    Connected {
+        /// As the shell numbers them, ascending.
+        connection: ConnectionId,
+    },
+    /// A connection to the server is gone.
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A frame arrived.
+    Frame {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The frame.
+        frame: Down,
+    },
+    /// The keeper started a program.
+    Started {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The keeper could not start a program.
+    NotStarted {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Which step failed.
+        stage: StartStage,
+        /// `errno` of that step.
+        errno: i32,
+    },
+    /// A program and its whole tree ended. The shell has read (and synced) its output.
+    Ended {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// How.
+        end: End,
+        /// What it wrote.
+        output: Option<Box<Output>>,
+    },
+    /// A keeper died; the shell watches its children and reports each by `Ended` (where the exit
+    /// can be known or not: [`End::Unknown`]). New programs go to `replacement`.
+    KeeperGone {
+        /// Which.
+        keeper: KeeperId,
+        /// The one that takes new programs from now on.
+        replacement: KeeperId,
+    },
+    /// A kernel ended.
+    KernelEnded {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// What it returned, or why it failed; `Stopped` when it saw its stop flag.
+        end: KernelEnd,
+        /// When it began and ended.
+        ran: (Timestamp, Timestamp),
+        /// What it used.
+        usage: Usage,
+    },
+    /// A part of an output was read, or could not be.
+    OutputRead {
+        /// On which connection it was asked for.
+        connection: ConnectionId,
+        /// For which request.
+        request: RequestId,
+        /// The bytes.
+        part: Result<OutputPart, OutputFault>,
+    },
+    /// The journal could not take the batch: the disk is full. The records of the batch were NOT
+    /// written and its effects not performed; the engine refuses new grants until `DiskFree`, and
+    /// the shell keeps the records and tries again.
+    DiskFull,
+    /// The journal takes records again.
+    DiskFree,
+    /// Somebody asks the agent to stop everything that it runs and to end (`agent stop --all`).
+    StopAll,
+    /// Time has passed. At least every second, and at [`Node::deadline`].
+    ///
+    /// [`Node::deadline`]: super::Node::deadline
+    Tick,
+}
+
+/// How a kernel ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KernelEnd {
+    /// It returned; its result may be in the output.
+    Completed(Option<Box<Output>>),
+    /// It failed or panicked.
+    Failed(String),
+    /// It saw its stop flag.
+    Stopped,
+}
+
+/// Something for the agent's shell to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Sends a frame to the server.
+    Send {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The frame.
+        frame: Up,
+    },
+    /// Closes a connection to the server.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Tells a keeper to start a program.
+    Start {
+        /// Which keeper.
+        keeper: KeeperId,
+        /// What to start.
+        launch: Box<Launch>,
+    },
+    /// Tells the keeper to stop a program with its whole tree: signal, grace, kill.
+    Stop {
+        /// Which keeper; `None` when it is dead and the shell itself holds the pidfd.
+        keeper: Option<KeeperId>,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// From the signal to the kill.
+        grace: Duration,
+    },
+    /// Moves the deadline at which the keeper kills a `stop` attempt on its own (PROTOCOL 10).
+    Fence {
+        /// Which keeper.
+        keeper: KeeperId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// On `CLOCK_BOOTTIME` of this machine.
+        deadline: Moment,
+    },
+    /// Tells the keeper to forget an attempt whose end is durable in the journal.
+    Forget {
+        /// Which keeper.
+        keeper: KeeperId,
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// Runs a kernel in the pool.
+    RunKernel {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Of which job and task, for its parameters.
+        task: (JobId, TaskIndex),
+        /// The function with its parameters, placeholders replaced.
+        call: KernelCall,
+    },
+    /// Raises the stop flag of a kernel.
+    StopKernel {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// Reads a part of an output and gives it back by [`Event::OutputRead`].
+    ReadOutput {
+        /// To be repeated.
+        connection: ConnectionId,
+        /// To be repeated.
+        request: RequestId,
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// Which stream.
+        stream: StreamName,
+        /// From which byte on.
+        offset: u64,
+        /// At most this many bytes.
+        length: u32,
+    },
+    /// The server does not take this agent; the shell says so and ends or waits, as it must.
+    Refused(HelloRefusal),
+    /// Nothing runs any more after [`Event::StopAll`]: the shell tells the keepers to end and ends.
+    Quit,
+}
+
+/// What one call of `handle` decided.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Turn {
+    /// To be performed at once; they depend only on what is durable already.
+    pub at_once: Vec<Effect>,
+    /// To be appended to the journal as one batch; often empty.
+    pub records: Vec<Record>,
+    /// Whether the batch must be synced (one `fdatasync`) before `after`.
+    pub sync: bool,
+    /// To be performed, in order, after the batch, and all earlier ones, are in the journal (and
+    /// synced, where asked).
+    pub after: Vec<Effect>,
+    /// Time to write the journal anew: the shell writes [`Node::rewritten`] to a new file after the
+    /// batch and renames it over the old one.
+    ///
+    /// [`Node::rewritten`]: super::Node::rewritten
+    pub rewrite: bool,
+}
+
+/// What a node engine is opened with.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Random; drawn for this start.
+    pub nonce: Nonce,
+    /// Random; becomes the journal's identity if there is no journal or it was damaged.
+    pub journal: Nonce,
+    /// The boot of this machine.
+    pub boot: BootId,
+    /// The name to ask for.
+    pub name: String,
+    /// The version of this binary.
+    pub version: String,
+    /// All that this machine lends to Flota.
+    pub capacity: Resources,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The time.
+    pub now: Now,
+    /// Durations and limits.
+    pub settings: Settings,
+}
+
+/// Durations and limits of a node.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// Kill `stop` attempts this long before the end of the lease.
+    pub fence_margin: Duration,
+    /// Most attempts held at a time; more are refused by tombstone.
+    pub attempts_max: u32,
+    /// Reports in one frame.
+    pub reports_per_frame: usize,
+    /// The journal is written anew when it has grown by this many bytes and by half.
+    pub rewrite_bytes: u64,
+    /// For the simulator only.
+    pub sabotage: Sabotage,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(1),
+            fence_margin: Duration::from_millis(500),
+            attempts_max: 100_000,
+            reports_per_frame: 1_000,
+            rewrite_bytes: 16 << 20,
+            sabotage: Sabotage::default(),
+        }
+    }
+}
+
+/// Gives the meaning of the spec bytes that the journal carries.
+pub type DecodeSpec<'a> = &'a dyn Fn(&[u8]) -> Option<Arc<JobSpec>>;
+
+/// What a recovered journal could not keep.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// Attempts whose spec bytes no longer decode.
+    pub attempts: Vec<AttemptRange>,
+}

@@ -1,0 +1,1 @@
+//! Restart policies and probes of services, as pure state machines.

@@ -1,0 +1,292 @@
+//! What the fleet asks its store to make durable, and what it gets back at a start.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    ids::{
+        AttemptId, AttemptRange, Authority, BatchNumber, BootId, GrantId, JobId, NodeId, Nonce,
+        SessionNumber, SpecHash, TaskIndex,
+    },
+    outcome::{Outcome, Output, Usage},
+    resources::Resources,
+    spec::SealedSpec,
+    state::{Counts, JobPhase},
+    units::Timestamp,
+};
+
+/// All changes of one engine step (or several), to be committed in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// From 1 without gaps; stored in the transaction, so that a commit whose answer was lost is
+    /// looked up and never assumed (PROTOCOL 19).
+    pub number: BatchNumber,
+    /// Checked against the stored one in the transaction (PROTOCOL 20).
+    pub authority: Authority,
+    /// In order.
+    pub changes: Vec<Change>,
+}
+
+/// One durable change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A server has started: the authority row takes this value. The only change that may raise it.
+    AuthorityTaken {
+        /// The new authority.
+        authority: Authority,
+        /// The salt of its attempts.
+        salt: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// A job was accepted.
+    JobAdded(Box<JobRecord>),
+    /// A job went on. At most one per job and batch.
+    JobProgressed {
+        /// Which.
+        job: JobId,
+        /// Its phase.
+        phase: JobPhase,
+        /// Its tasks by state.
+        counts: Counts,
+        /// When it finished.
+        finished_at: Option<Timestamp>,
+    },
+    /// States of 65,536 tasks (fewer in the last chunk). At most one per chunk and batch.
+    ChunkWritten {
+        /// Of which job.
+        job: JobId,
+        /// Which: tasks `first + 65,536 × number` onward.
+        number: u32,
+        /// As encoded by `flota_engine::fleet::chunk`; opaque to the store.
+        bytes: Vec<u8>,
+    },
+    /// A task that has had an attempt without reaching a terminal state; `None` once it has.
+    TaskHistoryWritten {
+        /// Of which job.
+        job: JobId,
+        /// Which task.
+        task: TaskIndex,
+        /// What happened to it so far.
+        history: Option<TaskHistory>,
+    },
+    /// A grant was made.
+    GrantAdded(GrantRecord),
+    /// Some attempts of a grant were settled. At most one per grant and batch.
+    GrantWritten {
+        /// Which.
+        grant: GrantId,
+        /// One bit per attempt, lowest bit of the first byte first: set while not settled.
+        unsettled: Vec<u8>,
+        /// One bit per attempt: set where the attempt is suspect (PROTOCOL 11) or `unknown`.
+        suspect: Vec<u8>,
+    },
+    /// All attempts of a grant are settled.
+    GrantRemoved(GrantId),
+    /// An attempt ended. The first record of an attempt stays; a repeat changes nothing.
+    AttemptEnded(Box<AttemptRecord>),
+    /// An outcome that had been `unknown` was superseded by the attempt's real one (PROTOCOL 7):
+    /// replaces the record of the same attempt.
+    AttemptCorrected(Box<AttemptRecord>),
+    /// A node joined or changed. At most one per node and batch.
+    NodeWritten(Box<NodeRecord>),
+    /// A key was used.
+    KeyAdded {
+        /// By whom, and the key itself.
+        key: IdempotencyKey,
+        /// What it made.
+        made: KeyRecord,
+    },
+    /// A key is older than the retention.
+    KeyRemoved(IdempotencyKey),
+    /// A command was carried out or refused.
+    Audited(AuditRecord),
+    /// The next numbers to give out. At most one per batch.
+    CountersWritten(Counters),
+}
+
+/// A job as accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRecord {
+    /// Its number.
+    pub job: JobId,
+    /// What it runs.
+    pub spec: SealedSpec,
+    /// Who submitted it.
+    pub principal: String,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// Its phase.
+    pub phase: JobPhase,
+    /// Its tasks by state.
+    pub counts: Counts,
+    /// When it finished.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What happened to a task so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct TaskHistory {
+    /// Attempts that failed.
+    pub failures: u16,
+    /// Attempts that were lost and count against the task (PROTOCOL 30).
+    pub losses: u16,
+}
+
+/// A contiguous range of attempts granted to one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRecord {
+    /// Its number.
+    pub grant: GrantId,
+    /// Of which job.
+    pub job: JobId,
+    /// The first task.
+    pub first_task: TaskIndex,
+    /// The attempts.
+    pub attempts: AttemptRange,
+    /// To whom.
+    pub node: NodeId,
+    /// The boot of the node's machine at the grant (PROTOCOL 7).
+    pub boot: BootId,
+    /// The node's journal at the grant (PROTOCOL 7).
+    pub journal: Nonce,
+    /// When.
+    pub granted_at: Timestamp,
+    /// See [`Change::GrantWritten`].
+    pub unsettled: Vec<u8>,
+    /// See [`Change::GrantWritten`].
+    pub suspect: Vec<u8>,
+}
+
+/// An attempt that ended: one row for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Of which job.
+    pub job: JobId,
+    /// Of which task.
+    pub task: TaskIndex,
+    /// Where.
+    pub node: NodeId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether this outcome decided the task. At most one attempt of a task counts.
+    pub counted: bool,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+    /// When it started, where known.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, or was given up.
+    pub ended_at: Timestamp,
+    /// What it used.
+    pub usage: Usage,
+    /// What it left.
+    pub output: Option<Box<Output>>,
+}
+
+/// A node that has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// Its number.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// The nonce of the last agent start that was welcomed.
+    pub nonce: Nonce,
+    /// The boot of its machine at the last welcome.
+    pub boot: BootId,
+    /// Its journal at the last welcome.
+    pub journal: Nonce,
+    /// Its last session.
+    pub session: SessionNumber,
+    /// All that its machine lends to Flota.
+    pub capacity: Resources,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it joined.
+    pub joined_at: Timestamp,
+    /// When it was last heard, as of the last write of this record.
+    pub last_heard_at: Timestamp,
+    /// Whether its lease was running at the last write.
+    pub leased: bool,
+    /// Whether the lease of a server restart was given since it was last heard (PROTOCOL 12).
+    pub grace_given: bool,
+}
+
+/// Whose key, and the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdempotencyKey {
+    /// The principal.
+    pub principal: String,
+    /// 1..=128 bytes.
+    pub key: String,
+}
+
+/// What a key made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The job.
+    pub job: JobId,
+    /// The spec it was used with.
+    pub spec_hash: SpecHash,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Who asked for what, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub principal: String,
+    /// [`crate::command::Command::verb`].
+    pub verb: &'static str,
+    /// On what, e.g. `job/17`; empty where there is none.
+    pub object: String,
+    /// `None` when it was carried out, else the code of the refusal.
+    pub refused: Option<&'static str>,
+}
+
+/// The next numbers to give out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counters {
+    /// For the next job.
+    pub job: JobId,
+    /// For the next node.
+    pub node: NodeId,
+    /// For the next grant.
+    pub grant: GrantId,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { job: JobId(1), node: NodeId(1), grant: GrantId(1) }
+    }
+}
+
+/// All that a fleet needs of its store at a start: everything that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The stored authority; zero for a new store.
+    pub authority: Authority,
+    /// The last committed batch; 0 for a new store.
+    pub batch: BatchNumber,
+    /// The next numbers.
+    pub counters: Counters,
+    /// Jobs that are not finished, and finished ones that still have grants, by number.
+    pub jobs: Vec<JobRecord>,
+    /// Their chunks: job, number, bytes. A chunk that was never written is all waiting.
+    pub chunks: Vec<(JobId, u32, Vec<u8>)>,
+    /// Histories of their tasks.
+    pub histories: Vec<(JobId, TaskIndex, TaskHistory)>,
+    /// All grants, by number.
+    pub grants: Vec<GrantRecord>,
+    /// All nodes, by number.
+    pub nodes: Vec<NodeRecord>,
+    /// All keys.
+    pub keys: Vec<(IdempotencyKey, KeyRecord)>,
+}
+
+/// Position of an attempt in the history, for pages.
+pub type AttemptCursor = (JobId, TaskIndex, AttemptId);

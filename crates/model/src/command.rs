@@ -1,0 +1,194 @@
+//! What the edges ask of the fleet and what it answers.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    ids::{AttemptId, Authority, JobId, NodeId, RequestId},
+    frame::{OutputFault, OutputPart},
+    outcome::StreamName,
+    resources::Resources,
+    spec::SealedSpec,
+    state::{Counts, JobPhase, NodePhase},
+    units::Timestamp,
+};
+
+/// Who asks. Today one local administrator; users, groups and tokens later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Principal {
+    /// `local` for the administrator of the machine.
+    pub name: String,
+}
+
+/// Changes something. Every command is authorised before it reaches the fleet and audited by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Accept a job.
+    Submit {
+        /// What to run.
+        spec: SealedSpec,
+        /// Makes the submission safe to repeat; 1..=128 bytes.
+        idempotency_key: Option<String>,
+    },
+    /// Stop a job: its waiting tasks at once, its granted ones when their agents confirm.
+    Cancel {
+        /// Which.
+        job: JobId,
+    },
+    /// Go on after the store was found to be older than the fleet (PROTOCOL 4): the epoch is raised
+    /// above all that the agents have seen, and attempts that the store does not know are stopped.
+    Recover,
+}
+
+impl Command {
+    /// The word used by authorisation, audit and API.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Submit { .. } => "job.submit",
+            Self::Cancel { .. } => "job.cancel",
+            Self::Recover => "fleet.recover",
+        }
+    }
+}
+
+/// Reads live state. What a store can answer is not asked here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// All nodes, by number.
+    Nodes,
+    /// The fleet as a whole.
+    Fleet,
+    /// A part of an output that is on a node.
+    Output {
+        /// Where it is.
+        node: NodeId,
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// Which stream.
+        stream: StreamName,
+        /// From which byte on.
+        offset: u64,
+        /// At most this many bytes.
+        length: u32,
+    },
+}
+
+/// A command or a query with the address of its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// To be repeated in the reply.
+    pub id: RequestId,
+    /// Who asks.
+    pub principal: Principal,
+    /// What.
+    pub ask: Ask,
+}
+
+/// A command or a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Changes something.
+    Command(Command),
+    /// Reads something.
+    Query(Query),
+}
+
+/// Answer to a request that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The job is durable.
+    Submitted {
+        /// Its number.
+        job: JobId,
+        /// Whether an earlier submission with the same key made it.
+        existing: bool,
+    },
+    /// The cancel is durable.
+    Cancelling {
+        /// Which job.
+        job: JobId,
+        /// Its phase now: `Finished` when nothing of it was granted.
+        phase: JobPhase,
+    },
+    /// The fleet goes on under a new epoch.
+    Recovered(Authority),
+    /// Answer to [`Query::Nodes`].
+    Nodes(Vec<NodeView>),
+    /// Answer to [`Query::Fleet`].
+    Fleet(FleetView),
+    /// Answer to [`Query::Output`].
+    Output(Result<OutputPart, OutputFault>),
+}
+
+/// A node as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its number.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Whether it answers.
+    pub phase: NodePhase,
+    /// When it was last heard; `None` if not since the server's start and not recorded before.
+    pub last_heard_at: Option<Timestamp>,
+    /// When it joined.
+    pub joined_at: Timestamp,
+    /// The version of its agent; empty until it is heard after the server's start.
+    pub version: String,
+    /// All that its machine lends to Flota.
+    pub capacity: Resources,
+    /// What the attempts that it may run at once ask for.
+    pub reserved: Resources,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Attempts granted to it and not settled.
+    pub granted: u32,
+    /// Attempts that ran at its last heartbeat.
+    pub running: u32,
+    /// Attempts it holds that the store does not know (PROTOCOL 4).
+    pub unclaimed: u32,
+}
+
+/// The fleet as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetView {
+    /// The start of the server.
+    pub authority: Authority,
+    /// Jobs that are not finished.
+    pub jobs_live: u64,
+    /// Their tasks by state.
+    pub tasks: Counts,
+    /// `Some` when the store is older than the fleet: the highest authority that an agent obeyed.
+    pub store_behind: Option<Authority>,
+    /// Placement waits for agents that were connected before the server's start.
+    pub waiting_for_nodes: u32,
+}
+
+/// Why a command was refused. The caller can cause each of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such job.
+    JobNotFound(JobId),
+    /// The job is finished already.
+    JobFinished(JobId),
+    /// The key was used with another spec before.
+    KeyReused {
+        /// The job that it made.
+        job: JobId,
+    },
+    /// More live jobs than allowed.
+    TooManyJobs {
+        /// The limit.
+        limit: u64,
+    },
+    /// More live tasks than allowed.
+    TooManyTasks {
+        /// The limit.
+        limit: u64,
+    },
+    /// No node of that name has ever joined, so the job could never run.
+    NodeUnknown(String),
+    /// The store is older than the fleet; recover first.
+    StoreBehind,
+    /// The store is not behind: there is nothing to recover.
+    NothingToRecover,
+}

@@ -1,0 +1,15 @@
+//! The words of Flota as types: ids, units, jobs, tasks, programs, outcomes, frames, commands.
+//!
+//! What this crate does NOT do: no serialisation, no input or output, no clock, no randomness, no
+//! decisions. Bytes are made of these types in `flota-wire`, decisions in `flota-engine`.
+#![warn(missing_docs)]
+
+pub mod change;
+pub mod command;
+pub mod frame;
+pub mod ids;
+pub mod outcome;
+pub mod resources;
+pub mod spec;
+pub mod state;
+pub mod units;

@@ -1,0 +1,7 @@
+//! Bytes to model and back, pure: agent frames (protobuf), the job spec (one form for REST, files and
+//! the stored blob), REST v1.
+//!
+//! What this crate does NOT do: no input or output, no decisions, no waiting.
+#![warn(missing_docs)]
+
+pub mod rest;

@@ -1,0 +1,220 @@
+//! The JSON of REST v1. Times are Unix seconds as floats; sizes are bytes; enums are their words.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /api/v1/fleet`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The version of the server's binary.
+    pub version: String,
+    /// Counts the starts of the server on this store.
+    pub epoch: u32,
+    /// The term of the leader.
+    pub term: u64,
+    /// Jobs that are not finished.
+    pub jobs_live: u64,
+    /// Their tasks by state word.
+    pub tasks: BTreeMap<String, u32>,
+    /// Whether the store is older than the fleet, so that nothing is placed until `recover`.
+    pub store_behind: bool,
+    /// Agents that placement still waits for after a start of the server.
+    pub waiting_for_nodes: u32,
+}
+
+/// One node of `GET /api/v1/nodes`, and `GET /api/v1/nodes/{name or number}`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// `up`, `away` or `lost`.
+    pub phase: String,
+    /// When it was last heard.
+    pub last_heard_at: Option<f64>,
+    /// When it joined.
+    pub joined_at: f64,
+    /// The version of its agent; empty when it has not been heard since the server's start.
+    pub version: String,
+    /// All that its machine lends to Flota.
+    pub capacity: Resources,
+    /// What its attempts may use at once.
+    pub reserved: Resources,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Attempts granted and not settled.
+    pub granted: u32,
+    /// Attempts that ran at its last heartbeat.
+    pub running: u32,
+    /// Attempts that the store does not know.
+    pub unclaimed: u32,
+}
+
+/// An amount of resources.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Resources {
+    /// Cores; thousandths are kept.
+    pub cpus: f64,
+    /// Bytes.
+    pub memory: u64,
+    /// Named counters.
+    #[serde(default)]
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// `GET /api/v1/nodes`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Nodes {
+    /// By number.
+    pub nodes: Vec<Node>,
+}
+
+/// Answer of `POST /api/v1/jobs` (201, or 200 when the key made it before)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// The job's number.
+    pub job: u64,
+    /// Whether an earlier submission with the same `Idempotency-Key` made it.
+    pub existing: bool,
+}
+
+/// Answer of `POST /api/v1/jobs/{job}/cancel` (202)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelling {
+    /// The job's number.
+    pub job: u64,
+    /// `cancelling`, or `finished` when nothing of it was granted.
+    pub phase: String,
+}
+
+/// A job of `GET /api/v1/jobs`, and `GET /api/v1/jobs/{job}`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Who submitted it.
+    pub principal: String,
+    /// `active`, `cancelling` or `finished`.
+    pub phase: String,
+    /// Lower runs earlier.
+    pub priority: u8,
+    /// First index of its tasks.
+    pub first: u32,
+    /// Last index of its tasks.
+    pub last: u32,
+    /// Its tasks by state word; states without a task are left out.
+    pub tasks: BTreeMap<String, u32>,
+    /// When it was accepted.
+    pub submitted_at: f64,
+    /// When it finished.
+    pub finished_at: Option<f64>,
+    /// The spec as submitted (normal form); only in `GET /api/v1/jobs/{job}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<serde_json::Value>,
+}
+
+/// `GET /api/v1/jobs?limit=50&before=JOB&phase=WORD`, newest first
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// At most `limit`.
+    pub jobs: Vec<Job>,
+    /// Give it as `before` for the next page; absent on the last one.
+    pub next: Option<u64>,
+}
+
+/// A task of `GET /api/v1/jobs/{job}/tasks`, and `GET /api/v1/jobs/{job}/tasks/{index}`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its index.
+    pub index: u32,
+    /// Its state word.
+    pub state: String,
+    /// Its ended attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt that ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// `EPOCH-SALT-SEQUENCE`.
+    pub id: String,
+    /// Where it ran: the node's number.
+    pub node: u32,
+    /// The word of its outcome.
+    pub outcome: String,
+    /// Exit code, where it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
+    /// Signal, where one ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<u8>,
+    /// Which step of the start failed, where it was not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// `errno` of that step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// Why the kernel failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether it decided the task.
+    pub counted: bool,
+    /// When it was granted.
+    pub granted_at: f64,
+    /// When it started, where known.
+    pub started_at: Option<f64>,
+    /// When it ended.
+    pub ended_at: f64,
+    /// Processor seconds in user mode.
+    pub user_seconds: f64,
+    /// Processor seconds in kernel mode.
+    pub system_seconds: f64,
+    /// Highest resident memory, where measured.
+    pub memory_bytes_max: Option<u64>,
+    /// Bytes of each output that it left (`stdout`, `stderr`, `result`); empty ones are left out.
+    pub outputs: BTreeMap<String, u64>,
+}
+
+/// `GET /api/v1/jobs/{job}/tasks?limit=100&after=INDEX&state=WORD`, by index
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tasks {
+    /// At most `limit`.
+    pub tasks: Vec<Task>,
+    /// Give it as `after` for the next page; absent on the last one.
+    pub next: Option<u32>,
+}
+
+/// An error, `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `/docs/errors/CODE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What, in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// `E-NOUN-REASON`; stable.
+    pub code: String,
+    /// What exactly, with the values at fault.
+    pub detail: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Every fault of a spec or of settings, with its field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// One fault of a body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Path of the field, e.g. `program.argv[0]`.
+    pub field: String,
+    /// What is wrong with it.
+    pub what: String,
+}
