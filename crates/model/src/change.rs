@@ -11,7 +11,7 @@ use crate::{
     resources::Resources,
     spec::SealedSpec,
     state::{Counts, JobPhase},
-    units::Timestamp,
+    units::{Moment, Timestamp},
 };
 
 /// All changes of one engine step (or several), to be committed in one transaction.
@@ -37,6 +37,8 @@ pub enum Change {
         salt: u64,
         /// When.
         at: Timestamp,
+        /// Whether a person told the fleet to go on: clears the mark of a restored store.
+        recovered: bool,
     },
     /// A job was accepted.
     JobAdded(Box<JobRecord>),
@@ -209,8 +211,17 @@ pub struct NodeRecord {
     pub last_heard_at: Timestamp,
     /// Whether its lease was running at the last write.
     pub leased: bool,
-    /// Whether the lease of a server restart was given since it was last heard (PROTOCOL 12).
-    pub grace_given: bool,
+    /// The lease that a server restart gave it, until it is heard again (PROTOCOL 12).
+    pub grace: Option<Grace>,
+}
+
+/// The end of the one lease that a node gets from server restarts until it is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// The boot of the server's machine; in another boot the moment means nothing.
+    pub boot: BootId,
+    /// The end of the lease.
+    pub until: Moment,
 }
 
 /// Whose key, and the key.
@@ -261,7 +272,11 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { job: JobId(1), node: NodeId(1), grant: GrantId(1) }
+        Self {
+            job: JobId(1),
+            node: NodeId(1),
+            grant: GrantId(1),
+        }
     }
 }
 
@@ -270,6 +285,9 @@ impl Default for Counters {
 pub struct Snapshot {
     /// The stored authority; zero for a new store.
     pub authority: Authority,
+    /// Whether the store was put back from a backup and nobody has told the fleet to go on since
+    /// ([`Change::AuthorityTaken`] with `recovered`).
+    pub restored: bool,
     /// The last committed batch; 0 for a new store.
     pub batch: BatchNumber,
     /// The next numbers.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    ids::{AttemptId, Authority, JobId, NodeId, RequestId},
     frame::{OutputFault, OutputPart},
+    ids::{AttemptId, Authority, JobId, NodeId, RequestId},
     outcome::StreamName,
     resources::Resources,
     spec::SealedSpec,

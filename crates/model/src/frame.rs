@@ -238,7 +238,10 @@ pub struct SpecWindow<T> {
 
 impl<T> Default for SpecWindow<T> {
     fn default() -> Self {
-        Self { specs: BTreeMap::new(), order: std::collections::VecDeque::new() }
+        Self {
+            specs: BTreeMap::new(),
+            order: std::collections::VecDeque::new(),
+        }
     }
 }
 

@@ -91,14 +91,21 @@ impl AttemptId {
     /// Returns the attempt `offset` places after this one in the same range.
     #[must_use]
     pub fn plus(self, offset: u32) -> Self {
-        Self { sequence: self.sequence + u64::from(offset), ..self }
+        Self {
+            sequence: self.sequence + u64::from(offset),
+            ..self
+        }
     }
 }
 
 /// Written as `EPOCH-SALT-SEQUENCE`, the salt as 16 hexadecimal digits.
 impl fmt::Display for AttemptId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{:016x}-{}", self.epoch, self.salt, self.sequence)
+        write!(
+            formatter,
+            "{}-{:016x}-{}",
+            self.epoch, self.salt, self.sequence
+        )
     }
 }
 
@@ -128,7 +135,10 @@ pub struct AttemptRange {
 impl AttemptRange {
     /// A range of one attempt.
     pub fn one(attempt: AttemptId) -> Self {
-        Self { first: attempt, count: 1 }
+        Self {
+            first: attempt,
+            count: 1,
+        }
     }
 
     /// All attempts of the range, in order.

@@ -18,7 +18,10 @@ pub struct Resources {
 impl Resources {
     /// Only processors.
     pub fn of_cpus(cpus: Cpus) -> Self {
-        Self { cpus, ..Self::default() }
+        Self {
+            cpus,
+            ..Self::default()
+        }
     }
 
     /// How many times `request` fits; `u32::MAX` when it asks for nothing.
@@ -42,8 +45,14 @@ impl Resources {
     /// Adds `count` times `other`; saturates.
     pub fn add(&mut self, other: &Self, count: u32) {
         let factor = u64::from(count);
-        self.cpus.0 = self.cpus.0.saturating_add(other.cpus.0.saturating_mul(count));
-        self.memory.0 = self.memory.0.saturating_add(other.memory.0.saturating_mul(factor));
+        self.cpus.0 = self
+            .cpus
+            .0
+            .saturating_add(other.cpus.0.saturating_mul(count));
+        self.memory.0 = self
+            .memory
+            .0
+            .saturating_add(other.memory.0.saturating_mul(factor));
         for (name, amount) in &other.counters {
             let have = self.counters.entry(name.clone()).or_default();
             *have = have.saturating_add(amount.saturating_mul(factor));
@@ -53,8 +62,14 @@ impl Resources {
     /// Takes away `count` times `other`; stops at zero.
     pub fn subtract(&mut self, other: &Self, count: u32) {
         let factor = u64::from(count);
-        self.cpus.0 = self.cpus.0.saturating_sub(other.cpus.0.saturating_mul(count));
-        self.memory.0 = self.memory.0.saturating_sub(other.memory.0.saturating_mul(factor));
+        self.cpus.0 = self
+            .cpus
+            .0
+            .saturating_sub(other.cpus.0.saturating_mul(count));
+        self.memory.0 = self
+            .memory
+            .0
+            .saturating_sub(other.memory.0.saturating_mul(factor));
         for (name, amount) in &other.counters {
             if let Some(have) = self.counters.get_mut(name) {
                 *have = have.saturating_sub(amount.saturating_mul(factor));

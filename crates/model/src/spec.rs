@@ -157,7 +157,9 @@ pub enum OnDisconnect {
 
 impl Default for OnDisconnect {
     fn default() -> Self {
-        Self::Keep { lost_after: Duration::from_mins(10) }
+        Self::Keep {
+            lost_after: Duration::from_mins(10),
+        }
     }
 }
 

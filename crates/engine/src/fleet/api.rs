@@ -6,7 +6,7 @@ use flota_model::{
     change::Change,
     command::{Refusal, Reply, Request},
     frame::{Down, Up},
-    ids::{Authority, ConnectionId, EventId, JobId, NodeId, RequestId},
+    ids::{Authority, BootId, ConnectionId, EventId, JobId, NodeId, RequestId},
     state::{JobPhase, NodePhase},
     units::{Now, Timestamp},
 };
@@ -106,6 +106,8 @@ pub struct Opening {
     pub salt: u64,
     /// Random; for jitter.
     pub seed: u64,
+    /// The boot of the server's machine.
+    pub boot: BootId,
     /// The time.
     pub now: Now,
     /// The limits.
