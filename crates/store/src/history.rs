@@ -1,0 +1,241 @@
+//! The trait of readers, with the rows and pages it answers.
+
+use flota_model::{
+    change::{AttemptRecord, GrantRecord, JobRecord, NodeRecord},
+    ids::{AttemptId, JobId, NodeId, SpecHash, TaskIndex},
+    outcome::{Outcome, Stream, StreamName, Usage},
+    spec::{Priority, TaskRange},
+    state::{Counts, JobPhase},
+    units::Timestamp,
+};
+
+use crate::journal::LoadFault;
+
+/// Tasks in a chunk of states; see `Change::ChunkWritten`.
+pub const CHUNK_TASKS: u32 = 65_536;
+/// Most rows of a page: bounds the memory and the time of one read, which holds back the
+/// recycling of the log. A larger limit is cut to this.
+pub const PAGE_ROWS_MAX: u32 = 10_000;
+/// Most attempts that [`History::task`] gives with their outputs: at the limits of retries and
+/// inline output it is 3 × 16 KiB a row, 48 MiB in all.
+pub const TASK_ATTEMPTS_MAX: u32 = 1_000;
+
+/// Answers what is stored, finished or not. Every call sees one consistent state, that of the last
+/// commit at its start, and never holds up the writer. Blocks on the disk: not for async threads.
+pub trait History: Send + Sync {
+    /// Jobs, newest first.
+    fn jobs(&self, page: &JobPage) -> Result<Page<JobSummary, JobId>, LoadFault>;
+
+    /// A job with its spec; `None` when there is no such job.
+    fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault>;
+
+    /// The chunks of states that hold any of `tasks`, by number, each with its number. One that
+    /// was never written is left out: all its tasks wait. Empty when there is no such job.
+    fn chunks(&self, job: JobId, tasks: TaskRange) -> Result<Vec<(u32, Vec<u8>)>, LoadFault>;
+
+    /// Ended attempts of some tasks, by task and, within a task, oldest first.
+    fn attempts(
+        &self,
+        page: &AttemptPage,
+    ) -> Result<Page<AttemptSummary, AttemptPosition>, LoadFault>;
+
+    /// Chunks and attempts of `page`, both as of the same commit.
+    fn tasks(&self, page: &AttemptPage) -> Result<TaskRows, LoadFault>;
+
+    /// All ended attempts of one task with their outputs, oldest first; at most
+    /// [`TASK_ATTEMPTS_MAX`], the oldest ones.
+    fn task(&self, job: JobId, task: TaskIndex) -> Result<Vec<AttemptRecord>, LoadFault>;
+
+    /// One stream of one attempt of a task; `None` when that attempt has not ended or never was.
+    fn output(&self, wanted: &OutputWanted) -> Result<Option<OutputFound>, LoadFault>;
+
+    /// The grants of a job that are not settled, by number.
+    fn grants(&self, job: JobId) -> Result<Vec<GrantRecord>, LoadFault>;
+
+    /// All nodes, by number, as of their last write.
+    fn nodes(&self) -> Result<Vec<NodeRecord>, LoadFault>;
+
+    /// Commands that were carried out or refused, newest first.
+    fn audit(&self, page: &AuditPage) -> Result<Page<AuditEntry, AuditNumber>, LoadFault>;
+}
+
+/// Some rows in order, and where to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<Row, Cursor> {
+    /// At most as many as the limit.
+    pub rows: Vec<Row>,
+    /// To be given for the next page; `None` on the last one.
+    pub next: Option<Cursor>,
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPage {
+    /// Only jobs below this number.
+    pub before: Option<JobId>,
+    /// Only jobs in this phase.
+    pub phase: Option<JobPhase>,
+    /// Most rows, 1..=[`PAGE_ROWS_MAX`]; other values are brought into this range.
+    pub limit: u32,
+}
+
+/// A job without the bytes of its spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSummary {
+    /// Its number.
+    pub job: JobId,
+    /// Its name.
+    pub name: String,
+    /// Order in the queue.
+    pub priority: Priority,
+    /// Its tasks.
+    pub tasks: TaskRange,
+    /// The hash of its spec.
+    pub spec_hash: SpecHash,
+    /// Who submitted it.
+    pub principal: String,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// Its phase.
+    pub phase: JobPhase,
+    /// Its tasks by state.
+    pub counts: Counts,
+    /// When it finished.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Position of an ended attempt among those of its job.
+pub type AttemptPosition = (TaskIndex, AttemptId);
+
+/// Which attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptPage {
+    /// Of which job.
+    pub job: JobId,
+    /// Of which tasks: ranges in ascending order that do not overlap.
+    pub tasks: Vec<TaskRange>,
+    /// Only those after this one.
+    pub after: Option<AttemptPosition>,
+    /// Most attempts, 1..=[`PAGE_ROWS_MAX`]; other values are brought into this range.
+    pub limit: u32,
+}
+
+/// An attempt that ended, without the bytes of its output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptSummary {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Of which task.
+    pub task: TaskIndex,
+    /// Where.
+    pub node: NodeId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether this outcome decided the task.
+    pub counted: bool,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+    /// When it started, where known.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, or was given up.
+    pub ended_at: Timestamp,
+    /// What it used.
+    pub usage: Usage,
+    /// What it left.
+    pub outputs: OutputSizes,
+}
+
+/// The sizes of what an attempt left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutputSizes {
+    /// Of its standard output.
+    pub stdout: StreamSize,
+    /// Of its standard error.
+    pub stderr: StreamSize,
+    /// Of what a kernel returned.
+    pub result: StreamSize,
+}
+
+/// A stream without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamSize {
+    /// Nothing was written.
+    #[default]
+    Empty,
+    /// In the store.
+    Inline {
+        /// Bytes.
+        length: u64,
+    },
+    /// In a file on the node where it ran.
+    OnNode {
+        /// Bytes in the file.
+        length: u64,
+        /// Whether the file stopped at a limit.
+        truncated: bool,
+    },
+}
+
+/// What [`History::tasks`] answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRows {
+    /// As [`History::chunks`] gives them, for the ranges of the page.
+    pub chunks: Vec<(u32, Vec<u8>)>,
+    /// As [`History::attempts`] gives them.
+    pub attempts: Page<AttemptSummary, AttemptPosition>,
+}
+
+/// Which output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputWanted {
+    /// Of which job.
+    pub job: JobId,
+    /// Of which task.
+    pub task: TaskIndex,
+    /// Which stream.
+    pub stream: StreamName,
+    /// Of which attempt; where absent that of the one that counted, and where none counted that of
+    /// the one that ended last.
+    pub attempt: Option<AttemptId>,
+}
+
+/// An output that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputFound {
+    /// Of this attempt.
+    pub attempt: AttemptId,
+    /// It ran on this node.
+    pub node: NodeId,
+    /// The bytes, or where they are.
+    pub stream: Stream,
+}
+
+/// Place of a command in the audit, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditNumber(pub u64);
+
+/// Which commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditPage {
+    /// Only those below this number.
+    pub before: Option<AuditNumber>,
+    /// Most rows, 1..=[`PAGE_ROWS_MAX`]; other values are brought into this range.
+    pub limit: u32,
+}
+
+/// Who asked for what, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its place.
+    pub number: AuditNumber,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub principal: String,
+    /// `flota_model::command::Command::verb`.
+    pub verb: String,
+    /// On what, e.g. `job/17`; empty where there is none.
+    pub object: String,
+    /// `None` when it was carried out, else the code of the refusal.
+    pub refused: Option<String>,
+}
