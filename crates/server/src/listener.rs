@@ -1,0 +1,259 @@
+//! The one port and the Unix socket: accepting, limits, protocols, the end.
+//!
+//! Not `axum::serve`: that has no limit on slow headers, on silent connections or on their number.
+
+mod connection;
+mod patient;
+mod protocol;
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time,
+};
+
+pub(crate) use connection::Arrival;
+
+use crate::{
+    holder::{self, Holder},
+    settings::Limits,
+};
+
+/// Pause after an accept that failed for want of descriptors or memory, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Answer to a connection above the limit.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\
+    retry-after: 5\r\ncontent-length: 0\r\n\r\n";
+
+/// Why the server cannot listen.
+#[derive(Debug, Error)]
+pub enum ListenFault {
+    /// Other machines could reach it, and there is no encryption yet.
+    #[error("refused to listen on {0}: only loopback addresses are allowed without TLS")]
+    NotLoopback(SocketAddr),
+    /// Somebody else listens there.
+    #[error("the address {address} is taken{}", held_by(holder.as_ref()))]
+    Taken {
+        /// Where.
+        address: SocketAddr,
+        /// By whom, where it can be found.
+        holder: Option<Holder>,
+    },
+    /// Anything else about the port.
+    #[error("failed to listen on {address}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The Unix socket cannot be made.
+    #[error("failed to make the Unix socket `{}`", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn held_by(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" by {holder}"))
+}
+
+/// Sockets that listen.
+pub(crate) struct Listeners {
+    tcp: TcpListener,
+    local: UnixListener,
+    /// Where `tcp` listens; the port is never 0.
+    pub(crate) address: SocketAddr,
+}
+
+impl Listeners {
+    /// Binds both. The caller holds the lock of the folder, so a socket that lies there is dead.
+    pub(crate) async fn bind(listen: SocketAddr, socket: &Path) -> Result<Self, ListenFault> {
+        if !listen.ip().is_loopback() {
+            return Err(ListenFault::NotLoopback(listen));
+        }
+        let bind_fault = |source| ListenFault::Bind {
+            address: listen,
+            source,
+        };
+        let tcp = match TcpListener::bind(listen).await {
+            Err(fault) if fault.kind() == io::ErrorKind::AddrInUse => {
+                let holder = holder::of_port(listen);
+                return Err(ListenFault::Taken {
+                    address: listen,
+                    holder,
+                });
+            }
+            bound => bound.map_err(bind_fault)?,
+        };
+        let address = tcp.local_addr().map_err(bind_fault)?;
+        let local = bind_local(socket).map_err(|source| ListenFault::Socket {
+            path: socket.into(),
+            source,
+        })?;
+        Ok(Self {
+            tcp,
+            local,
+            address,
+        })
+    }
+
+    /// Serves until `stop` says true, then lets open connections finish for a while.
+    pub(crate) async fn serve(self, router: Router, limits: Limits, stop: watch::Receiver<bool>) {
+        let mut server = Server {
+            router,
+            remote: Arc::new(Semaphore::new(limits.connections_max)),
+            local: Arc::new(Semaphore::new(limits.local_connections_max)),
+            connections: JoinSet::new(),
+            limits,
+            stop,
+        };
+        server.accept(&self).await;
+        drop(self);
+        server.drain().await;
+    }
+}
+
+fn bind_local(socket: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(socket) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    // The folder is 0700, so nobody slips in before this; peers are checked one by one as well.
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+struct Server {
+    router: Router,
+    remote: Arc<Semaphore>,
+    local: Arc<Semaphore>,
+    connections: JoinSet<()>,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+}
+
+impl Server {
+    async fn accept(&mut self, listeners: &Listeners) {
+        let mut stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                // A sender that is gone means stop as well.
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = listeners.tcp.accept() => match accepted {
+                    Ok((stream, peer)) => self.take_remote(stream, peer),
+                    Err(fault) => pause_after(&fault).await,
+                },
+                accepted = listeners.local.accept() => match accepted {
+                    Ok((stream, _)) => self.take_local(stream),
+                    Err(fault) => pause_after(&fault).await,
+                },
+                Some(ended) = self.connections.join_next() => report(ended),
+            }
+        }
+    }
+
+    fn take_remote(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(permit) = Arc::clone(&self.remote).try_acquire_owned() else {
+            tracing::warn!(%peer, limit = self.limits.connections_max, "connection refused: too many");
+            let _ = stream.try_write(BUSY);
+            return;
+        };
+        // Without this, small answers wait for the peer's delayed acknowledgement (40 ms).
+        if let Err(fault) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %fault, "connection gone before it was served");
+            return;
+        }
+        self.start(stream, Arrival::Port, permit);
+    }
+
+    fn take_local(&mut self, stream: UnixStream) {
+        let Ok(permit) = Arc::clone(&self.local).try_acquire_owned() else {
+            let limit = self.limits.local_connections_max;
+            tracing::warn!(limit, "local connection refused: too many");
+            let _ = stream.try_write(BUSY);
+            return;
+        };
+        match stream.peer_cred() {
+            Ok(credentials) => self.start(
+                stream,
+                Arrival::Local {
+                    uid: credentials.uid(),
+                },
+                permit,
+            ),
+            Err(fault) => tracing::warn!(%fault, "local connection without credentials refused"),
+        }
+    }
+
+    fn start<S: connection::Stream>(
+        &mut self,
+        stream: S,
+        arrival: Arrival,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let served = connection::serve(
+            stream,
+            arrival,
+            self.router.clone(),
+            &self.limits,
+            self.stop.clone(),
+        );
+        self.connections.spawn(async move {
+            served.await;
+            drop(permit);
+        });
+    }
+
+    /// Connections have been told to finish by the same `stop`; those that do not are cut.
+    async fn drain(mut self) {
+        let all_ended = async {
+            while let Some(ended) = self.connections.join_next().await {
+                report(ended);
+            }
+        };
+        if time::timeout(self.limits.drain_within, all_ended)
+            .await
+            .is_err()
+        {
+            tracing::info!(
+                open = self.connections.len(),
+                "connections cut at the end of the drain"
+            );
+            self.connections.shutdown().await;
+        }
+    }
+}
+
+/// A connection's own failures are its own; a panic is a bug of ours and must be seen.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(fault) = ended
+        && fault.is_panic()
+    {
+        tracing::error!(%fault, "a connection's task panicked");
+    }
+}
+
+async fn pause_after(fault: &io::Error) {
+    if fault.kind() == io::ErrorKind::ConnectionAborted {
+        return;
+    }
+    tracing::warn!(%fault, "failed to accept a connection");
+    time::sleep(ACCEPT_PAUSE).await;
+}
