@@ -4,4 +4,9 @@
 //! What this crate does NOT do: no input or output, no decisions, no waiting.
 #![warn(missing_docs)]
 
+pub mod quantity;
 pub mod rest;
+pub mod spec;
+
+#[cfg(test)]
+mod random;

@@ -217,4 +217,7 @@ pub struct Fault {
     pub field: String,
     /// What is wrong with it.
     pub what: String,
+    /// What to do about it, where that is not plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }

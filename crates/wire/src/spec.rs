@@ -1,0 +1,209 @@
+//! The job spec as text and bytes: one form for REST bodies, job files and the stored blob.
+//!
+//! ```json
+//! {"name": "sim", "tasks": {"first": 1, "last": 1000},
+//!  "program": {"argv": ["./sim", "{index}"], "environment": {}, "working_directory": "/x"},
+//!  "priority": 2, "resources": {"cpus": 1.0, "memory": "512MiB", "counters": {}},
+//!  "constraints": {"node": "n1", "labels": {}},
+//!  "retry": {"retries": 3, "backoff": "1s", "backoff_max": "1m"},
+//!  "timeout": "10s", "grace": "10s", "on_disconnect": {"keep": "10m"}}
+//! ```
+//!
+//! Only `name` and one of `program` and `kernel` must be given. Unknown fields are faults.
+
+mod check;
+mod fault;
+mod form;
+mod read;
+mod template;
+mod tree;
+
+use std::sync::Arc;
+
+use flota_model::{
+    ids::SpecHash,
+    spec::{JobSpec, SPEC_LENGTH_MAX, SealedSpec, Work},
+};
+use sha2::{Digest, Sha256};
+
+pub use self::{
+    check::{
+        ARGUMENT_LIST_LENGTH_MAX, CPUS_MAX, ENTRIES_MAX, MEMORY_MAX, PARAMETERS_LENGTH_MAX,
+        PATH_LENGTH_MAX, check,
+    },
+    fault::{SpecFault, SpecFaults},
+    read::GRACE_DEFAULT,
+    template::{Placeholders, TemplateFault, expand},
+};
+use self::{
+    fault::{Faults, nearest, of_text, quoted},
+    form::Form,
+    tree::Tree,
+};
+
+/// Parses and checks the body of `POST /api/v1/jobs` or a job file in JSON.
+///
+/// # Errors
+/// All faults together, each with the path of its field.
+pub fn parse_json(text: &[u8]) -> Result<JobSpec, SpecFaults> {
+    if text.len() > SPEC_LENGTH_MAX {
+        return Err(of_text(format!("longer than {SPEC_LENGTH_MAX} bytes")));
+    }
+    let tree: Tree = serde_json::from_slice(text)
+        .map_err(|source| of_text(format!("no valid JSON: {source}")))?;
+    parse_tree(tree)
+}
+
+/// Parses and checks a job file in TOML.
+///
+/// # Errors
+/// All faults together, each with the path of its field.
+pub fn parse_toml(text: &str) -> Result<JobSpec, SpecFaults> {
+    if text.len() > SPEC_LENGTH_MAX {
+        return Err(of_text(format!("longer than {SPEC_LENGTH_MAX} bytes")));
+    }
+    let tree: Tree = toml::from_str(text).map_err(|source| {
+        let place = source.span().map_or_else(String::new, |span| {
+            let line = text
+                .bytes()
+                .take(span.start)
+                .filter(|byte| *byte == b'\n')
+                .count()
+                + 1;
+            format!(" in line {line}")
+        });
+        of_text(format!("no valid TOML: {}{place}", source.message()))
+    })?;
+    parse_tree(tree)
+}
+
+fn parse_tree(tree: Tree) -> Result<JobSpec, SpecFaults> {
+    let mut faults = Faults::default();
+    let spec = read::spec(tree, &mut faults);
+    check::bounds(&spec, &mut faults);
+    faults.or(spec)
+}
+
+/// Checks that a kernel of the spec is one of `known`.
+///
+/// # Errors
+/// One fault, with the nearest known name.
+pub fn check_kernels(spec: &JobSpec, known: &[&str]) -> Result<(), SpecFaults> {
+    let mut faults = Faults::default();
+    match &spec.work {
+        Work::Kernel(call) if !known.contains(&call.name.as_str()) => {
+            let hint = match nearest(&call.name, known) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("known: {}", known.join(", ")),
+            };
+            let what = format!("there is no kernel {}", quoted(&call.name));
+            faults.add_with_hint("kernel.name", what, hint);
+        }
+        Work::Kernel(_) | Work::Program(_) => {}
+    }
+    faults.or(())
+}
+
+/// Makes the bytes of a checked spec that are stored and sent, and their hash.
+///
+/// Durations are cut to whole microseconds, as [`parse_json`] gives them.
+///
+/// # Panics
+/// Never: strings, numbers and maps with text keys are always JSON.
+pub fn seal(spec: JobSpec) -> SealedSpec {
+    let blob =
+        serde_json::to_vec(&Form::of(&spec)).expect("strings, numbers and maps are always JSON");
+    SealedSpec {
+        hash: hash_of(&blob),
+        blob: blob.into(),
+        spec: Arc::new(spec),
+    }
+}
+
+/// Reads the bytes of [`seal`], of this version or an older one.
+///
+/// Bounds are not checked again, so that a spec that was accepted once stays readable when they
+/// change; a field that is missing takes its default.
+///
+/// # Errors
+/// When the bytes were not made by [`seal`].
+pub fn unseal(blob: &[u8]) -> Result<JobSpec, UnsealFault> {
+    if blob.len() > SPEC_LENGTH_MAX {
+        return Err(UnsealFault::TooLong { length: blob.len() });
+    }
+    let tree: Tree = serde_json::from_slice(blob).map_err(|source| UnsealFault::Json { source })?;
+    let mut faults = Faults::default();
+    let spec = read::spec(tree, &mut faults);
+    faults
+        .or(spec)
+        .map_err(|source| UnsealFault::Form { source })
+}
+
+/// As [`unseal`], for a blob that came with its hash.
+///
+/// # Errors
+/// When the bytes are not those that were hashed, or were not made by [`seal`].
+pub fn unseal_hashed(blob: Arc<[u8]>, hash: SpecHash) -> Result<SealedSpec, UnsealFault> {
+    let actual = hash_of(&blob);
+    if actual != hash {
+        return Err(UnsealFault::Hash {
+            expected: hash,
+            actual,
+        });
+    }
+    Ok(SealedSpec {
+        spec: Arc::new(unseal(&blob)?),
+        blob,
+        hash,
+    })
+}
+
+/// The hash of a sealed spec: the first eight bytes of its SHA-256, big-endian.
+pub fn hash_of(blob: &[u8]) -> SpecHash {
+    let digest = Sha256::digest(blob);
+    SpecHash(u64::from_be_bytes(std::array::from_fn(|index| {
+        digest[index]
+    })))
+}
+
+/// The normal form for REST: all that has a default is given.
+///
+/// # Panics
+/// Never: strings, numbers and maps with text keys are always JSON.
+pub fn to_value(spec: &JobSpec) -> serde_json::Value {
+    serde_json::to_value(Form::of(spec)).expect("strings, numbers and maps are always JSON")
+}
+
+/// Why a stored or received spec cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum UnsealFault {
+    /// Longer than any sealed spec.
+    #[error("sealed spec has {length} bytes, more than {SPEC_LENGTH_MAX}")]
+    TooLong {
+        /// Bytes that were given.
+        length: usize,
+    },
+    /// Another spec, or a damaged one.
+    #[error("sealed spec has the hash {actual:?} instead of {expected:?}")]
+    Hash {
+        /// What it came with.
+        expected: SpecHash,
+        /// What its bytes have.
+        actual: SpecHash,
+    },
+    /// No JSON.
+    #[error("sealed spec is no JSON")]
+    Json {
+        /// Where.
+        source: serde_json::Error,
+    },
+    /// JSON of another form, e.g. of a newer version.
+    #[error("sealed spec has an unknown form")]
+    Form {
+        /// What is unknown.
+        source: SpecFaults,
+    },
+}
+
+#[cfg(test)]
+mod tests;
