@@ -55,3 +55,35 @@ pub enum Record {
     /// All that was held is void: the node starts anew (PROTOCOL 3).
     Reset,
 }
+
+/// What the bytes of a journal say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// In order.
+    pub records: Vec<Record>,
+    /// Length of the valid part: cut the file here before anything is appended.
+    pub valid_length: u64,
+    /// Set when bytes that were durable are invalid: set the journal aside and report it.
+    pub damage: Option<Damage>,
+}
+
+/// Durable bytes of a journal that are invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    /// Where the first invalid batch begins.
+    pub offset: u64,
+    /// Where the valid batch begins that proves them durable.
+    pub witness: u64,
+}
+
+/// Appends one batch to `out`. `previous_length` is the length up to which the journal was synced
+/// when this batch was written; at most the length of the file.
+pub fn encode(records: &[Record], previous_length: u64, out: &mut Vec<u8>) {
+    let _ = (records, previous_length, out);
+}
+
+/// Reads a journal. Never fails: what is invalid is cut, or is damage.
+pub fn recover(bytes: &[u8]) -> Recovered {
+    let _ = bytes;
+    Recovered::default()
+}

@@ -8,6 +8,12 @@ use flota_model::{
     units::{Moment, Timestamp},
 };
 
+use crate::sabotage::Sabotage;
+
+/// Most children in one part of a list. Each may carry three descriptors (pidfd, stdout, stderr), and
+/// one packet carries at most 253 (`SCM_MAX_FD`, `man 7 unix`).
+pub const LIST_PART_MAX: usize = 80;
+
 /// A keeper of a folder, as the agent's shell numbers them. Not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeeperId(pub u32);
@@ -148,7 +154,7 @@ pub enum ToKeeper {
 pub enum FromKeeper {
     /// Answer to the hello: a part of all children; the last part says so.
     Listed {
-        /// At most 256.
+        /// At most [`LIST_PART_MAX`].
         children: Vec<Child>,
         /// Whether this is the last part.
         last: bool,
@@ -319,4 +325,25 @@ pub enum LogRecord {
         /// Which attempt.
         attempt: AttemptId,
     },
+}
+
+/// Durations and limits of a keeper.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Most attempts held at a time, ended ones that were not forgotten included.
+    pub children_max: u32,
+    /// A keeper without an agent and without children ends after this time.
+    pub idle_end: Duration,
+    /// For the simulator only.
+    pub sabotage: Sabotage,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            children_max: 4_096,
+            idle_end: Duration::from_secs(30),
+            sabotage: Sabotage::default(),
+        }
+    }
 }

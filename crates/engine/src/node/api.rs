@@ -24,7 +24,9 @@ use crate::{
 pub enum Event {
     /// All keepers of the folder were asked and the logs of dead ones read. Comes once, first.
     /// Running attempts of the journal that are not among the children end as `unknown`; children
-    /// that the journal does not know are stopped and forgotten.
+    /// that the journal does not know are stopped and forgotten. The output of a child that is
+    /// listed as ended comes as [`Event::Ended`] in the same batch; without one it ends without
+    /// output.
     Recovered {
         /// Every child that any keeper of this folder holds or held and was not told to forget.
         children: Vec<(Option<KeeperId>, Child)>,
@@ -74,7 +76,8 @@ pub enum Event {
         output: Option<Box<Output>>,
     },
     /// A keeper died; the shell watches its children and reports each by `Ended` (where the exit
-    /// can be known or not: [`End::Unknown`]). New programs go to `replacement`.
+    /// can be known or not: [`End::Unknown`]), also those whose start was ordered and never
+    /// confirmed. New programs go to `replacement`.
     KeeperGone {
         /// Which.
         keeper: KeeperId,
@@ -220,8 +223,9 @@ pub struct Turn {
     /// To be performed, in order, after the batch, and all earlier ones, are in the journal (and
     /// synced, where asked).
     pub after: Vec<Effect>,
-    /// Time to write the journal anew: the shell writes [`Node::rewritten`] to a new file after the
-    /// batch and renames it over the old one.
+    /// Time to write the journal anew: the shell takes [`Node::rewritten`] before it calls `handle`
+    /// again (it contains this turn's records), writes it to a new file, syncs, renames it over the
+    /// old one, and appends later batches to the new one.
     ///
     /// [`Node::rewritten`]: super::Node::rewritten
     pub rewrite: bool,
@@ -263,6 +267,15 @@ pub struct Settings {
     pub reports_per_frame: usize,
     /// The journal is written anew when it has grown by this many bytes and by half.
     pub rewrite_bytes: u64,
+    /// Most attempts that run at a time. Below half of what a keeper takes, so that children that
+    /// ended and are not forgotten yet never push a new one out.
+    pub running_max: u32,
+    /// Kernels handed to the pool beyond the free capacity, so that the pool stays busy between two
+    /// turns; only those whose recent run time is below 1 ms. The pool runs them in order.
+    pub kernels_ahead: u32,
+    /// Nothing new starts while reports of this many bytes wait for their acknowledgement: they are
+    /// in memory.
+    pub unacknowledged_bytes_max: u64,
     /// For the simulator only.
     pub sabotage: Sabotage,
 }
@@ -275,6 +288,9 @@ impl Default for Settings {
             attempts_max: 100_000,
             reports_per_frame: 1_000,
             rewrite_bytes: 16 << 20,
+            running_max: 2_000,
+            kernels_ahead: 64,
+            unacknowledged_bytes_max: 256 << 20,
             sabotage: Sabotage::default(),
         }
     }
