@@ -4,10 +4,13 @@
 //! no clock and logs nothing. A kernel takes its parameters as text and a [`Stop`] flag, and returns
 //! bytes that depend on its parameters alone, on every machine alike.
 
+mod arithmetic;
 mod fault;
 mod idle;
+mod julia;
 mod nearest;
 mod parameters;
+mod simd;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -17,13 +20,15 @@ use std::{collections::BTreeMap, time::Duration};
 pub use fault::KernelFault;
 pub use stop::Stop;
 
-use crate::parameters::Parameters;
+use crate::{arithmetic::Arithmetic, julia::Julia, parameters::Parameters};
 
 /// All kernels, in alphabetical order.
-const NAMES: &[&str] = &["noop", "sleep"];
+const NAMES: &[&str] = &["arithmetic", "julia", "noop", "sleep"];
 
 /// A kernel with parameters that were found to be valid.
 enum Call {
+    Arithmetic(Arithmetic),
+    Julia(Julia),
     Noop,
     Sleep(Duration),
 }
@@ -38,6 +43,8 @@ pub fn run(
     stop: &Stop,
 ) -> Result<Vec<u8>, KernelFault> {
     match parse(name, parameters)? {
+        Call::Arithmetic(arithmetic) => arithmetic.run(stop),
+        Call::Julia(julia) => julia.run(stop),
         Call::Noop => Ok(Vec::new()),
         Call::Sleep(span) => idle::sleep(span, stop),
     }
@@ -58,6 +65,8 @@ pub fn names() -> &'static [&'static str] {
 fn parse(name: &str, parameters: &BTreeMap<String, String>) -> Result<Call, KernelFault> {
     let mut parameters = Parameters::new(parameters);
     let call = match name {
+        "arithmetic" => Call::Arithmetic(Arithmetic::parse(&mut parameters)?),
+        "julia" => Call::Julia(Julia::parse(&mut parameters)?),
         "noop" => Call::Noop,
         "sleep" => Call::Sleep(idle::parse(&mut parameters)?),
         _ => return Err(unknown(name)),

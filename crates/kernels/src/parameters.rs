@@ -1,6 +1,6 @@
 //! Reads the parameters of a call by name, each within its range.
 
-use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
+use std::{collections::BTreeMap, fmt::Debug, ops::RangeInclusive, str::FromStr};
 
 use crate::{fault::KernelFault, nearest};
 
@@ -26,7 +26,7 @@ impl<'call> Parameters<'call> {
         fallback: T,
     ) -> Result<T, KernelFault>
     where
-        T: FromStr + PartialOrd + Display,
+        T: FromStr + PartialOrd + Debug,
     {
         match self.text(name) {
             Some(text) => number(name, text, range),
@@ -41,12 +41,38 @@ impl<'call> Parameters<'call> {
         range: RangeInclusive<T>,
     ) -> Result<T, KernelFault>
     where
-        T: FromStr + PartialOrd + Display,
+        T: FromStr + PartialOrd + Debug,
     {
         let text = self
             .text(name)
             .ok_or_else(|| KernelFault::parameter(name, "is missing"))?;
         number(name, text, range)
+    }
+
+    /// The index in `choices` of the value of `name`; `fallback` if absent.
+    pub(crate) fn choice_or(
+        &mut self,
+        name: &'static str,
+        choices: &[&'static str],
+        fallback: usize,
+    ) -> Result<usize, KernelFault> {
+        self.text(name)
+            .map_or(Ok(fallback), |text| choice(name, text, choices))
+    }
+
+    /// The index in `choices` of the value of `name`, which must be given.
+    pub(crate) fn choice(
+        &mut self,
+        name: &'static str,
+        choices: &[&'static str],
+    ) -> Result<usize, KernelFault> {
+        let text = self.text(name).ok_or_else(|| {
+            KernelFault::parameter(
+                name,
+                format!("is missing; give one of {}", choices.join(", ")),
+            )
+        })?;
+        choice(name, text, choices)
     }
 
     /// Refuses parameters that the kernel did not ask for.
@@ -75,16 +101,28 @@ impl<'call> Parameters<'call> {
     }
 }
 
+fn choice(name: &str, text: &str, choices: &[&'static str]) -> Result<usize, KernelFault> {
+    choices
+        .iter()
+        .position(|choice| *choice == text)
+        .ok_or_else(|| {
+            KernelFault::parameter(
+                name,
+                format!("must be one of {}, not `{text}`", choices.join(", ")),
+            )
+        })
+}
+
 fn number<T>(name: &str, text: &str, range: RangeInclusive<T>) -> Result<T, KernelFault>
 where
-    T: FromStr + PartialOrd + Display,
+    T: FromStr + PartialOrd + Debug,
 {
     // Not a number (NaN) is in no range.
     match text.parse() {
         Ok(value) if range.contains(&value) => Ok(value),
         _ => {
             let what = format!(
-                "must be a number from {} to {}, not `{text}`",
+                "must be a number from {:?} to {:?}, not `{text}`",
                 range.start(),
                 range.end()
             );
