@@ -1,0 +1,194 @@
+//! From the model to the JSON of REST.
+
+use std::collections::BTreeMap;
+
+use flota_model::{
+    change::{AttemptRecord, JobRecord},
+    command::{FleetView, NodeView},
+    outcome::{Outcome, Output, Stream, StreamName},
+    resources as model,
+    state::{Counts, TaskState},
+    units::Timestamp,
+};
+
+use super::{Attempt, Fleet, Job, Node, Resources};
+use crate::spec::to_value;
+
+/// Unix seconds. Exact to the microsecond until the year 2255, when 2^53 microseconds are over.
+pub fn seconds(at: Timestamp) -> f64 {
+    micros_as_seconds(at.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for display; exact below 2^53")]
+fn micros_as_seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// Number of tasks by state word; states without a task are left out.
+pub fn tasks_by_state(counts: &Counts) -> BTreeMap<String, u32> {
+    TaskState::ALL
+        .into_iter()
+        .map(|state| (state.word().to_owned(), counts.of(state)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+impl From<&FleetView> for Fleet {
+    fn from(view: &FleetView) -> Self {
+        Self {
+            // All crates of the binary share one version.
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: view.authority.epoch.0,
+            term: view.authority.term.0,
+            jobs_live: view.jobs_live,
+            tasks: tasks_by_state(&view.tasks),
+            store_behind: view.store_behind.is_some(),
+            waiting_for_nodes: view.waiting_for_nodes,
+        }
+    }
+}
+
+impl From<&model::Resources> for Resources {
+    fn from(resources: &model::Resources) -> Self {
+        Self {
+            cpus: f64::from(resources.cpus.0) / 1000.0,
+            memory: resources.memory.0,
+            counters: resources.counters.clone(),
+        }
+    }
+}
+
+impl From<&NodeView> for Node {
+    fn from(view: &NodeView) -> Self {
+        Self {
+            id: view.node.0,
+            name: view.name.clone(),
+            phase: view.phase.word().to_owned(),
+            last_heard_at: view.last_heard_at.map(seconds),
+            joined_at: seconds(view.joined_at),
+            version: view.version.clone(),
+            capacity: Resources::from(&view.capacity),
+            reserved: Resources::from(&view.reserved),
+            labels: view.labels.clone(),
+            granted: view.granted,
+            running: view.running,
+            unclaimed: view.unclaimed,
+        }
+    }
+}
+
+/// Without the spec, as in lists.
+impl From<&JobRecord> for Job {
+    fn from(record: &JobRecord) -> Self {
+        let spec = &record.spec.spec;
+        Self {
+            id: record.job.0,
+            name: spec.name.clone(),
+            principal: record.principal.clone(),
+            phase: record.phase.word().to_owned(),
+            priority: spec.priority.0,
+            first: spec.tasks.first.0,
+            last: spec.tasks.last.0,
+            tasks: tasks_by_state(&record.counts),
+            submitted_at: seconds(record.submitted_at),
+            finished_at: record.finished_at.map(seconds),
+            spec: None,
+        }
+    }
+}
+
+impl Job {
+    /// With the spec, as in `GET /api/v1/jobs/{job}`.
+    pub fn with_spec(record: &JobRecord) -> Self {
+        Self {
+            spec: Some(to_value(&record.spec.spec)),
+            ..Self::from(record)
+        }
+    }
+}
+
+impl From<&AttemptRecord> for Attempt {
+    fn from(record: &AttemptRecord) -> Self {
+        let details = Details::of(&record.outcome);
+        Self {
+            id: record.attempt.to_string(),
+            node: record.node.0,
+            outcome: record.outcome.word().to_owned(),
+            exit_code: details.exit_code,
+            signal: details.signal,
+            stage: details.stage,
+            errno: details.errno,
+            message: details.message,
+            counted: record.counted,
+            granted_at: seconds(record.granted_at),
+            started_at: record.started_at.map(seconds),
+            ended_at: seconds(record.ended_at),
+            user_seconds: micros_as_seconds(record.usage.user_micros),
+            system_seconds: micros_as_seconds(record.usage.system_micros),
+            memory_bytes_max: record.usage.memory_bytes_max,
+            outputs: record.output.as_deref().map(lengths).unwrap_or_default(),
+        }
+    }
+}
+
+/// What an outcome says beyond its word.
+#[derive(Default)]
+struct Details {
+    exit_code: Option<u8>,
+    signal: Option<u8>,
+    stage: Option<String>,
+    errno: Option<i32>,
+    message: Option<String>,
+}
+
+impl Details {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Exited { code } => Self {
+                exit_code: Some(*code),
+                ..Self::default()
+            },
+            Outcome::Signalled { signal } => Self {
+                signal: Some(*signal),
+                ..Self::default()
+            },
+            Outcome::NotStarted { stage, errno } => Self {
+                stage: Some(stage.word().to_owned()),
+                errno: Some(*errno),
+                ..Self::default()
+            },
+            Outcome::Failed { message } => Self {
+                message: Some(message.clone()),
+                ..Self::default()
+            },
+            Outcome::Completed
+            | Outcome::OutOfMemory
+            | Outcome::TimedOut
+            | Outcome::Cancelled
+            | Outcome::Lost
+            | Outcome::Unknown => Self::default(),
+        }
+    }
+}
+
+/// Bytes of each stream that is not empty.
+fn lengths(output: &Output) -> BTreeMap<String, u64> {
+    let streams = [
+        (StreamName::Stdout, &output.stdout),
+        (StreamName::Stderr, &output.stderr),
+        (StreamName::Result, &output.result),
+    ];
+    let length = |stream: &Stream| match stream {
+        Stream::Empty => 0,
+        Stream::Inline(bytes) => bytes.len() as u64,
+        Stream::OnNode { length, .. } => *length,
+    };
+    streams
+        .into_iter()
+        .map(|(name, stream)| (name.word().to_owned(), length(stream)))
+        .filter(|(_, length)| *length > 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
