@@ -6,10 +6,23 @@ use crate::keeper::api::{FromKeeper, LogRecord, ToKeeper};
 pub const PACKET_LENGTH_MAX: usize = 128 * 1024;
 
 /// Bytes that are not what they should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecFault {
     /// They end within a value.
+    #[error("the bytes end within a value")]
     Truncated,
+    /// A number, length or range that cannot be.
+    #[error("a number is out of its range")]
+    OutOfRange,
+    /// A tag that no value has; perhaps of a newer version.
+    #[error("no value has the tag {0}")]
+    Tag(u8),
+    /// Text that is not UTF-8.
+    #[error("text is not UTF-8")]
+    NotText,
+    /// A packet of another version.
+    #[error("a packet is of version {0}")]
+    Version(u8),
 }
 
 /// Writes as many of `messages` as one packet holds and returns how many those are, at least 1.

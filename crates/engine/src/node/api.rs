@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use flota_model::{
     frame::{Down, HelloRefusal, OutputFault, OutputPart, Up},
-    ids::{
-        AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex,
-    },
+    ids::{AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex},
     outcome::{Output, StartStage, StreamName, Usage},
     resources::Resources,
     spec::{JobSpec, KernelCall},
