@@ -9,6 +9,8 @@ use flota_model::{
     units::Timestamp,
 };
 
+use std::ops::RangeInclusive;
+
 use crate::journal::LoadFault;
 
 /// Tasks in a chunk of states; see `Change::ChunkWritten`.
@@ -66,6 +68,44 @@ pub struct Page<Row, Cursor> {
     pub rows: Vec<Row>,
     /// To be given for the next page; `None` on the last one.
     pub next: Option<Cursor>,
+}
+
+impl<Row, Cursor> Page<Row, Cursor> {
+    /// Makes a page of `limit` rows out of up to one row more, which only says that there is one.
+    pub(crate) fn cut(mut rows: Vec<Row>, limit: u32, cursor: impl Fn(&Row) -> Cursor) -> Self {
+        let is_last = rows.len() <= limit as usize;
+        rows.truncate(limit as usize);
+        let next = if is_last {
+            None
+        } else {
+            rows.last().map(cursor)
+        };
+        Self { rows, next }
+    }
+}
+
+/// The rows of a page for which `limit` was asked.
+pub(crate) fn page_rows(limit: u32) -> u32 {
+    limit.clamp(1, PAGE_ROWS_MAX)
+}
+
+/// The numbers of the chunks that hold any of `wanted` (ascending) of a job with these `tasks`,
+/// each number once.
+pub(crate) fn chunk_numbers(tasks: TaskRange, wanted: &[TaskRange]) -> Vec<RangeInclusive<u32>> {
+    let mut numbers: Vec<RangeInclusive<u32>> = Vec::new();
+    for range in wanted {
+        let (first, last) = (range.first.max(tasks.first), range.last.min(tasks.last));
+        if first > last {
+            continue;
+        }
+        let number = |task: TaskIndex| (task.0 - tasks.first.0) / CHUNK_TASKS;
+        let beyond = numbers.last().map_or(0, |before| before.end() + 1);
+        let start = number(first).max(beyond);
+        if start <= number(last) {
+            numbers.push(start..=number(last));
+        }
+    }
+    numbers
 }
 
 /// Which jobs.

@@ -133,6 +133,9 @@ pub enum LoadFault {
 impl LoadFault {
     /// The spec of `job` is not one.
     pub(crate) fn spec(job: JobId) -> Self {
-        Self::Damaged { what: format!("the spec of job {job} cannot be read"), source: None }
+        Self::Damaged {
+            what: format!("the spec of job {job} cannot be read"),
+            source: None,
+        }
     }
 }

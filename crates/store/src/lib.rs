@@ -7,8 +7,12 @@
 //! What this crate does NOT do: it decides nothing, knows no JSON (the meaning of a sealed spec is
 //! asked of the [`DecodeSpec`] handed in), reads no clock, logs nothing, and never retries a commit.
 
+mod head;
 pub mod history;
 pub mod journal;
+pub mod memory;
+pub mod space;
+pub mod sqlite;
 
 use flota_model::spec::JobSpec;
 
