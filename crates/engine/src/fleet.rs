@@ -5,3 +5,188 @@
 //! transaction, and every earlier one, is durable (PROTOCOL 18).
 
 pub mod api;
+mod bits;
+pub mod chunk;
+mod grant;
+mod job;
+mod keys;
+mod leases;
+mod ledger;
+mod load;
+mod node;
+mod office;
+mod opening;
+mod outcomes;
+mod placement;
+mod queue;
+mod requests;
+mod sessions;
+mod settle;
+
+#[cfg(test)]
+mod tests;
+
+use api::{Effect, Event, FleetEvent, Turn};
+use flota_model::{
+    change::{Change, Snapshot},
+    frame::DownBody,
+    ids::{BatchNumber, NodeId},
+    state::JobPhase,
+    units::{Moment, Now},
+};
+pub use opening::mandate_of;
+
+use self::{
+    grant::Grants, job::Jobs, keys::Keys, ledger::Ledger, node::Nodes, office::Office, queue::Queue,
+};
+
+/// The server's state machine.
+#[derive(Debug)]
+pub struct Fleet {
+    office: Office,
+    jobs: Jobs,
+    grants: Grants,
+    nodes: Nodes,
+    queue: Queue,
+    keys: Keys,
+    ledger: Ledger,
+}
+
+impl Fleet {
+    /// Applies `events` in order at `now`, then places what can be placed.
+    pub fn handle(&mut self, events: Vec<Event>, now: Now) -> Turn {
+        self.office.now = now;
+        for event in events {
+            match event {
+                Event::Request(request) => self.request(request),
+                Event::Frame { connection, frame } => self.frame(connection, frame),
+                Event::Disconnected { connection } => self.disconnected(connection),
+                Event::Tick => {}
+            }
+        }
+        self.expire();
+        self.place();
+        self.close_turn()
+    }
+
+    /// When the next [`Event::Tick`] must come at the latest; `None` when nothing is due.
+    pub fn deadline(&self) -> Option<Moment> {
+        let lease = self.nodes.next_lease_end().map(|(until, _)| until);
+        let give_up = self.grants.give_up.first().map(|(at, _)| *at);
+        [lease, give_up, self.queue.next_release()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What the store must give back by `load` once all turns so far are committed; `batch` is the
+    /// number of the last one.
+    pub fn durable(&self, batch: BatchNumber) -> Snapshot {
+        let jobs = self.jobs.live.values();
+        Snapshot {
+            authority: self.office.mandate.authority,
+            restored: self.office.restored,
+            batch,
+            counters: self.office.counters,
+            jobs: jobs.clone().map(|job| job.record.clone()).collect(),
+            chunks: jobs
+                .clone()
+                .flat_map(|job| {
+                    job.stored_chunks()
+                        .map(|(number, bytes)| (job.record.job, number, bytes))
+                })
+                .collect(),
+            histories: jobs
+                .flat_map(|job| {
+                    let id = job.record.job;
+                    job.histories
+                        .iter()
+                        .map(move |(task, history)| (id, *task, *history))
+                })
+                .collect(),
+            grants: self.grants.iter().map(grant::Grant::record).collect(),
+            nodes: self
+                .nodes
+                .known
+                .values()
+                .map(|node| node.record.clone())
+                .collect(),
+            keys: self.keys.all(),
+        }
+    }
+
+    /// Sends a frame to a node that has a session; without one nothing is lost, because the next
+    /// hello reconciles.
+    fn send(&mut self, node: NodeId, body: DownBody) {
+        let authority = self.office.mandate.authority;
+        if let Some(session) = self.nodes.session(node) {
+            let frame = session.frame(authority, body);
+            let connection = session.connection;
+            self.ledger.effects.push(Effect::Send { connection, frame });
+        }
+    }
+
+    fn publish(&mut self, event: FleetEvent) {
+        let id = self.office.next_event();
+        self.ledger.effects.push(Effect::Publish { id, event });
+    }
+
+    /// Writes out all that the turn has changed.
+    fn close_turn(&mut self) -> Turn {
+        let ledger = std::mem::take(&mut self.ledger);
+        let mut changes = ledger.changes;
+        for (job, number) in ledger.chunks {
+            let bytes = self.jobs.live(job).encode_chunk(number);
+            changes.push(Change::ChunkWritten { job, number, bytes });
+        }
+        for (job, task) in ledger.histories {
+            let history = self
+                .jobs
+                .get(job)
+                .and_then(|job| job.histories.get(&task))
+                .copied();
+            changes.push(Change::TaskHistoryWritten { job, task, history });
+        }
+        for job in &ledger.jobs {
+            let record = &self.jobs.live(*job).record;
+            changes.push(Change::JobProgressed {
+                job: *job,
+                phase: record.phase,
+                counts: record.counts,
+                finished_at: record.finished_at,
+            });
+        }
+        for grant in ledger.grants {
+            changes.push(match self.grants.get(grant) {
+                Some(entry) => {
+                    let record = entry.record();
+                    let (unsettled, suspect) = (record.unsettled, record.suspect);
+                    Change::GrantWritten {
+                        grant,
+                        unsettled,
+                        suspect,
+                    }
+                }
+                None => Change::GrantRemoved(grant),
+            });
+        }
+        for node in ledger.nodes {
+            changes.push(Change::NodeWritten(Box::new(
+                self.nodes.known(node).record.clone(),
+            )));
+        }
+        if ledger.counters {
+            changes.push(Change::CountersWritten(self.office.counters));
+        }
+        for job in ledger.jobs {
+            let entry = self.jobs.live(job);
+            if entry.record.phase == JobPhase::Finished && entry.grants.is_empty() {
+                self.jobs.remove(job);
+            }
+        }
+        Turn {
+            changes,
+            effects: ledger.effects,
+        }
+    }
+}

@@ -192,3 +192,19 @@ pub enum Refusal {
     /// The store is not behind: there is nothing to recover.
     NothingToRecover,
 }
+
+impl Refusal {
+    /// The stable code, `E-NOUN-REASON`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::JobNotFound(_) => "E-JOB-NOTFOUND",
+            Self::JobFinished(_) => "E-JOB-FINISHED",
+            Self::KeyReused { .. } => "E-KEY-REUSED",
+            Self::TooManyJobs { .. } => "E-JOB-LIMIT",
+            Self::TooManyTasks { .. } => "E-TASK-LIMIT",
+            Self::NodeUnknown(_) => "E-NODE-NOTFOUND",
+            Self::StoreBehind => "E-STORE-BEHIND",
+            Self::NothingToRecover => "E-STORE-CURRENT",
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Live jobs: their spec, the state of each task, and what happened to tasks that came back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flota_model::{
+    change::{JobRecord, TaskHistory},
+    ids::{GrantId, JobId, TaskIndex},
+    spec::{Retry, TaskRange},
+    state::{Counts, JobPhase, TaskState},
+};
+
+use super::{
+    chunk::{CHUNK_TASKS, Chunk},
+    queue::ClassKey,
+};
+
+/// All jobs that are not finished, and finished ones that still have grants.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    pub(crate) live: BTreeMap<JobId, Job>,
+    /// Tasks of all of them, for the limit.
+    pub(crate) tasks: u64,
+}
+
+impl Jobs {
+    pub(crate) fn get(&self, job: JobId) -> Option<&Job> {
+        self.live.get(&job)
+    }
+
+    /// A job that is known to be live: the owner of a grant, or an entry of the queue.
+    pub(crate) fn live(&mut self, job: JobId) -> &mut Job {
+        self.live
+            .get_mut(&job)
+            .expect("a job stays while it has grants or waiting tasks")
+    }
+
+    pub(crate) fn insert(&mut self, job: Job) {
+        self.tasks += u64::from(job.tasks().count());
+        self.live.insert(job.record.job, job);
+    }
+
+    pub(crate) fn remove(&mut self, job: JobId) {
+        if let Some(job) = self.live.remove(&job) {
+            self.tasks -= u64::from(job.tasks().count());
+        }
+    }
+}
+
+/// A job with the states of its tasks.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) record: JobRecord,
+    pub(crate) class: ClassKey,
+    chunks: Vec<ChunkSlot>,
+    /// No task before this offset is waiting.
+    cursor: u32,
+    pub(crate) histories: BTreeMap<TaskIndex, TaskHistory>,
+    /// By first task, then number: finds every grant of a task.
+    pub(crate) grants: BTreeSet<(TaskIndex, GrantId)>,
+    /// Attempts that are not settled.
+    pub(crate) unsettled: u32,
+}
+
+#[derive(Debug)]
+struct ChunkSlot {
+    chunk: Chunk,
+    /// Whether the store has it; one that was never written is all waiting.
+    stored: bool,
+}
+
+impl Job {
+    /// A job as accepted or loaded, every task waiting.
+    pub(crate) fn new(record: JobRecord) -> Self {
+        let count = record.spec.spec.tasks.count();
+        let chunks = (0..count.div_ceil(CHUNK_TASKS))
+            .map(|number| ChunkSlot {
+                chunk: Chunk::waiting(CHUNK_TASKS.min(count - number * CHUNK_TASKS)),
+                stored: false,
+            })
+            .collect();
+        Self {
+            class: ClassKey::of(&record.spec.spec),
+            record,
+            chunks,
+            cursor: 0,
+            histories: BTreeMap::new(),
+            grants: BTreeSet::new(),
+            unsettled: 0,
+        }
+    }
+
+    /// Puts a stored chunk in its place; `false` if it does not fit there.
+    pub(crate) fn restore_chunk(&mut self, number: u32, bytes: &[u8]) -> bool {
+        let (Some(slot), Some(chunk)) =
+            (self.chunks.get_mut(number as usize), Chunk::decode(bytes))
+        else {
+            return false;
+        };
+        let fits = chunk.count() == slot.chunk.count();
+        if fits {
+            *slot = ChunkSlot {
+                chunk,
+                stored: true,
+            };
+        }
+        fits
+    }
+
+    /// The states of all tasks, counted anew; a sound store agrees with the record's counts.
+    pub(crate) fn recount(&self) -> Counts {
+        let mut counts = Counts::default();
+        for slot in &self.chunks {
+            slot.chunk
+                .for_each_run(|_, length, state| counts.0[state as usize] += length);
+        }
+        counts
+    }
+
+    pub(crate) fn tasks(&self) -> TaskRange {
+        self.record.spec.spec.tasks
+    }
+
+    pub(crate) fn is_cancelling(&self) -> bool {
+        self.record.phase == JobPhase::Cancelling
+    }
+
+    pub(crate) fn never_retries(&self) -> bool {
+        self.record.spec.spec.retry == Retry::Never
+    }
+
+    pub(crate) fn waiting(&self) -> u32 {
+        self.record.counts.of(TaskState::Waiting)
+    }
+
+    /// Whether some task may have an attempt besides the one it is granted for: a suspect that was
+    /// replaced, or one that may still tell what became of an `unknown` task.
+    pub(crate) fn has_spare_attempts(&self) -> bool {
+        self.unsettled > self.record.counts.of(TaskState::Granted)
+    }
+
+    pub(crate) fn state(&self, task: TaskIndex) -> TaskState {
+        let (number, offset) = self.place(task);
+        self.chunks[number].chunk.state(offset)
+    }
+
+    /// Moves one task to another state and returns the number of its chunk.
+    pub(crate) fn set(&mut self, task: TaskIndex, state: TaskState) -> u32 {
+        let (number, offset) = self.place(task);
+        let chunk = &mut self.chunks[number].chunk;
+        let before = chunk.state(offset);
+        chunk.set(offset, 1, state);
+        self.record.counts.0[before as usize] -= 1;
+        self.record.counts.0[state as usize] += 1;
+        if state == TaskState::Waiting {
+            self.cursor = self.cursor.min(task.0 - self.tasks().first.0);
+        }
+        u32::try_from(number).expect("a job has few chunks")
+    }
+
+    /// Moves the next stretch of waiting tasks, at most `most`, to `state`.
+    /// Returns its first task and its length, and the number of its chunk.
+    pub(crate) fn take(&mut self, most: u32, state: TaskState) -> Option<(TaskIndex, u32, u32)> {
+        let mut number = self.cursor / CHUNK_TASKS;
+        let mut from = self.cursor % CHUNK_TASKS;
+        while let Some(slot) = self.chunks.get_mut(number as usize) {
+            if let Some((start, length)) = slot.chunk.next(TaskState::Waiting, from) {
+                let length = length.min(most);
+                slot.chunk.set(start, length, state);
+                let offset = number * CHUNK_TASKS + start;
+                self.cursor = offset + length;
+                self.record.counts.0[TaskState::Waiting as usize] -= length;
+                self.record.counts.0[state as usize] += length;
+                return Some((TaskIndex(self.tasks().first.0 + offset), length, number));
+            }
+            number += 1;
+            from = 0;
+            self.cursor = number * CHUNK_TASKS;
+        }
+        None
+    }
+
+    /// All tasks in that state, ascending.
+    pub(crate) fn tasks_in(&self, state: TaskState) -> Vec<TaskIndex> {
+        let mut tasks = Vec::new();
+        let mut base = self.tasks().first.0;
+        for slot in &self.chunks {
+            slot.chunk.for_each_run(|start, length, seen| {
+                if seen == state {
+                    tasks.extend((base + start..base + start + length).map(TaskIndex));
+                }
+            });
+            base += slot.chunk.count();
+        }
+        tasks
+    }
+
+    /// Bytes of a chunk for the store.
+    pub(crate) fn encode_chunk(&mut self, number: u32) -> Vec<u8> {
+        let slot = &mut self.chunks[number as usize];
+        slot.stored = true;
+        slot.chunk.encode()
+    }
+
+    /// What the store must hold of the chunks.
+    pub(crate) fn stored_chunks(&self) -> impl Iterator<Item = (u32, Vec<u8>)> {
+        (0..)
+            .zip(&self.chunks)
+            .filter(|(_, slot)| slot.stored)
+            .map(|(number, slot)| {
+                let mut chunk = slot.chunk.clone();
+                (number, chunk.encode())
+            })
+    }
+
+    fn place(&self, task: TaskIndex) -> (usize, u32) {
+        let offset = task.0 - self.tasks().first.0;
+        ((offset / CHUNK_TASKS) as usize, offset % CHUNK_TASKS)
+    }
+}

@@ -1,0 +1,338 @@
+//! Which waiting work goes where. Cost grows with dirty nodes × classes plus grants, not with tasks.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
+
+use flota_model::{
+    change::{Change, GrantRecord},
+    frame::{DownBody, GrantOrder},
+    ids::{GrantId, JobId, NodeId, TaskIndex},
+    resources::Resources,
+    spec::SealedSpec,
+    state::TaskState,
+    units::Moment,
+};
+
+use super::{
+    Fleet,
+    bits::Bits,
+    grant::{GRANT_TASKS_MAX, Grant},
+    node::Node,
+    queue::ClassKey,
+};
+
+/// Most orders of one frame, so that it stays below the limit of the link.
+const ORDERS_PER_FRAME: usize = 4_096;
+/// Most bytes of specs in one frame.
+const SPEC_BYTES_PER_FRAME: usize = 2 << 20;
+
+/// How many attempts of a class each node gets in this round.
+type Shares = BTreeMap<NodeId, u32>;
+
+impl Fleet {
+    pub(crate) fn place(&mut self) {
+        let frozen = self.office.is_frozen() || !self.nodes.awaited.is_empty();
+        if frozen || self.queue.is_empty() || self.nodes.dirty.is_empty() {
+            return;
+        }
+        let now = self.office.now.moment;
+        let dirty = std::mem::take(&mut self.nodes.dirty);
+        let (mut open, later): (Vec<NodeId>, Vec<NodeId>) = dirty
+            .into_iter()
+            .filter(|node| self.has_session(*node))
+            .partition(|node| {
+                self.nodes
+                    .get(*node)
+                    .is_some_and(|node| node.takes_grants(now))
+            });
+        self.nodes.dirty.extend(later);
+        let mut reserved = None;
+        for class in self.queue.in_order() {
+            if open.is_empty() {
+                break;
+            }
+            let shares = self.share_out(&class, &open);
+            for (node, count) in shares {
+                self.grant(&class, node, count);
+            }
+            if reserved.is_none() && self.queue.head(&class).is_some() {
+                reserved = self.reserve(&class);
+                open.retain(|node| Some(*node) != reserved);
+            }
+        }
+        self.queue.reserved = reserved;
+        self.send_orders();
+    }
+
+    fn has_session(&self, node: NodeId) -> bool {
+        self.nodes
+            .get(node)
+            .is_some_and(|node| node.session.is_some())
+    }
+
+    /// Work that may start at once goes to the node with most room, one by one; then each node gets
+    /// as much ahead as it will need before the next round.
+    fn share_out(&self, class: &ClassKey, open: &[NodeId]) -> Shares {
+        let mut heap = BinaryHeap::new();
+        let mut ahead: Vec<(NodeId, u32)> = Vec::new();
+        let mut wanted = 0_u64;
+        for id in open {
+            let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class)) else {
+                continue;
+            };
+            let free = node.load.free(&node.record.capacity);
+            let fit = free.times_that_fit(&class.resources).min(GRANT_TASKS_MAX);
+            let room = node.load.room_ahead(class);
+            wanted += u64::from(fit) + u64::from(room);
+            if fit > 0 {
+                heap.push(Candidate::new(*id, free, fit, node));
+            }
+            if room > 0 {
+                ahead.push((*id, room));
+            }
+        }
+        let mut left = self.waiting_up_to(class, wanted);
+        let mut shares = Shares::new();
+        while left > 0
+            && let Some(mut best) = heap.pop()
+        {
+            *shares.entry(best.node).or_default() += 1;
+            left -= 1;
+            if best.take(class) {
+                heap.push(best);
+            }
+        }
+        share_ahead(&ahead, left, &mut shares);
+        shares
+    }
+
+    /// Waiting tasks of a class, counted no further than `most`.
+    fn waiting_up_to(&self, class: &ClassKey, most: u64) -> u64 {
+        let mut waiting = 0;
+        for job in self.queue.jobs(class) {
+            waiting += self.jobs.get(job).map_or(0, |job| u64::from(job.waiting()));
+            if waiting >= most {
+                return most;
+            }
+        }
+        waiting
+    }
+
+    /// The first class that has to wait although some node is large enough keeps the roomiest such
+    /// node free of later classes, or large requests would starve behind small ones.
+    fn reserve(&self, class: &ClassKey) -> Option<NodeId> {
+        let large_enough = |id: NodeId| {
+            self.nodes.get(id).is_some_and(|node| {
+                node.session.is_some()
+                    && node.suits(class)
+                    && node.record.capacity.times_that_fit(&class.resources) > 0
+            })
+        };
+        if let Some(before) = self.queue.reserved.filter(|node| large_enough(*node)) {
+            return Some(before);
+        }
+        let nodes = self.nodes.known.iter().filter(|(id, _)| large_enough(**id));
+        let share = |node: &Node| {
+            share(
+                &node.load.free(&node.record.capacity),
+                &node.record.capacity,
+            )
+        };
+        nodes
+            .max_by_key(|(id, node)| (share(node), Reverse(**id)))
+            .map(|(id, _)| *id)
+    }
+
+    fn grant(&mut self, class: &ClassKey, node: NodeId, mut count: u32) {
+        while count > 0 {
+            let Some(job) = self.queue.head(class) else {
+                return;
+            };
+            let taken = self
+                .jobs
+                .live(job)
+                .take(count.min(GRANT_TASKS_MAX), TaskState::Granted);
+            let Some((first_task, length, chunk)) = taken else {
+                self.queue.remove(class, job);
+                continue;
+            };
+            count -= length;
+            self.ledger.chunks.insert((job, chunk));
+            self.ledger.jobs.insert(job);
+            self.add_grant(class, node, (job, first_task), length);
+            self.enqueue(job);
+        }
+    }
+
+    fn add_grant(
+        &mut self,
+        class: &ClassKey,
+        node: NodeId,
+        (job, first_task): (JobId, TaskIndex),
+        length: u32,
+    ) {
+        let now = self.office.now;
+        let grant = self.office.next_grant();
+        let attempts = self.office.next_attempts(length);
+        let entry = self.nodes.known(node);
+        entry.grants.insert(grant);
+        entry
+            .load
+            .add(class, length, &entry.record.capacity, now.moment);
+        let record = GrantRecord {
+            grant,
+            job,
+            first_task,
+            attempts,
+            node,
+            boot: entry.record.boot,
+            journal: entry.record.journal,
+            granted_at: now.wall,
+            unsettled: Bits::full(length).bytes().to_vec(),
+            suspect: Bits::empty(length).bytes().to_vec(),
+        };
+        self.ledger.changes.push(Change::GrantAdded(record.clone()));
+        self.ledger.counters = true;
+        self.ledger.orders.insert((node, grant));
+        let owner = self.jobs.live(job);
+        owner.grants.insert((first_task, grant));
+        owner.unsettled += length;
+        self.grants
+            .insert(Grant::new(record).expect("the bits were made for this length"));
+    }
+
+    /// Tells every node what it was granted, with the specs that its session has not seen.
+    fn send_orders(&mut self) {
+        let mut by_node: BTreeMap<NodeId, Vec<GrantId>> = BTreeMap::new();
+        for (node, grant) in std::mem::take(&mut self.ledger.orders) {
+            by_node.entry(node).or_default().push(grant);
+        }
+        for (node, grants) in by_node {
+            let mut specs: Vec<SealedSpec> = Vec::new();
+            let mut orders: Vec<GrantOrder> = Vec::new();
+            let mut spec_bytes = 0;
+            for grant in grants {
+                let Some(entry) = self.grants.get(grant) else {
+                    continue;
+                };
+                let Some(job) = self.jobs.get(entry.head().job) else {
+                    continue;
+                };
+                let spec = &job.record.spec;
+                let order = entry.order(spec.hash);
+                let Some(session) = self.nodes.session(node) else {
+                    break;
+                };
+                if session.specs.get(spec.hash).is_none() {
+                    session.specs.insert(spec.hash, ());
+                    spec_bytes += spec.blob.len();
+                    specs.push(spec.clone());
+                }
+                orders.push(order);
+                if orders.len() == ORDERS_PER_FRAME || spec_bytes > SPEC_BYTES_PER_FRAME {
+                    let (specs, orders) = (std::mem::take(&mut specs), std::mem::take(&mut orders));
+                    self.send(node, DownBody::Grants { specs, orders });
+                    spec_bytes = 0;
+                }
+            }
+            if !orders.is_empty() {
+                self.send(node, DownBody::Grants { specs, orders });
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Whether it may be given work now.
+    fn takes_grants(&self, now: Moment) -> bool {
+        self.refusing_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether it meets the constraints of a class.
+    fn suits(&self, class: &ClassKey) -> bool {
+        let wanted = &class.constraints;
+        wanted
+            .node
+            .as_ref()
+            .is_none_or(|name| *name == self.record.name)
+            && wanted
+                .labels
+                .iter()
+                .all(|(key, value)| self.record.labels.get(key) == Some(value))
+    }
+}
+
+/// A node with room, ordered by the share of it that stays free, the lowest number on a tie, so
+/// that a replay places alike.
+#[derive(Debug, PartialEq, Eq)]
+struct Candidate {
+    share: u64,
+    node: NodeId,
+    free: Resources,
+    capacity: Resources,
+    fit: u32,
+}
+
+impl Candidate {
+    fn new(id: NodeId, free: Resources, fit: u32, node: &Node) -> Self {
+        let capacity = node.record.capacity.clone();
+        Self {
+            share: share(&free, &capacity),
+            node: id,
+            free,
+            capacity,
+            fit,
+        }
+    }
+
+    /// Takes one attempt; `false` when no other one fits.
+    fn take(&mut self, class: &ClassKey) -> bool {
+        self.free.subtract(&class.resources, 1);
+        self.share = share(&self.free, &self.capacity);
+        self.fit -= 1;
+        self.fit > 0
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.share, Reverse(self.node)).cmp(&(other.share, Reverse(other.node)))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The smaller of the free shares of processors and memory, in millionths.
+fn share(free: &Resources, capacity: &Resources) -> u64 {
+    let of = |free: u64, all: u64| (free.saturating_mul(1_000_000)).checked_div(all);
+    let cpus = of(u64::from(free.cpus.0), u64::from(capacity.cpus.0)).unwrap_or(0);
+    let memory = of(free.memory.0, capacity.memory.0).unwrap_or(1_000_000);
+    cpus.min(memory)
+}
+
+/// Divides `left` tasks among nodes in proportion to the room that each has ahead.
+fn share_ahead(ahead: &[(NodeId, u32)], mut left: u64, shares: &mut Shares) {
+    let mut room: u64 = ahead.iter().map(|(_, room)| u64::from(*room)).sum();
+    for (node, wanted) in ahead {
+        let wanted = u64::from(*wanted);
+        let share = if left >= room {
+            wanted
+        } else {
+            (left * wanted).div_ceil(room)
+        };
+        if share > 0 {
+            *shares.entry(*node).or_default() += u32::try_from(share).unwrap_or(u32::MAX);
+        }
+        left -= share;
+        room -= wanted;
+        if left == 0 {
+            break;
+        }
+    }
+}

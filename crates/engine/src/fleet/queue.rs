@@ -1,0 +1,106 @@
+//! Waiting work: one queue per class of requests, first in first out by job (PROTOCOL 27).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flota_model::{
+    ids::{JobId, NodeId, TaskIndex},
+    resources::Resources,
+    spec::{Constraints, JobSpec, Priority},
+    units::Moment,
+};
+
+/// What placement distinguishes. Tasks of one class are the same to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClassKey {
+    pub(crate) priority: Priority,
+    pub(crate) resources: Resources,
+    pub(crate) constraints: Constraints,
+}
+
+impl ClassKey {
+    pub(crate) fn of(spec: &JobSpec) -> Self {
+        Self {
+            priority: spec.priority,
+            resources: spec.resources.clone(),
+            constraints: spec.constraints.clone(),
+        }
+    }
+}
+
+/// All waiting and parked work.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// Jobs with waiting tasks, in the order of their acceptance.
+    classes: BTreeMap<ClassKey, BTreeSet<JobId>>,
+    /// Tasks between two attempts, by the end of their back-off.
+    parked: BTreeSet<(Moment, JobId, TaskIndex)>,
+    /// The node that is kept for the first class that has to wait.
+    pub(crate) reserved: Option<NodeId>,
+}
+
+impl Queue {
+    /// A job has waiting tasks; tells whether its class had none before.
+    pub(crate) fn add(&mut self, class: &ClassKey, job: JobId) -> bool {
+        if let Some(jobs) = self.classes.get_mut(class) {
+            jobs.insert(job);
+            return false;
+        }
+        self.classes.insert(class.clone(), BTreeSet::from([job]));
+        true
+    }
+
+    /// A job has no waiting task left.
+    pub(crate) fn remove(&mut self, class: &ClassKey, job: JobId) {
+        if let Some(jobs) = self.classes.get_mut(class) {
+            jobs.remove(&job);
+            if jobs.is_empty() {
+                self.classes.remove(class);
+            }
+        }
+    }
+
+    /// The first job of a class.
+    pub(crate) fn head(&self, class: &ClassKey) -> Option<JobId> {
+        self.classes.get(class)?.first().copied()
+    }
+
+    /// The jobs of a class, in order.
+    pub(crate) fn jobs(&self, class: &ClassKey) -> impl Iterator<Item = JobId> {
+        self.classes.get(class).into_iter().flatten().copied()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// Classes with waiting work: by priority, then by their first job.
+    pub(crate) fn in_order(&self) -> Vec<ClassKey> {
+        let mut heads: Vec<(Priority, Option<&JobId>, &ClassKey)> = self
+            .classes
+            .iter()
+            .map(|(class, jobs)| (class.priority, jobs.first(), class))
+            .collect();
+        heads.sort_unstable();
+        heads
+            .into_iter()
+            .map(|(_, _, class)| class.clone())
+            .collect()
+    }
+
+    pub(crate) fn park(&mut self, until: Moment, job: JobId, task: TaskIndex) {
+        self.parked.insert((until, job, task));
+    }
+
+    /// Takes one task whose back-off is over.
+    pub(crate) fn release(&mut self, now: Moment) -> Option<(JobId, TaskIndex)> {
+        let (until, job, task) = *self.parked.first()?;
+        (until <= now).then(|| {
+            self.parked.pop_first();
+            (job, task)
+        })
+    }
+
+    pub(crate) fn next_release(&self) -> Option<Moment> {
+        self.parked.first().map(|(until, _, _)| *until)
+    }
+}

@@ -1,0 +1,346 @@
+//! Commands and queries of the edges. Every command is audited here, whatever becomes of it.
+
+use std::collections::BTreeMap;
+
+use flota_model::{
+    change::{AuditRecord, Change, IdempotencyKey, JobRecord, KeyRecord},
+    command::{Ask, Command, FleetView, NodeView, Principal, Query, Refusal, Reply, Request},
+    frame::{DownBody, OutputFault},
+    ids::{AttemptRange, Epoch, JobId, NodeId, RequestId},
+    spec::SealedSpec,
+    state::{Counts, JobPhase, TaskState},
+};
+
+use super::{
+    Fleet,
+    api::{Effect, FleetEvent, Mandate},
+    job::Job,
+    node::Node,
+};
+use crate::sabotage::Rule;
+
+/// Most outputs that are read from one node at a time.
+const READS_MAX: usize = 64;
+
+impl Fleet {
+    pub(crate) fn request(&mut self, request: Request) {
+        match request.ask {
+            Ask::Command(command) => self.command(request.id, request.principal, command),
+            Ask::Query(query) => {
+                if let Some(reply) = self.query(request.id, query) {
+                    self.reply(request.id, Ok(reply));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn reply(&mut self, request: RequestId, reply: Result<Reply, Refusal>) {
+        self.ledger.effects.push(Effect::Reply { request, reply });
+    }
+
+    fn command(&mut self, id: RequestId, principal: Principal, command: Command) {
+        let verb = command.verb();
+        let mut object = match &command {
+            Command::Cancel { job } => format!("job/{job}"),
+            Command::Submit { .. } | Command::Recover => String::new(),
+        };
+        let reply = match command {
+            Command::Submit {
+                spec,
+                idempotency_key,
+            } => self.submit(&principal, spec, idempotency_key),
+            Command::Cancel { job } => self.cancel(job),
+            Command::Recover => self.recover(),
+        };
+        if let Ok(Reply::Submitted { job, .. }) = &reply {
+            object = format!("job/{job}");
+        }
+        self.ledger.changes.push(Change::Audited(AuditRecord {
+            at: self.office.now.wall,
+            principal: principal.name,
+            verb,
+            object,
+            refused: reply.as_ref().err().map(Refusal::code),
+        }));
+        self.reply(id, reply);
+    }
+
+    fn submit(
+        &mut self,
+        principal: &Principal,
+        spec: SealedSpec,
+        key: Option<String>,
+    ) -> Result<Reply, Refusal> {
+        let key = key.map(|key| IdempotencyKey {
+            principal: principal.name.clone(),
+            key,
+        });
+        let ignored = self.office.settings.sabotage.breaks(Rule::IdempotencyKey);
+        if let Some(made) = key
+            .as_ref()
+            .and_then(|key| self.keys.get(key))
+            .filter(|_| !ignored)
+        {
+            if made.spec_hash != spec.hash {
+                return Err(Refusal::KeyReused { job: made.job });
+            }
+            return Ok(Reply::Submitted {
+                job: made.job,
+                existing: true,
+            });
+        }
+        self.admit(&spec)?;
+        let at = self.office.now.wall;
+        let mut counts = Counts::default();
+        counts.0[TaskState::Waiting as usize] = spec.spec.tasks.count();
+        let record = JobRecord {
+            job: self.office.next_job(),
+            principal: principal.name.clone(),
+            submitted_at: at,
+            phase: JobPhase::Active,
+            counts,
+            finished_at: None,
+            spec,
+        };
+        let job = record.job;
+        self.ledger.counters = true;
+        if let Some(key) = key {
+            let made = KeyRecord {
+                job,
+                spec_hash: record.spec.hash,
+                at,
+            };
+            self.keys.insert(key.clone(), made);
+            self.ledger.changes.push(Change::KeyAdded { key, made });
+        }
+        self.ledger
+            .changes
+            .push(Change::JobAdded(Box::new(record.clone())));
+        self.jobs.insert(Job::new(record));
+        self.enqueue(job);
+        self.publish(FleetEvent::Job {
+            job,
+            phase: JobPhase::Active,
+            at,
+        });
+        Ok(Reply::Submitted {
+            job,
+            existing: false,
+        })
+    }
+
+    fn admit(&self, spec: &SealedSpec) -> Result<(), Refusal> {
+        let settings = &self.office.settings;
+        if self.jobs.live.len() as u64 >= settings.jobs_max {
+            return Err(Refusal::TooManyJobs {
+                limit: settings.jobs_max,
+            });
+        }
+        if self.jobs.tasks + u64::from(spec.spec.tasks.count()) > settings.tasks_max {
+            return Err(Refusal::TooManyTasks {
+                limit: settings.tasks_max,
+            });
+        }
+        match &spec.spec.constraints.node {
+            Some(name) if self.nodes.named(name).is_none() => {
+                Err(Refusal::NodeUnknown(name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn cancel(&mut self, job: JobId) -> Result<Reply, Refusal> {
+        if self.office.is_frozen() {
+            return Err(Refusal::StoreBehind);
+        }
+        let Some(entry) = self.jobs.get(job) else {
+            let known = job.0 > 0 && job < self.office.counters.job;
+            return Err(if known {
+                Refusal::JobFinished(job)
+            } else {
+                Refusal::JobNotFound(job)
+            });
+        };
+        match entry.record.phase {
+            JobPhase::Finished => return Err(Refusal::JobFinished(job)),
+            JobPhase::Cancelling => {}
+            JobPhase::Active => self.begin_cancel(job),
+        }
+        let phase = self.jobs.live(job).record.phase;
+        Ok(Reply::Cancelling { job, phase })
+    }
+
+    fn begin_cancel(&mut self, job: JobId) {
+        self.reclaim_suspects(job);
+        let entry = self.jobs.live(job);
+        entry.record.phase = JobPhase::Cancelling;
+        let class = entry.class.clone();
+        let parked = entry.tasks_in(TaskState::Parked);
+        while let Some((_, _, chunk)) = entry.take(u32::MAX, TaskState::Cancelled) {
+            self.ledger.chunks.insert((job, chunk));
+        }
+        let left: Vec<_> = entry.histories.keys().copied().collect();
+        for task in left {
+            if entry.state(task) == TaskState::Cancelled {
+                entry.histories.remove(&task);
+                self.ledger.histories.insert((job, task));
+            }
+        }
+        for task in parked {
+            self.set_task(job, task, TaskState::Cancelled);
+        }
+        self.queue.remove(&class, job);
+        self.ledger.jobs.insert(job);
+        let at = self.office.now.wall;
+        self.publish(FleetEvent::Job {
+            job,
+            phase: JobPhase::Cancelling,
+            at,
+        });
+        self.cancel_granted(job);
+        self.finish_if_ended(job);
+    }
+
+    /// A waiting task whose earlier attempt may still run somewhere is not cancelled before that is
+    /// known to have ended (PROTOCOL 8).
+    fn reclaim_suspects(&mut self, job: JobId) {
+        let entry = self.jobs.live(job);
+        if !entry.has_spare_attempts() {
+            return;
+        }
+        let grants: Vec<_> = entry.grants.iter().map(|(_, grant)| *grant).collect();
+        for grant in grants {
+            for place in self.unsettled_of(grant) {
+                let state = self.jobs.live(job).state(place.task);
+                if matches!(state, TaskState::Waiting | TaskState::Parked) {
+                    self.set_task(job, place.task, TaskState::Granted);
+                }
+            }
+            self.arm(grant);
+        }
+    }
+
+    fn cancel_granted(&mut self, job: JobId) {
+        let mut attempts: BTreeMap<NodeId, Vec<_>> = BTreeMap::new();
+        let grants: Vec<_> = self
+            .jobs
+            .live(job)
+            .grants
+            .iter()
+            .map(|(_, grant)| *grant)
+            .collect();
+        for grant in grants {
+            for place in self.unsettled_of(grant) {
+                attempts.entry(place.node).or_default().push(place.attempt);
+            }
+        }
+        for (node, attempts) in attempts {
+            if let Some(node) = self.nodes.known.get_mut(&node) {
+                node.asked.extend(attempts.iter().copied());
+            }
+            self.send(node, DownBody::Cancel(AttemptRange::gather(attempts)));
+        }
+    }
+
+    /// Takes an authority above all that any agent has obeyed, and lets every agent say hello anew:
+    /// what they hold and the store does not know is stopped then.
+    fn recover(&mut self) -> Result<Reply, Refusal> {
+        if !self.office.is_frozen() {
+            return Err(Refusal::NothingToRecover);
+        }
+        let mine = self.office.mandate.authority;
+        let mut authority = self.office.behind.take().unwrap_or(mine).max(mine);
+        authority.epoch = Epoch(authority.epoch.0 + 1);
+        let mandate = Mandate {
+            authority,
+            salt: self.office.roll(),
+        };
+        self.office.take(mandate);
+        self.office.stored = authority;
+        self.office.restored = false;
+        self.ledger.changes.push(Change::AuthorityTaken {
+            authority,
+            salt: mandate.salt,
+            at: self.office.now.wall,
+            recovered: true,
+        });
+        let nodes: Vec<NodeId> = self.nodes.known.keys().copied().collect();
+        for node in nodes {
+            self.end_session(node);
+            self.nodes.known(node).unclaimed = 0;
+            self.grant_grace(node);
+        }
+        Ok(Reply::Recovered(authority))
+    }
+
+    fn query(&mut self, request: RequestId, query: Query) -> Option<Reply> {
+        match query {
+            Query::Nodes => Some(Reply::Nodes(self.nodes.known.values().map(view).collect())),
+            Query::Fleet => Some(Reply::Fleet(self.view())),
+            Query::Output {
+                node,
+                attempt,
+                stream,
+                offset,
+                length,
+            } => {
+                let open = self.nodes.session(node).is_some_and(|session| {
+                    session.reads.len() < READS_MAX && session.reads.insert(request)
+                });
+                if !open {
+                    return Some(Reply::Output(Err(OutputFault::Unreachable)));
+                }
+                self.send(
+                    node,
+                    DownBody::ReadOutput {
+                        request,
+                        attempt,
+                        stream,
+                        offset,
+                        length,
+                    },
+                );
+                None
+            }
+        }
+    }
+
+    fn view(&self) -> FleetView {
+        let mut tasks = Counts::default();
+        let mut jobs_live = 0;
+        for job in self.jobs.live.values() {
+            if job.record.phase != JobPhase::Finished {
+                jobs_live += 1;
+                for (sum, count) in tasks.0.iter_mut().zip(job.record.counts.0) {
+                    *sum = sum.saturating_add(count);
+                }
+            }
+        }
+        let restored = self.office.restored.then_some(self.office.stored);
+        FleetView {
+            authority: self.office.mandate.authority,
+            jobs_live,
+            tasks,
+            store_behind: self.office.behind.or(restored),
+            waiting_for_nodes: u32::try_from(self.nodes.awaited.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+fn view(node: &Node) -> NodeView {
+    let record = &node.record;
+    NodeView {
+        node: record.node,
+        name: record.name.clone(),
+        phase: node.phase(),
+        last_heard_at: node.last_heard_at,
+        joined_at: record.joined_at,
+        version: node.version.clone(),
+        capacity: record.capacity.clone(),
+        reserved: node.load.used().clone(),
+        labels: record.labels.clone(),
+        granted: node.load.granted(),
+        running: node.running.iter().map(|range| range.count).sum(),
+        unclaimed: node.unclaimed,
+    }
+}
