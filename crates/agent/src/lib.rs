@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The agent of a node and its keeper: shells around `flota_engine::{node, keeper}`.
+//!
+//! What this crate does NOT do: it decides nothing about attempts (the engines do), speaks no
+//! transport of its own (`flota_link` does), and reads no environment variables.
+
+pub mod keeper;
+mod machine;
+mod proc;
+mod sys;

@@ -1,0 +1,265 @@
+//! The keeper: a small process of one thread that owns every program of a node.
+//!
+//! It decides nothing (`flota_engine::keeper` does) and waits for nothing but its epoll. It outlives
+//! the agent: programs go on, and their ends are kept until an agent has them. SIGTERM and the like
+//! are ignored, because whoever stops an agent does not mean its programs; `flota agent stop --all`
+//! ends both.
+
+mod children;
+mod log;
+mod outputs;
+mod peers;
+mod reactor;
+mod shell;
+mod trees;
+
+use std::{
+    ffi::OsString,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use rustix::process::{Resource, Rlimit};
+
+use crate::sys::files;
+
+/// Folder of the keepers below the data folder.
+pub(crate) const FOLDER: &str = "keeper";
+/// Folder of outputs below the data folder.
+pub(crate) const OUTPUT_FOLDER: &str = "output";
+/// Mode bit of an output file that was cut at the limit. In the file's own status, so that it
+/// survives every process.
+pub(crate) const CUT: u32 = 0o1000;
+/// Highest number of a keeper; they are used again from 1.
+const NUMBER_MAX: u32 = 9_999;
+
+/// What a keeper is told at its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeeperSettings {
+    /// The agent's data folder.
+    pub data: PathBuf,
+    /// Longest output of one stream of one attempt, in bytes.
+    pub output_bytes_max: u64,
+}
+
+/// Why a keeper did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperFault {
+    /// The command line is not one that an agent writes.
+    #[error("a keeper is started by an agent, not by hand")]
+    Arguments,
+    /// A file or folder could not be used.
+    #[error("failed to use `{}`", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A call of the operating system failed without which no keeper can work.
+    #[error("failed to {step}")]
+    System {
+        /// What it was for.
+        step: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl KeeperSettings {
+    /// The arguments that [`Self::from_arguments`] reads, without the name of the subcommand.
+    pub fn to_arguments(&self) -> Vec<OsString> {
+        vec![
+            "--data".into(),
+            self.data.clone().into_os_string(),
+            "--output-bytes-max".into(),
+            self.output_bytes_max.to_string().into(),
+        ]
+    }
+
+    /// Reads the arguments behind the name of the subcommand.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, KeeperFault> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        match arguments.as_slice() {
+            [data_flag, data, bytes_flag, bytes]
+                if data_flag == "--data" && bytes_flag == "--output-bytes-max" =>
+            {
+                let bytes = bytes.to_str().and_then(|bytes| bytes.parse().ok());
+                Ok(Self {
+                    data: data.into(),
+                    output_bytes_max: bytes.ok_or(KeeperFault::Arguments)?,
+                })
+            }
+            _ => Err(KeeperFault::Arguments),
+        }
+    }
+}
+
+/// Runs a keeper to its end. It writes its number and a line end to stdout once agents can connect.
+pub fn main(settings: &KeeperSettings) -> ExitCode {
+    match run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            let fault: &dyn std::error::Error = &fault;
+            tracing::error!(error = fault, "the keeper cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: &KeeperSettings) -> Result<(), KeeperFault> {
+    let signals = crate::sys::signals::take_over(&[libc::SIGCHLD])
+        .map_err(system("take over the signals"))?;
+    // Fails only where we lead a group already; then we are apart enough.
+    let _ = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| system("become a subreaper")(error.into()))?;
+    let open_files = raise_open_files();
+    let place = Place::new(&settings.data)?;
+    let listener = crate::sys::socket::listen(&place.folder, &place.name("sock"))
+        .map_err(place.fault("sock"))?;
+    let null = open_null()?;
+    let shell = shell::Shell::new(
+        settings,
+        &place,
+        shell::Descriptors {
+            signals,
+            listener,
+            null,
+            open_files,
+        },
+    )?;
+    announce(&place)?;
+    let result = shell.run();
+    place.remove();
+    result
+}
+
+/// The files of one keeper: `<number>.lock` (locked while it lives), `.log`, `.sock`.
+#[derive(Debug)]
+struct Place {
+    folder: OwnedFd,
+    path: PathBuf,
+    number: u32,
+    _lock: OwnedFd,
+}
+
+impl Place {
+    /// Takes the lowest number above all that are in use, or a free one where that is the highest.
+    fn new(data: &Path) -> Result<Self, KeeperFault> {
+        let path = data.join(FOLDER);
+        let fault = |source| KeeperFault::File {
+            path: path.clone(),
+            source,
+        };
+        private_folder(&path).map_err(fault)?;
+        let folder = files::folder(&path).map_err(fault)?;
+        let highest = numbers(&path)
+            .map_err(fault)?
+            .into_iter()
+            .max()
+            .unwrap_or(0);
+        let numbers = (highest + 1..=NUMBER_MAX).chain(1..=highest.min(NUMBER_MAX));
+        for number in numbers {
+            let name = format!("{number}.lock");
+            match files::exclusive(&folder, &name) {
+                Ok(lock) => {
+                    files::lock(&lock).map_err(fault)?;
+                    return Ok(Self {
+                        folder,
+                        path,
+                        number,
+                        _lock: lock,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(fault(error)),
+            }
+        }
+        Err(fault(io::ErrorKind::StorageFull.into()))
+    }
+
+    fn name(&self, extension: &str) -> String {
+        format!("{}.{extension}", self.number)
+    }
+
+    fn fault(&self, extension: &str) -> impl FnOnce(io::Error) -> KeeperFault {
+        let path = self.path.join(self.name(extension));
+        move |source| KeeperFault::File { path, source }
+    }
+
+    /// The lock goes last: without it the rest is not looked at.
+    fn remove(&self) {
+        for extension in ["sock", "log", "lock"] {
+            let flags = rustix::fs::AtFlags::empty();
+            let _ = rustix::fs::unlinkat(&self.folder, self.name(extension), flags);
+        }
+    }
+}
+
+/// The numbers of all keepers that have files in a folder.
+pub(crate) fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".lock"));
+        numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Makes a folder that only its owner enters, with those above it.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+fn system(step: &'static str) -> impl FnOnce(io::Error) -> KeeperFault {
+    move |source| KeeperFault::System { step, source }
+}
+
+/// Three descriptors a child are more than the usual limit of 1,024 allows. Returns the limits to
+/// give back to the programs, which may rely on low numbers (`select`).
+fn raise_open_files() -> Option<(u64, u64)> {
+    let usual = rustix::process::getrlimit(Resource::Nofile);
+    let (Some(soft), Some(hard)) = (usual.current, usual.maximum) else {
+        return None;
+    };
+    let raised = Rlimit {
+        current: Some(hard),
+        maximum: Some(hard),
+    };
+    let is_raised = soft < hard && rustix::process::setrlimit(Resource::Nofile, raised).is_ok();
+    is_raised.then_some((soft, hard))
+}
+
+fn open_null() -> Result<OwnedFd, KeeperFault> {
+    let path = Path::new("/dev/null");
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path);
+    null.map(OwnedFd::from).map_err(|source| KeeperFault::File {
+        path: path.into(),
+        source,
+    })
+}
+
+/// Tells who started us that we listen, and lets go of what we were started with.
+fn announce(place: &Place) -> Result<(), KeeperFault> {
+    let line = format!("{}\n", place.number);
+    let fault = |error: rustix::io::Errno| system("say that the keeper listens")(error.into());
+    rustix::io::write(rustix::stdio::stdout(), line.as_bytes()).map_err(fault)?;
+    let null = open_null()?;
+    rustix::stdio::dup2_stdin(null.as_fd()).map_err(fault)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr()).map_err(fault)?;
+    rustix::process::chdir("/").map_err(fault)
+}

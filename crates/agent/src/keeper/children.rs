@@ -1,0 +1,314 @@
+//! The programs that the keeper owns.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use flota_engine::keeper::api::{ChildState, Event, FromKeeper, Identity, Launch};
+use flota_model::{
+    ids::{AttemptId, BootId},
+    outcome::{StartStage, StreamName},
+};
+
+use super::{
+    outputs::Outputs,
+    peers::Descriptors,
+    reactor::{Reactor, Source},
+};
+use crate::{
+    proc,
+    sys::{
+        clock,
+        pidfd::PidFd,
+        spawn::{Fault, Order, Progress, Spawner, Spawning},
+        wait::Reaped,
+    },
+};
+
+/// All programs that were started and not released.
+#[derive(Debug)]
+pub(super) struct Children {
+    by_attempt: BTreeMap<AttemptId, Child>,
+    /// Leaders that are not reaped.
+    leaders: BTreeMap<u32, AttemptId>,
+    /// The attempt of each session: its number is the leader's pid, and is not given to another
+    /// process while one of the session lives.
+    sessions: BTreeMap<u32, AttemptId>,
+    spawner: Spawner,
+    outputs: Outputs,
+    surroundings: Surroundings,
+}
+
+/// What is the same for all programs.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) boot: BootId,
+    pub(super) pid_namespace: u64,
+    pub(super) null: OwnedFd,
+    /// Limits of open files to give back to them.
+    pub(super) open_files: Option<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Child {
+    pid: u32,
+    /// Where the clock told it beyond doubt.
+    start_time: Option<u64>,
+    stage: Stage,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// On its way to the program.
+    Underway(Spawning),
+    /// In the program, or reaped.
+    Arrived(PidFd),
+}
+
+impl Children {
+    pub(super) fn new(outputs: Outputs, surroundings: Surroundings) -> Self {
+        Self {
+            by_attempt: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            spawner: Spawner::new(),
+            outputs,
+            surroundings,
+        }
+    }
+
+    /// Sends a program on its way. Returns what failed at once; the rest is told by the child.
+    pub(super) fn spawn(&mut self, mut launch: Launch, reactor: &Reactor) -> Option<Event> {
+        let attempt = launch.attempt;
+        if launch
+            .environment
+            .iter()
+            .all(|(name, _)| name != proc::COOKIE)
+        {
+            launch
+                .environment
+                .push((proc::COOKIE.to_owned(), attempt.to_string()));
+        }
+        match self.try_spawn(&launch, reactor) {
+            Ok(child) => {
+                self.leaders.insert(child.pid, attempt);
+                self.sessions.insert(child.pid, attempt);
+                self.by_attempt.insert(attempt, child);
+                None
+            }
+            Err(fault) => Some(not_executed(attempt, fault)),
+        }
+    }
+
+    fn try_spawn(&mut self, launch: &Launch, reactor: &Reactor) -> Result<Child, Fault> {
+        let output_fault = |error: io::Error| Fault {
+            stage: StartStage::OpenOutput,
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        };
+        let mut file = |stream| {
+            self.outputs
+                .take(launch.attempt, stream)
+                .map_err(output_fault)
+        };
+        let stdout = file(StreamName::Stdout)?;
+        let stderr = file(StreamName::Stderr)?;
+        let before = clock::tick(clock::moment());
+        let spawning = self.spawner.spawn(&Order {
+            argv: &launch.argv,
+            environment: &launch.environment,
+            working_directory: &launch.working_directory,
+            stdin: launch.stdin.as_deref(),
+            null: self.surroundings.null.as_fd(),
+            stdout: stdout.as_fd(),
+            stderr: stderr.as_fd(),
+            dies_with_us: launch.fence.is_some(),
+            open_files: self.surroundings.open_files,
+        })?;
+        let after = clock::tick(clock::moment());
+        // A report that cannot be watched is read when the child is reaped, or never; that is only
+        // as bad as a hanging `execve`.
+        if let Err(error) = reactor.watch(spawning.report(), Source::Report(spawning.pid)) {
+            tracing::error!(%error, attempt = %launch.attempt, "a start cannot be watched");
+        }
+        Ok(Child {
+            pid: spawning.pid,
+            start_time: (before == after).then_some(after),
+            stage: Stage::Underway(spawning),
+            stdout,
+            stderr,
+        })
+    }
+
+    /// A child on its way has something to tell. Its failure is told only once it is reaped.
+    pub(super) fn reported(&mut self, pid: u32, reactor: &Reactor) -> Option<Event> {
+        let attempt = *self.leaders.get(&pid)?;
+        let child = self.by_attempt.get_mut(&attempt)?;
+        let Stage::Underway(spawning) = &mut child.stage else {
+            return None;
+        };
+        let progress = spawning.progress();
+        if progress != Progress::Underway {
+            reactor.unwatch(spawning.report());
+        }
+        (progress == Progress::Executed)
+            .then(|| self.arrive(attempt))
+            .flatten()
+    }
+
+    /// A child of this process was reaped; gives what that means, if it was a leader.
+    pub(super) fn reaped(&mut self, reaped: Reaped, reactor: &Reactor) -> Vec<Event> {
+        let Some(attempt) = self.leaders.get(&reaped.pid).copied() else {
+            return Vec::new();
+        };
+        let mut events = Vec::new();
+        if let Some(Stage::Underway(spawning)) = self
+            .by_attempt
+            .get_mut(&attempt)
+            .map(|child| &mut child.stage)
+        {
+            reactor.unwatch(spawning.report());
+            if let Progress::Failed(fault) = spawning.progress() {
+                self.leaders.remove(&reaped.pid);
+                self.release(attempt);
+                return vec![not_executed(attempt, fault)];
+            }
+            events.extend(self.arrive(attempt));
+        }
+        self.leaders.remove(&reaped.pid);
+        events.push(Event::LeaderExited {
+            attempt,
+            status: reaped.status,
+            usage: reaped.usage,
+            out_of_memory: false,
+        });
+        events
+    }
+
+    /// The child has let go of our memory.
+    fn arrive(&mut self, attempt: AttemptId) -> Option<Event> {
+        let mut child = self.by_attempt.remove(&attempt)?;
+        if let Stage::Underway(spawning) = child.stage {
+            child.stage = Stage::Arrived(self.spawner.settle(spawning));
+        }
+        let identity = self.identity(&child);
+        self.by_attempt.insert(attempt, child);
+        Some(Event::Executed { attempt, identity })
+    }
+
+    /// Where the clock did not tell the start time, `/proc` does; a reaped child is not there any
+    /// more, and needs none, for nobody will look for it.
+    fn identity(&self, child: &Child) -> Identity {
+        let from_proc = || proc::stat(child.pid).map_or(0, |stat| stat.start_time);
+        Identity {
+            boot: self.surroundings.boot,
+            pid_namespace: self.surroundings.pid_namespace,
+            pid: child.pid,
+            start_time: child.start_time.unwrap_or_else(from_proc),
+            pidfd_inode: child.pidfd().inode().unwrap_or(0),
+        }
+    }
+
+    /// Lets go of the descriptors of an attempt.
+    pub(super) fn release(&mut self, attempt: AttemptId) {
+        let Some(child) = self.by_attempt.remove(&attempt) else {
+            return;
+        };
+        if self.sessions.get(&child.pid) == Some(&attempt) {
+            self.sessions.remove(&child.pid);
+        }
+        if let Stage::Underway(spawning) = child.stage {
+            self.spawner.settle(spawning);
+        }
+        self.outputs.give_back(child.stdout);
+        self.outputs.give_back(child.stderr);
+    }
+
+    /// Cuts outputs that have grown too long. Returns whether any child may still write.
+    pub(super) fn limit_outputs(&self) -> bool {
+        for child in self
+            .leaders
+            .values()
+            .filter_map(|attempt| self.by_attempt.get(attempt))
+        {
+            self.outputs.limit(&child.stdout);
+            self.outputs.limit(&child.stderr);
+        }
+        !self.leaders.is_empty()
+    }
+
+    pub(super) fn has_leaders(&self) -> bool {
+        !self.leaders.is_empty()
+    }
+
+    /// The attempt of an unreaped leader.
+    pub(super) fn led_by(&self, pid: u32) -> Option<AttemptId> {
+        self.leaders.get(&pid).copied()
+    }
+
+    /// All attempts whose leader is not reaped.
+    pub(super) fn running(&self) -> impl Iterator<Item = AttemptId> {
+        self.leaders.values().copied()
+    }
+
+    pub(super) fn of_session(&self, session: u32) -> Option<AttemptId> {
+        self.sessions.get(&session).copied()
+    }
+
+    /// The leader of an attempt, if it is not reaped.
+    pub(super) fn leader(&self, attempt: AttemptId) -> Option<(u32, &PidFd)> {
+        let child = self.by_attempt.get(&attempt)?;
+        (self.leaders.get(&child.pid) == Some(&attempt)).then(|| (child.pid, child.pidfd()))
+    }
+}
+
+impl Child {
+    fn pidfd(&self) -> &PidFd {
+        match &self.stage {
+            Stage::Underway(spawning) => &spawning.pidfd,
+            Stage::Arrived(pidfd) => pidfd,
+        }
+    }
+}
+
+/// Three for each child that runs or ran, also where the attempt is released meanwhile: the other
+/// end counts on it.
+impl<'a> Descriptors<'a> for &'a Children {
+    fn gather(&self, message: &FromKeeper, out: &mut Vec<BorrowedFd<'a>>) {
+        let mut three = |attempt| {
+            let null = self.surroundings.null.as_fd();
+            out.extend(self.by_attempt.get(&attempt).map_or([null; 3], |child| {
+                [
+                    child.pidfd().descriptor(),
+                    child.stdout.as_fd(),
+                    child.stderr.as_fd(),
+                ]
+            }));
+        };
+        match message {
+            FromKeeper::Started { attempt, .. } => three(*attempt),
+            FromKeeper::Listed { children, .. } => {
+                for child in children {
+                    match child.state {
+                        ChildState::Running { .. } | ChildState::Ended(_) => three(child.attempt),
+                        ChildState::Starting | ChildState::NotStarted { .. } => {}
+                    }
+                }
+            }
+            FromKeeper::NotStarted { .. }
+            | FromKeeper::Ended { .. }
+            | FromKeeper::Refused { .. } => {}
+        }
+    }
+}
+
+fn not_executed(attempt: AttemptId, fault: Fault) -> Event {
+    Event::NotExecuted {
+        attempt,
+        stage: fault.stage,
+        errno: fault.errno,
+    }
+}

@@ -1,0 +1,255 @@
+//! Collects what happened, lets the engine decide, and performs.
+
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+use flota_engine::keeper::{
+    Keeper,
+    api::{Effect, Event, Peer, Settings},
+};
+use flota_model::units::Moment;
+
+use super::{
+    KeeperFault, KeeperSettings, OUTPUT_FOLDER, Place,
+    children::{Children, Surroundings},
+    log::Log,
+    outputs::Outputs,
+    peers::{Inbound, Peers},
+    private_folder,
+    reactor::{Reactor, Source},
+    system,
+    trees::Trees,
+};
+use crate::{
+    machine,
+    sys::{clock, files, signals, socket, wait},
+};
+
+/// How often outputs are held to their limit: a program can exceed it by what it writes in this time.
+const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Connections taken in one turn.
+const ACCEPTED_MAX: usize = 8;
+
+/// A keeper.
+#[derive(Debug)]
+pub(super) struct Shell {
+    engine: Keeper,
+    reactor: Reactor,
+    signals: OwnedFd,
+    listener: OwnedFd,
+    peers: Peers,
+    children: Children,
+    trees: Trees,
+    log: Log,
+    limit_at: Option<Moment>,
+    is_ended: bool,
+}
+
+/// What the process was given or has made before.
+#[derive(Debug)]
+pub(super) struct Descriptors {
+    pub(super) signals: OwnedFd,
+    pub(super) listener: OwnedFd,
+    pub(super) null: OwnedFd,
+    /// Limits of open files to give back to programs.
+    pub(super) open_files: Option<(u64, u64)>,
+}
+
+impl Shell {
+    pub(super) fn new(
+        settings: &KeeperSettings,
+        place: &Place,
+        descriptors: Descriptors,
+    ) -> Result<Self, KeeperFault> {
+        let boot = machine::boot().map_err(system("read the id of this boot"))?;
+        let surroundings = Surroundings {
+            boot,
+            pid_namespace: machine::pid_namespace().map_err(system("read the PID namespace"))?,
+            null: descriptors.null,
+            open_files: descriptors.open_files,
+        };
+        let log = Log::create(&place.folder, place.name("log")).map_err(place.fault("log"))?;
+        let reactor = Reactor::new().map_err(system("make an epoll"))?;
+        let watched = reactor
+            .watch(&descriptors.signals, Source::Signals)
+            .and_then(|()| reactor.watch(&descriptors.listener, Source::Listener));
+        watched.map_err(system("watch signals and socket"))?;
+        Ok(Self {
+            engine: Keeper::open(boot, clock::now(), Settings::default()),
+            reactor,
+            signals: descriptors.signals,
+            listener: descriptors.listener,
+            peers: Peers::new(),
+            children: Children::new(outputs(settings)?, surroundings),
+            trees: Trees::new(),
+            log,
+            limit_at: None,
+            is_ended: false,
+        })
+    }
+
+    /// Until the engine says that it is over.
+    pub(super) fn run(mut self) -> Result<(), KeeperFault> {
+        let mut events = vec![Event::Tick];
+        loop {
+            self.settle(events);
+            if self.is_ended {
+                return Ok(());
+            }
+            let sources = self.reactor.wait(self.deadline()).map_err(system("wait"))?;
+            events = self
+                .collect(&sources)
+                .map_err(system("take what happened"))?;
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let deadlines = [self.engine.deadline(), self.trees.deadline(), self.limit_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Starts before ends, and both before orders: so the engine sees them as they happened.
+    fn collect(&mut self, sources: &[Source]) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        for source in sources {
+            match source {
+                Source::Report(pid) => events.extend(self.children.reported(*pid, &self.reactor)),
+                Source::Signals => while signals::next(&self.signals).is_some() {},
+                Source::Timer => events.push(Event::Tick),
+                Source::Listener => self.accept(&mut events)?,
+                Source::Peer(_) => {}
+            }
+        }
+        if sources.contains(&Source::Signals) {
+            self.reap(&mut events)?;
+        }
+        for source in sources {
+            if let Source::Peer(peer) = source {
+                self.receive(*peer, &mut events);
+            }
+        }
+        self.limit_outputs();
+        Ok(events)
+    }
+
+    fn reap(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        while let Some(reaped) = wait::any()? {
+            let of_leader = self.children.reaped(reaped, &self.reactor);
+            if of_leader.is_empty() {
+                self.trees.reaped(reaped.pid);
+            }
+            events.extend(of_leader);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        for _ in 0..ACCEPTED_MAX {
+            let Some(socket) = socket::accept(&self.listener)? else {
+                break;
+            };
+            if let Some(peer) = self.peers.superfluous() {
+                self.close(peer);
+                events.push(Event::PeerGone { peer });
+            }
+            if let Some(peer) = self.peers.add(socket)
+                && let Some(socket) = self.peers.socket(peer)
+            {
+                self.reactor.watch(socket, Source::Peer(peer))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One packet a turn, so that nobody who sends without end keeps the rest waiting.
+    fn receive(&mut self, peer: Peer, events: &mut Vec<Event>) {
+        match self.peers.receive(peer) {
+            Inbound::Messages(messages) => {
+                events.extend(
+                    messages
+                        .into_iter()
+                        .map(|message| Event::Message { peer, message }),
+                );
+            }
+            Inbound::Nothing => {}
+            Inbound::Gone => {
+                self.close(peer);
+                events.push(Event::PeerGone { peer });
+            }
+        }
+    }
+
+    fn close(&mut self, peer: Peer) {
+        if let Some(socket) = self.peers.socket(peer) {
+            self.reactor.unwatch(socket);
+        }
+        self.peers.close(peer);
+    }
+
+    fn limit_outputs(&mut self) {
+        let now = clock::moment();
+        if self.limit_at.is_some_and(|at| at <= now) {
+            self.limit_at = self.children.limit_outputs().then(|| now + LIMIT_INTERVAL);
+        }
+    }
+
+    /// Lets the engine handle events, and those that performing its effects brings, until there are
+    /// no more.
+    fn settle(&mut self, mut events: Vec<Event>) {
+        loop {
+            for effect in self
+                .engine
+                .handle(std::mem::take(&mut events), clock::now())
+            {
+                self.perform(effect, &mut events);
+            }
+            events.extend(self.trees.advance(&self.children, clock::moment()));
+            events.extend(self.flush());
+            if events.is_empty() {
+                break;
+            }
+        }
+        if self.limit_at.is_none() && self.children.has_leaders() {
+            self.limit_at = Some(clock::moment() + LIMIT_INTERVAL);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, events: &mut Vec<Event>) {
+        match effect {
+            Effect::Log(record) => self.log.append(&record),
+            Effect::Send { peer, message } => self.peers.queue(peer, message),
+            Effect::Close { peer } => self.close(peer),
+            Effect::Spawn(launch) => events.extend(self.children.spawn(*launch, &self.reactor)),
+            Effect::Signal { attempt, signal } => {
+                self.trees.signal(attempt, signal, &self.children);
+            }
+            Effect::Sweep { attempt } => self.trees.sweep(attempt, clock::moment()),
+            Effect::Release { attempt } => self.children.release(attempt),
+            Effect::End => self.is_ended = true,
+        }
+    }
+
+    fn flush(&mut self) -> Vec<Event> {
+        let flushed = self.peers.flush(&&self.children);
+        for (peer, wanted) in flushed.changed {
+            if let Some(socket) = self.peers.socket(peer) {
+                // Failure leaves it to the next flush, which comes with the next message.
+                let _ = self.reactor.watch_room(socket, Source::Peer(peer), wanted);
+            }
+        }
+        let gone = flushed.gone.into_iter();
+        gone.map(|peer| {
+            self.close(peer);
+            Event::PeerGone { peer }
+        })
+        .collect()
+    }
+}
+
+fn outputs(settings: &KeeperSettings) -> Result<Outputs, KeeperFault> {
+    let path = settings.data.join(OUTPUT_FOLDER);
+    let folder = private_folder(&path).and_then(|()| files::folder(&path));
+    match folder {
+        Ok(folder) => Ok(Outputs::new(folder, settings.output_bytes_max)),
+        Err(source) => Err(KeeperFault::File { path, source }),
+    }
+}

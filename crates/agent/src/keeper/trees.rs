@@ -1,0 +1,240 @@
+//! Finding, signalling and clearing away all processes of an attempt without a cgroup.
+//!
+//! The keeper is a subreaper, so that every process whose parent dies becomes its child. What is
+//! left of an attempt whose leader is reaped is therefore below a child of the keeper that is no
+//! leader: an orphan. Whose it is, the session tells, or the cookie in its environment, or that
+//! only one attempt was there when it appeared. Killing it makes its own children orphans; so it
+//! goes on until none is left.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Seek},
+    time::Duration,
+};
+
+use flota_engine::keeper::api::Event;
+use flota_model::{ids::AttemptId, units::Moment};
+
+use super::children::Children;
+use crate::{proc, sys::pidfd::PidFd};
+
+/// After a kill the next look comes with the death of what was killed; this is for those that are
+/// nobody's child yet. Doubles up to a second, because some cannot die (state `D`).
+const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(5);
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// Deepest tree that is walked; killing from the top reaches the rest.
+const DEPTH_MAX: usize = 64;
+
+/// The processes that are left of attempts.
+#[derive(Debug)]
+pub(super) struct Trees {
+    /// The list of our own children. Complete, since only we reap them and have one thread.
+    own_children: Option<File>,
+    orphans: BTreeMap<u32, Owner>,
+    sweeping: BTreeMap<AttemptId, Sweep>,
+    /// Something happened that may have emptied a tree.
+    look: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Owner {
+    Attempt(AttemptId),
+    /// One of these, for they were there when it appeared.
+    OneOf(Vec<AttemptId>),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sweep {
+    look_at: Moment,
+    pause: Duration,
+}
+
+impl Trees {
+    pub(super) fn new() -> Self {
+        let own = std::process::id();
+        Self {
+            own_children: File::open(format!("/proc/{own}/task/{own}/children")).ok(),
+            orphans: BTreeMap::new(),
+            sweeping: BTreeMap::new(),
+            look: false,
+        }
+    }
+
+    /// A process that was not a leader was reaped.
+    pub(super) fn reaped(&mut self, pid: u32) {
+        self.orphans.remove(&pid);
+        self.look = true;
+    }
+
+    /// Begins to clear an attempt away.
+    pub(super) fn sweep(&mut self, attempt: AttemptId, now: Moment) {
+        let sweep = Sweep {
+            look_at: now + LOOK_AGAIN_FIRST,
+            pause: LOOK_AGAIN_FIRST,
+        };
+        self.sweeping.entry(attempt).or_insert(sweep);
+        self.look = true;
+    }
+
+    /// When to look again though nothing happened.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.sweeping.values().map(|sweep| sweep.look_at).min()
+    }
+
+    /// Kills what is left of attempts that are being cleared away, and tells which trees are empty.
+    pub(super) fn advance(&mut self, children: &Children, now: Moment) -> Vec<Event> {
+        let is_due = self.deadline().is_some_and(|deadline| deadline <= now);
+        if self.sweeping.is_empty() || !(self.look || is_due) {
+            return Vec::new();
+        }
+        self.look = false;
+        if let Err(error) = self.survey(children) {
+            tracing::error!(%error, "the keeper cannot list its children");
+            self.look = true;
+            return Vec::new();
+        }
+        let attempts: Vec<AttemptId> = self.sweeping.keys().copied().collect();
+        let mut events = Vec::new();
+        for attempt in attempts {
+            if children.leader(attempt).is_none() && !self.kill_orphans(attempt) {
+                self.sweeping.remove(&attempt);
+                self.emptied(attempt);
+                events.push(Event::TreeEmpty { attempt });
+            } else if let Some(sweep) = self.sweeping.get_mut(&attempt)
+                && sweep.look_at <= now
+            {
+                sweep.pause = (sweep.pause * 2).min(LOOK_AGAIN_MAX);
+                sweep.look_at = now + sweep.pause;
+            }
+        }
+        events
+    }
+
+    /// Sends a signal to all processes of an attempt, and wakes those that are stopped.
+    pub(super) fn signal(&mut self, attempt: AttemptId, signal: i32, children: &Children) {
+        if let Err(error) = self.survey(children) {
+            tracing::error!(%error, "the keeper cannot list its children");
+        }
+        // Deepest first would let parents see their children die before they know why.
+        if let Some((pid, pidfd)) = children.leader(attempt) {
+            send(pidfd, signal);
+            signal_below(pid, signal, DEPTH_MAX);
+        }
+        let own = std::process::id();
+        let orphans = self.orphans.iter().filter(|(_, owner)| owner.is(attempt));
+        for (pid, _) in orphans {
+            signal_one(*pid, own, signal, DEPTH_MAX);
+        }
+    }
+
+    /// Brings the list of orphans up to date.
+    fn survey(&mut self, children: &Children) -> io::Result<()> {
+        let mut found = Vec::new();
+        let mut note = |pid| {
+            if children.led_by(pid).is_none() {
+                found.push(pid);
+            }
+        };
+        match &mut self.own_children {
+            Some(file) => {
+                let mut list = String::new();
+                file.rewind()?;
+                file.read_to_string(&mut list)?;
+                proc::parse_list(&list, &mut note);
+            }
+            None => proc::children(std::process::id(), note),
+        }
+        for pid in found {
+            if !self.orphans.contains_key(&pid) {
+                let owner = self.owner(pid, children);
+                tracing::debug!(pid, ?owner, "a process lost its parent");
+                self.orphans.insert(pid, owner);
+            }
+        }
+        Ok(())
+    }
+
+    fn owner(&self, pid: u32, children: &Children) -> Owner {
+        let of_session = proc::stat(pid)
+            .ok()
+            .and_then(|stat| children.of_session(stat.session));
+        if let Some(attempt) = of_session.or_else(|| proc::cookie(pid)) {
+            return Owner::Attempt(attempt);
+        }
+        let mut present: Vec<AttemptId> = children.running().collect();
+        present.extend(self.sweeping.keys());
+        present.sort_unstable();
+        present.dedup();
+        Owner::OneOf(present)
+    }
+
+    /// Returns whether there were any.
+    fn kill_orphans(&self, attempt: AttemptId) -> bool {
+        let mut any = false;
+        for (pid, owner) in &self.orphans {
+            if self.may_kill(owner, attempt) {
+                any = true;
+                // A pid of ours stays ours until we reap it.
+                signal_one(*pid, std::process::id(), libc::SIGKILL, DEPTH_MAX);
+            }
+        }
+        any
+    }
+
+    /// Whether all that a process may belong to is being cleared away, `attempt` among it.
+    fn may_kill(&self, owner: &Owner, attempt: AttemptId) -> bool {
+        match owner {
+            Owner::Attempt(owner) => *owner == attempt,
+            Owner::OneOf(owners) => {
+                let is_condemned = |owner| self.sweeping.contains_key(owner);
+                owners.is_empty() || owners.contains(&attempt) && owners.iter().all(is_condemned)
+            }
+        }
+    }
+
+    fn emptied(&mut self, attempt: AttemptId) {
+        for owner in self.orphans.values_mut() {
+            if let Owner::OneOf(owners) = owner {
+                owners.retain(|other| *other != attempt);
+            }
+        }
+    }
+}
+
+impl Owner {
+    fn is(&self, attempt: AttemptId) -> bool {
+        match self {
+            Self::Attempt(owner) => *owner == attempt,
+            Self::OneOf(owners) => owners.as_slice() == [attempt],
+        }
+    }
+}
+
+fn send(pidfd: &PidFd, signal: i32) {
+    // It fails for a process that is gone, which is as good, or for one that became another user;
+    // that one is told of by the tree that does not become empty.
+    let _ = pidfd.signal(signal);
+    if signal != libc::SIGKILL {
+        let _ = pidfd.signal(libc::SIGCONT);
+    }
+}
+
+/// Signals one process, if it is still the child of `parent`, and all below it. The parent is
+/// compared after the process was opened: another process that got the number meanwhile has
+/// another parent, or belongs to the tree as well.
+pub(crate) fn signal_one(pid: u32, parent: u32, signal: i32, depth: usize) {
+    let Ok(pidfd) = PidFd::open(pid) else {
+        return;
+    };
+    if proc::stat(pid).is_ok_and(|stat| stat.parent == parent) {
+        send(&pidfd, signal);
+        signal_below(pid, signal, depth);
+    }
+}
+
+pub(crate) fn signal_below(pid: u32, signal: i32, depth: usize) {
+    if depth > 0 {
+        proc::children(pid, |child| signal_one(child, pid, signal, depth - 1));
+    }
+}
