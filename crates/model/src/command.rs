@@ -197,12 +197,12 @@ impl Refusal {
     /// The stable code, `E-NOUN-REASON`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::JobNotFound(_) => "E-JOB-NOT-FOUND",
+            Self::JobNotFound(_) => "E-JOB-NOTFOUND",
             Self::JobFinished(_) => "E-JOB-FINISHED",
             Self::KeyReused { .. } => "E-KEY-REUSED",
-            Self::TooManyJobs { .. } => "E-JOBS-TOO-MANY",
-            Self::TooManyTasks { .. } => "E-TASKS-TOO-MANY",
-            Self::NodeUnknown(_) => "E-NODE-UNKNOWN",
+            Self::TooManyJobs { .. } => "E-JOB-LIMIT",
+            Self::TooManyTasks { .. } => "E-TASK-LIMIT",
+            Self::NodeUnknown(_) => "E-NODE-NOTFOUND",
             Self::StoreBehind => "E-STORE-BEHIND",
             Self::NothingToRecover => "E-STORE-CURRENT",
         }
