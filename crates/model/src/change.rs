@@ -132,6 +132,9 @@ pub struct TaskHistory {
     pub failures: u16,
     /// Attempts that were lost and count against the task (PROTOCOL 30).
     pub losses: u16,
+    /// An attempt was lost together with others: the next one runs alone on its node, so that it is
+    /// known which of them is to blame.
+    pub apart: bool,
 }
 
 /// A contiguous range of attempts granted to one node.

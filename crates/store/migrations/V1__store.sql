@@ -76,6 +76,8 @@ CREATE TABLE task_histories (
     task INTEGER NOT NULL,
     failures INTEGER NOT NULL,
     losses INTEGER NOT NULL,
+    -- 1: its next attempt runs alone on its node.
+    apart INTEGER NOT NULL,
     PRIMARY KEY (job, task)
 ) STRICT, WITHOUT ROWID;
 

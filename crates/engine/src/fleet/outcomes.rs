@@ -5,7 +5,7 @@ use std::time::Duration;
 use flota_model::{
     change::Change,
     frame::DownBody,
-    ids::{AttemptId, AttemptRange, JobId, NodeId, TaskIndex},
+    ids::{AttemptRange, JobId, NodeId, TaskIndex},
     outcome::{Outcome, Report},
     spec::Retry,
     state::TaskState,
@@ -24,6 +24,14 @@ const REFUSING: Duration = Duration::from_secs(1);
 enum Next {
     End(TaskState),
     Again(Option<Duration>),
+}
+
+/// What the loss of an attempt says about its task.
+#[derive(PartialEq, Eq)]
+enum Blame {
+    None,
+    Suspected,
+    Alone,
 }
 
 impl Fleet {
@@ -176,7 +184,8 @@ impl Fleet {
 
     /// A lost attempt may have been killed by its own task (PROTOCOL 30).
     fn after_loss(&mut self, place: Place) -> Next {
-        if !self.loss_counts(place) {
+        let blame = self.blame(place);
+        if blame == Blame::None {
             return Next::Again(None);
         }
         let most = self.office.settings.losses_max;
@@ -186,7 +195,11 @@ impl Fleet {
             .histories
             .entry(place.task)
             .or_default();
-        history.losses += 1;
+        if blame == Blame::Alone {
+            history.losses += 1;
+        } else {
+            history.apart = true;
+        }
         let dead = history.losses >= most;
         self.ledger.histories.insert((place.job, place.task));
         if dead {
@@ -196,11 +209,11 @@ impl Fleet {
         }
     }
 
-    /// Whether a lost attempt counts against its task: it ran, and it was alone on the node or had
-    /// just started.
-    fn loss_counts(&self, place: Place) -> bool {
+    /// What the loss of an attempt says about its task: it counts where the attempt ran alone on its
+    /// node or had just started; where others ran beside it, each of them is suspected.
+    fn blame(&self, place: Place) -> Blame {
         let Some(node) = self.nodes.get(place.node) else {
-            return false;
+            return Blame::None;
         };
         let granted_at = self
             .grants
@@ -209,13 +222,15 @@ impl Fleet {
         let heard_at = node.last_heard_at.unwrap_or_default();
         let age = |at: Timestamp| Duration::from_micros(heard_at.0.saturating_sub(at.0));
         let just_started = granted_at.is_some_and(|at| age(at) < JUST_STARTED);
-        let running = |attempt: AttemptId| {
-            node.running
-                .iter()
-                .any(|range| range.first <= attempt && attempt < range.first.plus(range.count))
-        };
-        let ran: u32 = node.running.iter().map(|range| range.count).sum();
-        just_started || ran == 1 && running(place.attempt)
+        let ran = node.running.iter().any(|range| {
+            range.first <= place.attempt && place.attempt < range.first.plus(range.count)
+        });
+        let beside: u32 = node.running.iter().map(|range| range.count).sum();
+        match (just_started || ran && beside == 1, ran) {
+            (true, _) => Blame::Alone,
+            (false, true) => Blame::Suspected,
+            (false, false) => Blame::None,
+        }
     }
 
     /// An attempt was lost with its node: its task is granted elsewhere.
@@ -286,13 +301,12 @@ impl Fleet {
     pub(crate) fn release_parked(&mut self, now: Moment) {
         while let Some((job, task)) = self.queue.release(now) {
             if self.is_parked(job, task) {
-                self.set_task(job, task, TaskState::Waiting);
-                self.enqueue(job);
+                self.ready(job, task);
             }
         }
     }
 
-    fn is_parked(&self, job: JobId, task: TaskIndex) -> bool {
+    pub(crate) fn is_parked(&self, job: JobId, task: TaskIndex) -> bool {
         self.jobs
             .get(job)
             .is_some_and(|job| job.state(task) == TaskState::Parked)

@@ -48,6 +48,8 @@ impl Fleet {
                     .is_some_and(|node| node.takes_grants(now))
             });
         self.nodes.dirty.extend(later);
+        self.place_apart();
+        open.retain(|node| Some(*node) != self.queue.apart_node);
         let mut reserved = None;
         for class in self.queue.in_order() {
             if open.is_empty() {
@@ -64,6 +66,60 @@ impl Fleet {
         }
         self.queue.reserved = reserved;
         self.send_orders();
+    }
+
+    /// Grants tasks that must run alone, one at a time, to a node that is kept free of others.
+    fn place_apart(&mut self) {
+        if let Some(node) = self.queue.apart_node {
+            if self.has_session(node) && !self.is_idle(node) {
+                return;
+            }
+            self.queue.apart_node = None;
+        }
+        while let Some((priority, job, task)) = self.queue.apart.first().copied() {
+            if !self.is_parked(job, task) {
+                self.queue.apart.pop_first();
+                continue;
+            }
+            let class = self.jobs.live(job).class.clone();
+            let Some(node) = self.node_for_apart(&class) else {
+                return;
+            };
+            self.queue.apart_node = Some(node);
+            if self.is_idle(node) {
+                self.queue.apart.remove(&(priority, job, task));
+                self.set_task(job, task, TaskState::Granted);
+                self.add_grant(&class, node, (job, task), 1);
+            }
+            return;
+        }
+    }
+
+    /// The node that is large enough and has least to finish before it is idle.
+    fn node_for_apart(&self, class: &ClassKey) -> Option<NodeId> {
+        let nodes = self
+            .nodes
+            .known
+            .iter()
+            .filter(|(id, _)| self.could_run(**id, class));
+        nodes
+            .min_by_key(|(id, node)| (node.load.granted(), **id))
+            .map(|(id, _)| *id)
+    }
+
+    fn is_idle(&self, node: NodeId) -> bool {
+        self.nodes
+            .get(node)
+            .is_some_and(|node| node.grants.is_empty())
+    }
+
+    /// Whether a node that answers meets the constraints and is large enough when idle.
+    fn could_run(&self, node: NodeId, class: &ClassKey) -> bool {
+        self.nodes.get(node).is_some_and(|node| {
+            node.session.is_some()
+                && node.suits(class)
+                && node.record.capacity.times_that_fit(&class.resources) > 0
+        })
     }
 
     fn has_session(&self, node: NodeId) -> bool {
@@ -123,17 +179,18 @@ impl Fleet {
     /// The first class that has to wait although some node is large enough keeps the roomiest such
     /// node free of later classes, or large requests would starve behind small ones.
     fn reserve(&self, class: &ClassKey) -> Option<NodeId> {
-        let large_enough = |id: NodeId| {
-            self.nodes.get(id).is_some_and(|node| {
-                node.session.is_some()
-                    && node.suits(class)
-                    && node.record.capacity.times_that_fit(&class.resources) > 0
-            })
-        };
-        if let Some(before) = self.queue.reserved.filter(|node| large_enough(*node)) {
+        if let Some(before) = self
+            .queue
+            .reserved
+            .filter(|node| self.could_run(*node, class))
+        {
             return Some(before);
         }
-        let nodes = self.nodes.known.iter().filter(|(id, _)| large_enough(**id));
+        let nodes = self
+            .nodes
+            .known
+            .iter()
+            .filter(|(id, _)| self.could_run(**id, class));
         let share = |node: &Node| {
             share(
                 &node.load.free(&node.record.capacity),

@@ -34,6 +34,10 @@ pub(crate) struct Queue {
     classes: BTreeMap<ClassKey, BTreeSet<JobId>>,
     /// Tasks between two attempts, by the end of their back-off.
     parked: BTreeSet<(Moment, JobId, TaskIndex)>,
+    /// Tasks that must run alone on a node, by priority and age (PROTOCOL 30).
+    pub(crate) apart: BTreeSet<(Priority, JobId, TaskIndex)>,
+    /// The node that is kept for them, one at a time.
+    pub(crate) apart_node: Option<NodeId>,
     /// The node that is kept for the first class that has to wait.
     pub(crate) reserved: Option<NodeId>,
 }
@@ -70,7 +74,7 @@ impl Queue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.classes.is_empty()
+        self.classes.is_empty() && self.apart.is_empty() && self.apart_node.is_none()
     }
 
     /// Classes with waiting work: by priority, then by their first job.

@@ -141,10 +141,26 @@ impl Fleet {
                 self.set_task(job, task, TaskState::Parked);
                 self.queue.park(self.office.now.moment + after, job, task);
             }
-            None => {
-                self.set_task(job, task, TaskState::Waiting);
-                self.enqueue(job);
-            }
+            None => self.ready(job, task),
+        }
+    }
+
+    /// A task may be granted: from the queue of its class, or apart if it is suspected of having
+    /// taken a node down.
+    pub(crate) fn ready(&mut self, job: JobId, task: TaskIndex) {
+        let entry = self.jobs.live(job);
+        if entry
+            .histories
+            .get(&task)
+            .is_some_and(|history| history.apart)
+        {
+            let priority = entry.class.priority;
+            self.set_task(job, task, TaskState::Parked);
+            self.queue.apart.insert((priority, job, task));
+            self.nodes.all_dirty();
+        } else {
+            self.set_task(job, task, TaskState::Waiting);
+            self.enqueue(job);
         }
     }
 

@@ -632,3 +632,51 @@ fn limits_are_refused_with_their_number() {
         Err(Refusal::NodeUnknown("nowhere".to_owned()))
     );
 }
+
+#[test]
+fn a_task_that_takes_its_node_down_is_found_among_innocents() {
+    let mut bench = Bench::new();
+    let job = bench.submit(JobSpec {
+        on_disconnect: OnDisconnect::Keep {
+            lost_after: Duration::ZERO,
+        },
+        ..spec(3)
+    });
+    let poison = TaskIndex(2);
+    for start in 1..20 {
+        let mut agent = Agent::new("a", start, 3);
+        agent.hello(&mut bench);
+        for _ in 0..5 {
+            bench.wait(Duration::from_secs(1));
+            let running = agent.orders.iter().map(|order| order.attempts).collect();
+            agent.say(
+                &mut bench,
+                UpBody::Heartbeat {
+                    sent_at: Moment(1),
+                    running,
+                },
+            );
+        }
+        let tasks: Vec<TaskIndex> = agent.attempts().iter().map(|attempt| attempt.2).collect();
+        if !tasks.contains(&poison) {
+            for index in 0..tasks.len() {
+                agent.report(&mut bench, index, Outcome::Completed);
+            }
+        }
+        bench.handle(Event::Disconnected {
+            connection: agent.connection(),
+        });
+        bench.wait(Duration::from_mins(1));
+        if bench.fleet.jobs.get(job).is_none() {
+            break;
+        }
+    }
+    let mut counted = bench.counted();
+    counted.sort_by_key(|(task, _)| *task);
+    let expected = [
+        (TaskIndex(1), Outcome::Completed),
+        (poison, Outcome::Lost),
+        (TaskIndex(3), Outcome::Completed),
+    ];
+    assert_eq!(counted, expected);
+}

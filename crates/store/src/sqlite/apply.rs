@@ -232,13 +232,15 @@ impl Writer<'_, '_> {
         task: TaskIndex,
         history: Option<TaskHistory>,
     ) -> Result<(), ApplyFault> {
-        const WRITE: &str = "INSERT OR REPLACE INTO task_histories VALUES (?1, ?2, ?3, ?4)";
+        const WRITE: &str = "INSERT OR REPLACE INTO task_histories VALUES (?1, ?2, ?3, ?4, ?5)";
         const REMOVE: &str = "DELETE FROM task_histories WHERE job = ?1 AND task = ?2";
         let job = job.0.cast_signed();
         match history {
-            Some(TaskHistory { failures, losses }) => {
-                self.execute(WRITE, params![job, task.0, failures, losses])?
-            }
+            Some(TaskHistory {
+                failures,
+                losses,
+                apart,
+            }) => self.execute(WRITE, params![job, task.0, failures, losses, apart])?,
             None => self.execute(REMOVE, params![job, task.0])?,
         };
         Ok(())

@@ -134,7 +134,7 @@ fn chunks(connection: &Connection) -> Result<Vec<(JobId, u32, Vec<u8>)>> {
 
 fn histories(connection: &Connection) -> Result<Vec<(JobId, TaskIndex, TaskHistory)>> {
     let sql = format!(
-        "{LIVE} SELECT task_histories.job, task, failures, losses \
+        "{LIVE} SELECT task_histories.job, task, failures, losses, apart \
          FROM live CROSS JOIN task_histories ON task_histories.job = live.job \
          ORDER BY live.job, task"
     );
@@ -147,6 +147,7 @@ fn histories(connection: &Connection) -> Result<Vec<(JobId, TaskIndex, TaskHisto
             TaskHistory {
                 failures: columns.take()?,
                 losses: columns.take()?,
+                apart: columns.take()?,
             },
         ))
     })
