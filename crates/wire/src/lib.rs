@@ -4,6 +4,7 @@
 //! What this crate does NOT do: no input or output, no decisions, no waiting.
 #![warn(missing_docs)]
 
+pub mod frames;
 pub mod quantity;
 pub mod rest;
 pub mod spec;

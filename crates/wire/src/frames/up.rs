@@ -1,0 +1,189 @@
+//! Frames from agent to server.
+
+use flota_model::{
+    frame::{Held, HeldState, Hello, OUTPUT_PART_MAX, OutputFault, OutputPart, Up, UpBody},
+    ids::{BootId, NodeId, Nonce, RequestId, SessionNumber},
+    units::Moment,
+};
+
+use super::{
+    DecodeFault, at_most,
+    common::{
+        check_total, decode_authority, decode_enum, decode_range, decode_ranges, decode_resources,
+        encode_authority, encode_range, encode_ranges, encode_resources, unknown,
+    },
+    proto::{self, up::Body},
+    reports,
+};
+
+pub(super) fn encode(frame: &Up) -> proto::Up {
+    let body = match &frame.body {
+        UpBody::Hello(hello) => Body::Hello(encode_hello(hello)),
+        UpBody::Heartbeat { sent_at, running } => Body::Heartbeat(proto::Heartbeat {
+            sent_at: sent_at.0,
+            running: encode_ranges(running),
+        }),
+        UpBody::Reports(list) => Body::Reports(reports::encode(list)),
+        UpBody::Forgotten(ranges) => Body::Forgotten(proto::AttemptRanges {
+            ranges: encode_ranges(ranges),
+        }),
+        UpBody::OutputPart { request, part } => Body::OutputPart(encode_part(*request, part)),
+    };
+    proto::Up {
+        session: frame.session.0,
+        sequence: frame.sequence,
+        body: Some(body),
+    }
+}
+
+pub(super) fn decode(frame: proto::Up) -> Result<Up, DecodeFault> {
+    let body = match frame.body.ok_or(DecodeFault::Missing("up.body"))? {
+        Body::Hello(hello) => UpBody::Hello(Box::new(decode_hello(hello)?)),
+        Body::Heartbeat(heartbeat) => UpBody::Heartbeat {
+            sent_at: Moment(heartbeat.sent_at),
+            running: decode_ranges("heartbeat.running", heartbeat.running)?,
+        },
+        Body::Reports(list) => UpBody::Reports(reports::decode(list)?),
+        Body::Forgotten(list) => UpBody::Forgotten(decode_ranges("forgotten", list.ranges)?),
+        Body::OutputPart(answer) => UpBody::OutputPart {
+            request: RequestId(answer.request),
+            part: decode_part(answer)?,
+        },
+    };
+    Ok(Up {
+        session: SessionNumber(frame.session),
+        sequence: frame.sequence,
+        body,
+    })
+}
+
+fn encode_hello(hello: &Hello) -> proto::Hello {
+    let [high, low] = halves(hello.boot);
+    proto::Hello {
+        protocol: hello.protocol,
+        version: hello.version.clone(),
+        name: hello.name.clone(),
+        node: hello.node.map(|node| node.0),
+        nonce_previous: hello.nonce_previous.map(|nonce| nonce.0),
+        nonce: hello.nonce.0,
+        boot_high: high,
+        boot_low: low,
+        journal: hello.journal.0,
+        obeyed: Some(encode_authority(hello.obeyed)),
+        capacity: Some(encode_resources(&hello.capacity)),
+        labels: hello.labels.clone(),
+        held: hello.held.iter().map(encode_held).collect(),
+    }
+}
+
+fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
+    let held: Vec<Held> = hello
+        .held
+        .into_iter()
+        .map(decode_held)
+        .collect::<Result<_, _>>()?;
+    check_total("hello.held", held.iter().map(|held| held.attempts))?;
+    Ok(Hello {
+        protocol: hello.protocol,
+        version: hello.version,
+        name: hello.name,
+        node: hello.node.map(NodeId),
+        nonce_previous: hello.nonce_previous.map(Nonce),
+        nonce: Nonce(hello.nonce),
+        boot: BootId(u128::from(hello.boot_high) << 64 | u128::from(hello.boot_low)),
+        journal: Nonce(hello.journal),
+        obeyed: decode_authority("hello.obeyed", hello.obeyed)?,
+        capacity: decode_resources("hello.capacity", hello.capacity)?,
+        labels: hello.labels,
+        held,
+    })
+}
+
+fn halves(boot: BootId) -> [u64; 2] {
+    let bytes = boot.0.to_be_bytes();
+    let (halves, _) = bytes.as_chunks::<8>();
+    [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])]
+}
+
+fn encode_held(held: &Held) -> proto::Held {
+    let state = match held.state {
+        HeldState::Granted => proto::HeldState::Granted,
+        HeldState::Running => proto::HeldState::Running,
+        HeldState::Ended => proto::HeldState::Ended,
+    };
+    proto::Held {
+        attempts: Some(encode_range(&held.attempts)),
+        state: state.into(),
+    }
+}
+
+fn decode_held(held: proto::Held) -> Result<Held, DecodeFault> {
+    let state = match decode_enum("held.state", held.state)? {
+        proto::HeldState::Unspecified => return Err(unknown("held.state", 0)),
+        proto::HeldState::Granted => HeldState::Granted,
+        proto::HeldState::Running => HeldState::Running,
+        proto::HeldState::Ended => HeldState::Ended,
+    };
+    Ok(Held {
+        attempts: decode_range("held.attempts", held.attempts)?,
+        state,
+    })
+}
+
+fn encode_part(
+    request: RequestId,
+    part: &Result<OutputPart, OutputFault>,
+) -> proto::OutputPartAnswer {
+    use proto::{OutputFaultKind as Kind, output_part_answer::Answer};
+    let fault = |kind: Kind, errno| {
+        Answer::Fault(proto::OutputFault {
+            kind: kind.into(),
+            errno,
+        })
+    };
+    let answer = match part {
+        Ok(part) => Answer::Part(proto::OutputPart {
+            bytes: part.bytes.clone(),
+            length: part.length,
+            growing: part.growing,
+        }),
+        Err(OutputFault::Gone) => fault(Kind::Gone, 0),
+        Err(OutputFault::Unreadable { errno }) => fault(Kind::Unreadable, *errno),
+        Err(OutputFault::Unreachable) => fault(Kind::Unreachable, 0),
+    };
+    proto::OutputPartAnswer {
+        request: request.0,
+        answer: Some(answer),
+    }
+}
+
+fn decode_part(
+    answer: proto::OutputPartAnswer,
+) -> Result<Result<OutputPart, OutputFault>, DecodeFault> {
+    use proto::{OutputFaultKind as Kind, output_part_answer::Answer};
+    let part = match answer
+        .answer
+        .ok_or(DecodeFault::Missing("output_part.answer"))?
+    {
+        Answer::Part(part) => part,
+        Answer::Fault(fault) => {
+            let field = "output_part.fault.kind";
+            return Ok(Err(match decode_enum(field, fault.kind)? {
+                Kind::Unspecified => return Err(unknown(field, 0)),
+                Kind::Gone => OutputFault::Gone,
+                Kind::Unreadable => OutputFault::Unreadable { errno: fault.errno },
+                Kind::Unreachable => OutputFault::Unreachable,
+            }));
+        }
+    };
+    at_most(
+        "output_part.bytes",
+        part.bytes.len(),
+        OUTPUT_PART_MAX as usize,
+    )?;
+    Ok(Ok(OutputPart {
+        bytes: part.bytes,
+        length: part.length,
+        growing: part.growing,
+    }))
+}
