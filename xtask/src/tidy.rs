@@ -41,7 +41,11 @@ impl File {
 
     /// Whether it is compiled for tests only.
     fn is_test(&self) -> bool {
-        self.name() == "tests.rs" || self.path.split('/').any(|part| part == "tests")
+        self.name() == "tests.rs"
+            || self
+                .path
+                .split('/')
+                .any(|part| matches!(part, "tests" | "conformance"))
     }
 }
 
