@@ -1,0 +1,566 @@
+//! A model of the agent's shell: recovery, steps, effects.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use flota_engine::{
+    journal,
+    keeper::api::{Child, ChildState, End, KeeperId, Peer, ToKeeper},
+    node::{
+        Node,
+        api::{Effect, Event, KernelEnd, Opening, Turn},
+    },
+};
+use flota_model::{
+    frame::OutputFault,
+    ids::{AttemptId, ConnectionId, Nonce},
+    outcome::Usage,
+    resources::Resources,
+    units::Cpus,
+};
+
+use crate::{
+    hosts::{Agent, ChildOfKeeper, Kernel},
+    network::{LinkId, Parcel, Way},
+    script::ScriptedEnding,
+    truth::{Ending, Excuse},
+    world::{Happening, World},
+};
+
+/// A tick comes at least this often.
+const TICK: u64 = 1_000_000;
+
+impl World {
+    pub(crate) fn agent_will_start(&mut self, machine: usize, wait: u64) {
+        if !self.machines[machine].starting {
+            self.machines[machine].starting = true;
+            self.plan_in(wait, Happening::AgentStarts { machine });
+        }
+    }
+
+    /// The agent starts: reads its journal and asks the keepers of its folder.
+    pub(crate) fn agent_starts(&mut self, machine: usize) {
+        let now = self.now;
+        let host = &mut self.machines[machine];
+        host.starting = false;
+        if !host.powered || host.suspended || host.agent.is_some() {
+            return;
+        }
+        if now < host.down_until || host.disk.full {
+            let wait = host.down_until.since(now).max(200_000);
+            return self.agent_will_start(machine, wait);
+        }
+        let recovered = journal::recover(host.disk.bytes());
+        let damaged = recovered.damage.is_some();
+        let valid = if damaged { 0 } else { recovered.valid_length };
+        host.disk.truncate(usize::try_from(valid).unwrap_or(0));
+        let records = if damaged {
+            Vec::new()
+        } else {
+            recovered.records
+        };
+        if damaged {
+            self.truth.excuse(machine, now, Excuse::JournalLost);
+        }
+        let opening = self.agent_opening(machine);
+        let specs = &self.specs;
+        let (node, turn, _) = Node::open(records, &|blob| specs.decode(blob), opening);
+        let host = &mut self.machines[machine];
+        host.lives += 1;
+        host.agent_stopped = false;
+        let life = host.lives;
+        host.agent = Some(new_agent(life, node));
+        self.note(|| format!("agent {machine}.{life} starts (journal damaged: {damaged})"));
+        self.agent_turn(machine, life, turn);
+        self.agent_asks_keepers(machine, life);
+    }
+
+    fn agent_opening(&mut self, machine: usize) -> Opening {
+        let nonce = Nonce(self.random.next());
+        let journal = Nonce(self.random.next());
+        let host = &self.machines[machine];
+        Opening {
+            nonce,
+            journal,
+            boot: host.boot,
+            name: host.name.clone(),
+            version: "simulated".to_owned(),
+            capacity: Resources::of_cpus(Cpus::whole(host.cores)),
+            labels: BTreeMap::new(),
+            now: host.clock.now(self.now),
+            settings: self.plan.node.clone(),
+        }
+    }
+
+    fn agent_asks_keepers(&mut self, machine: usize, life: u32) {
+        let host = &mut self.machines[machine];
+        let keepers = host.keepers.iter();
+        let alive: BTreeSet<KeeperId> = keepers
+            .filter(|(_, keeper)| keeper.alive)
+            .map(|(id, _)| *id)
+            .collect();
+        if let Some(agent) = host.living(life) {
+            agent.asked.clone_from(&alive);
+        }
+        let nonce = Nonce(self.random.next());
+        for keeper in alive {
+            self.connect_keeper(machine, life, keeper, nonce);
+        }
+        self.agent_recovers(machine, life);
+    }
+
+    /// Opens a connection to a keeper and says hello.
+    pub(crate) fn connect_keeper(
+        &mut self,
+        machine: usize,
+        life: u32,
+        keeper: KeeperId,
+        nonce: Nonce,
+    ) {
+        if let Some(host) = self.machines[machine].keepers.get_mut(&keeper) {
+            host.next_peer += 1;
+            let peer = Peer(host.next_peer);
+            host.peers.insert(peer, life);
+            self.tell_keeper(machine, life, keeper, ToKeeper::Hello { nonce });
+        }
+    }
+
+    /// Once every keeper has listed its children: the first event of the engine.
+    pub(crate) fn agent_recovers(&mut self, machine: usize, life: u32) {
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        if agent.recovered || !agent.asked.is_empty() {
+            return;
+        }
+        agent.recovered = true;
+        let mut children = std::mem::take(&mut agent.listed);
+        children.extend(self.children_of_dead_keepers(machine));
+        let alive = self.machines[machine].keepers.iter().rev();
+        let newest = alive
+            .filter(|(_, keeper)| keeper.alive)
+            .map(|(id, _)| *id)
+            .next();
+        let keeper = newest.unwrap_or_else(|| self.new_keeper(machine, life));
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        agent.keeper = keeper;
+        for (owner, child) in &children {
+            if let Some(known) = child_of_keeper(*owner, child) {
+                agent.children.insert(child.attempt, known);
+            }
+        }
+        agent.inbox.insert(0, Event::Recovered { children, keeper });
+        agent.step_due = true;
+        self.plan_in(50, Happening::AgentSteps { machine, life });
+        self.agent_will_dial(machine, life);
+    }
+
+    /// Gives an event to an agent.
+    pub(crate) fn tell_agent(&mut self, machine: usize, life: u32, event: Event) {
+        let delay = self.random.within(10..=400);
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        agent.inbox.push(event);
+        if agent.recovered && !agent.step_due {
+            agent.step_due = true;
+            self.plan_in(delay, Happening::AgentSteps { machine, life });
+        }
+    }
+
+    /// One pass over what was collected.
+    pub(crate) fn agent_steps(&mut self, machine: usize, life: u32, tick: bool) {
+        let now = self.machines[machine].clock.now(self.now);
+        let step = self.step;
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        if tick {
+            agent.tick_at = None;
+            agent.inbox.push(Event::Tick);
+        } else {
+            agent.step_due = false;
+        }
+        if !agent.recovered {
+            return;
+        }
+        let events = std::mem::take(&mut agent.inbox);
+        self.trace
+            .line(self.now, || format!("agent {machine}.{life} <- {events:?}"));
+        self.agent_saw(machine, step, &events);
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        let turn = agent.node.handle(events, now);
+        self.agent_turn(machine, life, turn);
+        self.agent_plans_tick(machine, life);
+    }
+
+    fn agent_plans_tick(&mut self, machine: usize, life: u32) {
+        let now = self.now;
+        let host = &mut self.machines[machine];
+        let clock = host.clock.clone();
+        let Some(agent) = host.living(life) else {
+            return;
+        };
+        let deadline = agent
+            .node
+            .deadline()
+            .map_or(now + TICK, |moment| clock.time_of(moment));
+        let at = deadline.clamp(now + 1, now + TICK);
+        if agent.tick_at.is_none_or(|planned| at < planned) {
+            agent.tick_at = Some(at);
+            self.agenda.add(at, Happening::AgentTicks { machine, life });
+        }
+    }
+
+    fn agent_turn(&mut self, machine: usize, life: u32, turn: Turn) {
+        let Turn {
+            at_once,
+            records,
+            sync,
+            after,
+            rewrite,
+        } = turn;
+        self.agent_says(machine, &at_once);
+        self.agent_says(machine, &after);
+        self.trace.fold(&[
+            at_once.len() as u64,
+            records.len() as u64,
+            after.len() as u64,
+        ]);
+        self.note(|| {
+            format!("agent {machine}.{life} -> {at_once:?} {records:?} sync={sync} {after:?}")
+        });
+        self.agent_performs(machine, life, at_once);
+        self.journal_takes(
+            machine,
+            life,
+            crate::hosts::Write {
+                records,
+                sync,
+                after,
+                rewrite: rewrite.then(Vec::new),
+                end: None,
+            },
+        );
+    }
+
+    pub(crate) fn agent_performs(&mut self, machine: usize, life: u32, effects: Vec<Effect>) {
+        for effect in effects {
+            self.agent_effect(machine, life, effect);
+        }
+    }
+
+    fn agent_effect(&mut self, machine: usize, life: u32, effect: Effect) {
+        match effect {
+            Effect::Send { connection, frame } => {
+                if let Some(link) = self.agent_link(machine, life, connection) {
+                    self.send(link, Way::Up, Parcel::Up(frame));
+                }
+            }
+            Effect::Close { connection } => {
+                if let Some(link) = self.agent_link(machine, life, connection) {
+                    self.agent_closes(machine, life, link);
+                }
+            }
+            Effect::Start { keeper, launch } => {
+                let attempt = launch.attempt;
+                if let Some(agent) = self.machines[machine].living(life) {
+                    agent
+                        .children
+                        .insert(attempt, ChildOfKeeper::ordered(keeper));
+                }
+                self.tell_keeper(machine, life, keeper, ToKeeper::Start(launch));
+            }
+            Effect::Stop {
+                keeper: Some(keeper),
+                attempt,
+                grace,
+            } => {
+                self.tell_keeper(machine, life, keeper, ToKeeper::Stop { attempt, grace });
+            }
+            Effect::Stop {
+                keeper: None,
+                attempt,
+                grace,
+            } => {
+                self.agent_stops(machine, life, attempt, grace);
+            }
+            Effect::Fence {
+                keeper,
+                attempt,
+                deadline,
+            } => {
+                self.tell_keeper(machine, life, keeper, ToKeeper::Fence { attempt, deadline });
+            }
+            Effect::Forget { keeper, attempt } => {
+                if let Some(agent) = self.machines[machine].living(life) {
+                    agent.children.remove(&attempt);
+                }
+                self.tell_keeper(machine, life, keeper, ToKeeper::Forget { attempt });
+            }
+            Effect::RunKernel { attempt, .. } => self.kernel_starts(machine, life, attempt),
+            Effect::StopKernel { attempt } => self.kernel_stops(machine, life, attempt),
+            Effect::ReadOutput {
+                connection,
+                request,
+                ..
+            } => {
+                let part = Err(OutputFault::Gone);
+                self.tell_agent(
+                    machine,
+                    life,
+                    Event::OutputRead {
+                        connection,
+                        request,
+                        part,
+                    },
+                );
+            }
+            Effect::Refused(_) | Effect::Quit => {}
+        }
+    }
+
+    fn agent_link(&mut self, machine: usize, life: u32, wanted: ConnectionId) -> Option<LinkId> {
+        let (connection, link) = self.machines[machine].living(life)?.link?;
+        (connection == wanted).then_some(link)
+    }
+
+    fn agent_closes(&mut self, machine: usize, life: u32, link: LinkId) {
+        if let Some(open) = self.network.links.get_mut(&link) {
+            open.agent_open = false;
+        }
+        self.send(link, Way::Up, Parcel::Closed);
+        self.network.forget_if_closed(link);
+        let told = self.random.chance(500);
+        let connection = self.machines[machine]
+            .living(life)
+            .and_then(|agent| agent.link)
+            .map(|link| link.0);
+        if let (true, Some(connection)) = (told, connection) {
+            self.tell_agent(machine, life, Event::Disconnected { connection });
+        }
+        self.agent_lost_link(machine, life, link);
+    }
+
+    /// The agent dials again some time after it lost its connection.
+    pub(crate) fn agent_lost_link(&mut self, machine: usize, life: u32, link: LinkId) {
+        if let Some(agent) = self.machines[machine].living(life)
+            && agent.link.is_some_and(|(_, current)| current == link)
+        {
+            agent.link = None;
+            self.agent_will_dial(machine, life);
+        }
+    }
+
+    fn agent_will_dial(&mut self, machine: usize, life: u32) {
+        let wait = self.random.within(1_000..=1_500_000);
+        if let Some(agent) = self.machines[machine].living(life)
+            && !agent.dialing
+        {
+            agent.dialing = true;
+            self.plan_in(wait, Happening::AgentDials { machine, life });
+        }
+    }
+
+    pub(crate) fn agent_dials(&mut self, machine: usize, life: u32) {
+        let cut = self.network.is_cut(machine, Way::Up) || self.network.is_cut(machine, Way::Down);
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        agent.dialing = false;
+        if agent.link.is_some() {
+            return;
+        }
+        agent.next_connection += 1;
+        let connection = ConnectionId(agent.next_connection);
+        let link = if cut {
+            None
+        } else {
+            self.accept((machine, life, connection))
+        };
+        let Some(link) = link else {
+            return self.agent_will_dial(machine, life);
+        };
+        if let Some(agent) = self.machines[machine].living(life) {
+            agent.link = Some((connection, link));
+        }
+        self.tell_agent(machine, life, Event::Connected { connection });
+    }
+
+    fn kernel_starts(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        let started = self.truth.start(attempt, machine, self.now);
+        self.check(started);
+        self.note(|| format!("GHOST {attempt} starts as kernel on {machine}"));
+        let Some(hash) = self.truth.spec_hash(attempt) else {
+            return;
+        };
+        let script = self.specs.script(attempt, hash);
+        let began = self.machines[machine].clock.now(self.now).wall;
+        if let Some(agent) = self.machines[machine].living(life) {
+            agent.kernels.insert(
+                attempt,
+                Kernel {
+                    began,
+                    plan: 0,
+                    stopping: false,
+                },
+            );
+            let ends = Happening::KernelEnds {
+                machine,
+                life,
+                attempt,
+                plan: 0,
+            };
+            self.plan_in(script.duration, ends);
+        }
+    }
+
+    fn kernel_stops(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        let notices = self.random.within(100..=30_000);
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        if let Some(kernel) = agent.kernels.get_mut(&attempt)
+            && !kernel.stopping
+        {
+            kernel.stopping = true;
+            kernel.plan += 1;
+            let plan = kernel.plan;
+            self.plan_in(
+                notices,
+                Happening::KernelEnds {
+                    machine,
+                    life,
+                    attempt,
+                    plan,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn kernel_ends(&mut self, machine: usize, life: u32, attempt: AttemptId, plan: u32) {
+        let now = self.now;
+        let ended = self.machines[machine].clock.now(now).wall;
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        let Some(kernel) = agent.kernels.get(&attempt).copied() else {
+            return;
+        };
+        if kernel.plan != plan {
+            return;
+        }
+        agent.kernels.remove(&attempt);
+        let Some(hash) = self.truth.spec_hash(attempt) else {
+            return;
+        };
+        let (ending, end) = if kernel.stopping {
+            (Ending::KernelStopped, KernelEnd::Stopped)
+        } else {
+            let scripted = self.specs.script(attempt, hash).ending;
+            let end = match scripted {
+                ScriptedEnding::Exit(0) => KernelEnd::Completed(None),
+                ScriptedEnding::Exit(_)
+                | ScriptedEnding::Signal(_)
+                | ScriptedEnding::OutOfMemory => KernelEnd::Failed("as scripted".to_owned()),
+            };
+            (Ending::Scripted(scripted), end)
+        };
+        self.truth.leader_ended(attempt, now, ending);
+        self.truth.ended(attempt, now);
+        self.note(|| format!("GHOST kernel {attempt} ends: {ending:?}"));
+        let (ran, usage) = ((kernel.began, ended), Usage::default());
+        self.tell_agent(
+            machine,
+            life,
+            Event::KernelEnded {
+                attempt,
+                end,
+                ran,
+                usage,
+            },
+        );
+    }
+
+    /// The agent dies: its kernels with it, its keepers and their children live on.
+    pub(crate) fn agent_ends(&mut self, machine: usize, again_in: u64) {
+        let now = self.now;
+        let Some(agent) = self.machines[machine].agent.take() else {
+            return;
+        };
+        let life = agent.life;
+        self.note(|| format!("agent {machine}.{life} dies"));
+        self.machines[machine].agent_stopped = false;
+        self.truth.frozen_kernels.remove(&machine);
+        self.truth.excuse(machine, now, Excuse::AgentDied);
+        for attempt in agent.kernels.keys() {
+            self.truth.leader_ended(*attempt, now, Ending::AgentDied);
+            self.truth.ended(*attempt, now);
+        }
+        for link in self.network.of_agent(machine) {
+            if let Some(open) = self.network.links.get_mut(&link) {
+                open.agent_open = false;
+            }
+            if self.machines[machine].powered {
+                self.send(link, Way::Up, Parcel::Closed);
+            }
+            self.network.forget_if_closed(link);
+        }
+        self.keepers_lose_agent(machine, life);
+        if self.machines[machine].powered {
+            self.agent_will_start(machine, again_in);
+        }
+    }
+}
+
+fn new_agent(life: u32, node: Node) -> Agent {
+    Agent {
+        life,
+        node,
+        inbox: Vec::new(),
+        step_due: false,
+        tick_at: None,
+        journal: VecDeque::new(),
+        syncing: false,
+        full: false,
+        link: None,
+        dialing: false,
+        next_connection: 0,
+        asked: BTreeSet::new(),
+        listed: Vec::new(),
+        recovered: false,
+        keeper: KeeperId(0),
+        children: BTreeMap::new(),
+        kernels: BTreeMap::new(),
+    }
+}
+
+/// What the shell remembers of a listed child; nothing if it ended for sure.
+fn child_of_keeper(owner: Option<KeeperId>, child: &Child) -> Option<ChildOfKeeper> {
+    let started_at = match child.state {
+        ChildState::Starting => None,
+        ChildState::Running { started_at, .. } => Some(started_at),
+        ChildState::NotStarted { .. }
+        | ChildState::Ended(End::Known { .. } | End::Unknown { .. }) => return None,
+    };
+    Some(ChildOfKeeper {
+        keeper: owner.unwrap_or(KeeperId(0)),
+        pidfd: owner.is_some() && started_at.is_some(),
+        watched: owner.is_none(),
+        started_at,
+    })
+}
+
+impl ChildOfKeeper {
+    fn ordered(keeper: KeeperId) -> Self {
+        Self {
+            keeper,
+            pidfd: false,
+            watched: false,
+            started_at: None,
+        }
+    }
+}

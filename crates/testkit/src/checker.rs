@@ -1,0 +1,358 @@
+//! What must be true of every commit.
+
+use flota_model::{
+    change::{AttemptRecord, AuditRecord, Batch, Change, GrantRecord, JobRecord, Snapshot},
+    ids::{AttemptId, BatchNumber, JobId, TaskIndex},
+    outcome::Outcome,
+    state::JobPhase,
+};
+
+use crate::{
+    outcomes::{Case, judge},
+    truth::{Breach, Excuse, Granted, Invariant, KnownJob, breach},
+    world::World,
+};
+
+impl World {
+    /// A batch was committed: checks each of its changes against the truth, and learns from it.
+    pub(crate) fn committed(&mut self, batch: &Batch) {
+        for change in &batch.changes {
+            let result = match change {
+                Change::JobAdded(record) => self.job_added(record, batch.number),
+                Change::JobProgressed {
+                    job,
+                    phase: JobPhase::Finished,
+                    ..
+                } => self.job_finished(*job),
+                Change::GrantAdded(record) => self.grant_added(record, batch.number),
+                Change::AttemptEnded(record) => self.attempt_ended(record),
+                Change::AttemptCorrected(record) => self.attempt_counted(record),
+                Change::Audited(record) => {
+                    self.audited(record, batch.number);
+                    Ok(())
+                }
+                Change::AuthorityTaken { .. }
+                | Change::JobProgressed { .. }
+                | Change::ChunkWritten { .. }
+                | Change::TaskHistoryWritten { .. }
+                | Change::GrantWritten { .. }
+                | Change::GrantRemoved(_)
+                | Change::NodeWritten(_)
+                | Change::KeyAdded { .. }
+                | Change::KeyRemoved(_)
+                | Change::CountersWritten(_) => Ok(()),
+            };
+            self.check(result);
+        }
+    }
+
+    /// What the store gives back is what the fleet believes to have made durable.
+    pub(crate) fn check_same(&mut self, durable: &Snapshot) {
+        let stored = self.server.store.load();
+        if stored != *durable {
+            let detail = differences(&stored, durable);
+            self.fail(Invariant::SameAsStore, detail);
+        }
+    }
+
+    /// What clients were told is in the store.
+    pub(crate) fn check_durable(&mut self) {
+        let mut lost = None;
+        for (job, principal) in &self.truth.acknowledged {
+            let known = self.truth.jobs.get(job);
+            if known.is_none_or(|known| known.principal != *principal) {
+                lost = Some(format!(
+                    "job {job} of {principal} was acknowledged and is lost"
+                ));
+            }
+        }
+        for job in &self.truth.cancels_acknowledged {
+            if self
+                .truth
+                .jobs
+                .get(job)
+                .is_some_and(|known| known.cancelled.is_none())
+            {
+                lost = Some(format!(
+                    "the cancel of job {job} was acknowledged and is lost"
+                ));
+            }
+        }
+        if let Some(lost) = lost {
+            self.fail(Invariant::Durable, lost);
+        }
+    }
+
+    fn job_added(&mut self, record: &JobRecord, batch: BatchNumber) -> Result<(), Breach> {
+        let principal = record.principal.clone();
+        let before = self
+            .truth
+            .jobs
+            .iter()
+            .find(|(_, job)| job.principal == principal);
+        let before = before.map(|(job, _)| *job);
+        self.truth.jobs.insert(
+            record.job,
+            KnownJob {
+                spec: record.spec.clone(),
+                principal: principal.clone(),
+                batch,
+                cancelled: None,
+                finished: false,
+            },
+        );
+        match before {
+            None => Ok(()),
+            Some(before) => {
+                let detail = format!("{principal} has job {before} and job {}", record.job);
+                breach(Invariant::OneJobPerKey, detail)
+            }
+        }
+    }
+
+    fn job_finished(&mut self, job: JobId) -> Result<(), Breach> {
+        let Some(known) = self.truth.jobs.get_mut(&job) else {
+            return Ok(());
+        };
+        known.finished = true;
+        if known.cancelled.is_none() {
+            return Ok(());
+        }
+        match self.running_of(job) {
+            None => Ok(()),
+            Some(attempt) => {
+                let detail = format!("job {job} is cancelled and finished, but {attempt} runs");
+                breach(Invariant::CancelledIsQuiet, detail)
+            }
+        }
+    }
+
+    /// An attempt of a job that runs, unless its task is known to be unknown.
+    fn running_of(&self, job: JobId) -> Option<AttemptId> {
+        self.truth
+            .executions
+            .iter()
+            .find_map(|(attempt, execution)| {
+                let granted = self.truth.attempts.get(attempt)?;
+                let own = granted.task.0 == job && !granted.orphan;
+                let runs = execution.ended.is_none() && !execution.abandoned;
+                (own && runs && !self.is_unknown(granted.task)).then_some(*attempt)
+            })
+    }
+
+    /// Whether the outcome of a task is that nobody can know (PROTOCOL 8 promises nothing then).
+    pub(crate) fn is_unknown(&self, task: (JobId, TaskIndex)) -> bool {
+        self.truth
+            .counted
+            .get(&task)
+            .and_then(|attempt| self.truth.outcomes.get(attempt))
+            .is_some_and(|outcome| *outcome == Outcome::Unknown)
+    }
+
+    fn audited(&mut self, record: &AuditRecord, batch: BatchNumber) {
+        let job = record
+            .object
+            .strip_prefix("job/")
+            .and_then(|text| text.parse().ok());
+        if let (Some(job), "job.cancel", None) = (job, record.verb, record.refused)
+            && let Some(known) = self.truth.jobs.get_mut(&JobId(job))
+        {
+            known.cancelled.get_or_insert(batch);
+        }
+    }
+
+    fn grant_added(&mut self, record: &GrantRecord, batch: BatchNumber) -> Result<(), Breach> {
+        let Some(job) = self.truth.jobs.get(&record.job) else {
+            return breach(Invariant::StoreFits, format!("{record:?} is of no job"));
+        };
+        let (spec, cancelled, finished) = (job.spec.clone(), job.cancelled.is_some(), job.finished);
+        for (offset, attempt) in record.attempts.iter().enumerate() {
+            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+            let task = (record.job, TaskIndex(record.first_task.0 + offset));
+            let granted = Granted {
+                task,
+                node: record.node,
+                spec: spec.clone(),
+                at: self.now,
+                batch,
+                orphan: false,
+            };
+            let what = format!("{attempt} of task {}/{} is granted", task.0, task.1);
+            if self.truth.attempts.insert(attempt, granted).is_some() {
+                return breach(Invariant::TrueOutcome, format!("{what} twice"));
+            }
+            if cancelled || finished {
+                return breach(
+                    Invariant::CancelledIsQuiet,
+                    format!("{what}, its job is over"),
+                );
+            }
+            if let Some(other) = self.truth.counted.get(&task) {
+                return breach(
+                    Invariant::NoRestart,
+                    format!("{what} after {other} counted"),
+                );
+            }
+            self.check_rerun(attempt, task)?;
+            self.truth.by_task.entry(task).or_default().push(attempt);
+        }
+        Ok(())
+    }
+
+    /// A success that its agent can never forget is not run again while the agent can say so.
+    fn check_rerun(&self, attempt: AttemptId, task: (JobId, TaskIndex)) -> Result<(), Breach> {
+        for other in self.truth.by_task.get(&task).into_iter().flatten() {
+            let Some(granted) = self.truth.attempts.get(other) else {
+                continue;
+            };
+            let done = self.truth.durable_success.contains(other) && !granted.orphan;
+            if done && !self.has_excuse(*other, &[Excuse::JournalLost, Excuse::Lapse]) {
+                let detail = format!("{attempt} is granted although {other} succeeded durably");
+                return breach(Invariant::NoRerun, detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt_ended(&mut self, record: &AttemptRecord) -> Result<(), Breach> {
+        // The first record of an attempt stays.
+        if self.truth.outcomes.contains_key(&record.attempt) {
+            return Ok(());
+        }
+        self.attempt_counted(record)
+    }
+
+    fn attempt_counted(&mut self, record: &AttemptRecord) -> Result<(), Breach> {
+        let attempt = record.attempt;
+        self.truth.outcomes.insert(attempt, record.outcome.clone());
+        let Some(granted) = self.truth.attempts.get(&attempt) else {
+            let detail = format!("{attempt} ends and was never granted");
+            return breach(Invariant::TrueOutcome, detail);
+        };
+        if granted.task != (record.job, record.task) || granted.node != record.node {
+            let detail = format!("{attempt} ends as {record:?}, but was granted as {granted:?}");
+            return breach(Invariant::TrueOutcome, detail);
+        }
+        let task = granted.task;
+        if record.counted
+            && let Some(other) = self.truth.counted.insert(task, attempt)
+            && other != attempt
+        {
+            let detail = format!("{other} and {attempt} of {task:?} both count");
+            return breach(Invariant::OneOutcome, detail);
+        }
+        self.judge(record)
+    }
+
+    fn judge(&self, record: &AttemptRecord) -> Result<(), Breach> {
+        let attempt = record.attempt;
+        let Some(granted) = self.truth.attempts.get(&attempt) else {
+            return Ok(());
+        };
+        let cancelled = self
+            .truth
+            .jobs
+            .get(&record.job)
+            .is_some_and(|job| job.cancelled.is_some());
+        let kernel_only = matches!(granted.spec.spec.work, flota_model::spec::Work::Kernel(_));
+        let mut excuses = vec![
+            Excuse::PowerCut,
+            Excuse::KeeperDied,
+            Excuse::JournalLost,
+            Excuse::Lapse,
+        ];
+        if kernel_only {
+            excuses.push(Excuse::AgentDied);
+        }
+        let case = Case {
+            counted: record.counted,
+            cancelled,
+            timeout: granted.spec.spec.timeout,
+            execution: self.truth.executions.get(&attempt),
+            never_ran: self.truth.never_ran.contains(&attempt),
+            excused: self.has_excuse(attempt, &excuses) || self.truth.fenced.contains(&attempt),
+            end_seen: self.truth.end_seen.get(&attempt).copied(),
+            cancel_seen: self.truth.cancel_seen.get(&attempt).copied(),
+        };
+        judge(&record.outcome, &case).map_err(|mut breach| {
+            let what = format!(
+                "{attempt} counted={} {:?}: ",
+                record.counted, record.outcome
+            );
+            breach.detail.insert_str(0, &what);
+            breach
+        })
+    }
+
+    /// Whether a machine of the attempt's node had one of these since the grant.
+    fn has_excuse(&self, attempt: AttemptId, wanted: &[Excuse]) -> bool {
+        let Some(granted) = self.truth.attempts.get(&attempt) else {
+            return false;
+        };
+        let machines = self.truth.machines_of.get(&granted.node);
+        machines.into_iter().flatten().any(|machine| {
+            let silent = wanted.contains(&Excuse::Lapse) && self.is_silent(*machine);
+            silent || self.truth.excused(*machine, granted.at, wanted)
+        })
+    }
+}
+
+fn differences(stored: &Snapshot, durable: &Snapshot) -> String {
+    let mut parts = Vec::new();
+    let mut part = |name: &str, left: String, right: String| {
+        if left != right {
+            parts.push(format!("{name}: stored {left}, believed {right}"));
+        }
+    };
+    part(
+        "authority",
+        format!("{:?}", stored.authority),
+        format!("{:?}", durable.authority),
+    );
+    part(
+        "restored",
+        format!("{:?}", stored.restored),
+        format!("{:?}", durable.restored),
+    );
+    part(
+        "batch",
+        format!("{:?}", stored.batch),
+        format!("{:?}", durable.batch),
+    );
+    part(
+        "counters",
+        format!("{:?}", stored.counters),
+        format!("{:?}", durable.counters),
+    );
+    part(
+        "jobs",
+        format!("{:?}", stored.jobs),
+        format!("{:?}", durable.jobs),
+    );
+    part(
+        "chunks",
+        format!("{:?}", stored.chunks),
+        format!("{:?}", durable.chunks),
+    );
+    part(
+        "histories",
+        format!("{:?}", stored.histories),
+        format!("{:?}", durable.histories),
+    );
+    part(
+        "grants",
+        format!("{:?}", stored.grants),
+        format!("{:?}", durable.grants),
+    );
+    part(
+        "nodes",
+        format!("{:?}", stored.nodes),
+        format!("{:?}", durable.nodes),
+    );
+    part(
+        "keys",
+        format!("{:?}", stored.keys),
+        format!("{:?}", durable.keys),
+    );
+    parts.join("; ")
+}

@@ -1,0 +1,173 @@
+//! Who has heard of whom, and what has really arrived at an agent.
+
+use flota_engine::{fleet::api as fleet, node::api as node};
+use flota_model::{
+    frame::{Down, DownBody, UpBody},
+    ids::{Authority, ConnectionId, SessionNumber},
+};
+
+use crate::{time::Time, truth::Excuse, world::World};
+
+/// Contact between one machine and the servers, as a careful reader of both sees it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Contact {
+    /// When a server last answered a hello or a heartbeat of it.
+    heard: Time,
+    /// When it sent the last hello or heartbeat that was answered and whose answer arrived.
+    answered: Time,
+    hello_sent: Time,
+    connection: ConnectionId,
+    session: SessionNumber,
+    /// The sequence number of the next frame that it may believe.
+    expected: u64,
+    obeyed: Authority,
+}
+
+impl World {
+    /// Whether server and agent have not heard of each other for so long that either may believe
+    /// the other lost.
+    pub(crate) fn is_silent(&self, machine: usize) -> bool {
+        let contact = self
+            .truth
+            .contacts
+            .get(&machine)
+            .copied()
+            .unwrap_or_default();
+        let since = contact.heard.min(contact.answered);
+        self.now.since(since) >= self.plan.silence()
+    }
+
+    fn contact(&mut self, machine: usize) -> &mut Contact {
+        self.truth.contacts.entry(machine).or_default()
+    }
+
+    /// Keeps a silence in mind before it ends.
+    fn silence_ends(&mut self, machine: usize) {
+        if self.is_silent(machine) {
+            self.truth.excuse(machine, self.now, Excuse::Lapse);
+        }
+    }
+
+    /// A server decided something: it has heard those whom it answers.
+    pub(crate) fn heard(&mut self, server: usize, effects: &[fleet::Effect]) {
+        for effect in effects {
+            let fleet::Effect::Send { connection, frame } = effect else {
+                continue;
+            };
+            let answer = matches!(
+                frame.body,
+                DownBody::Welcome { .. } | DownBody::HeartbeatSeen { .. }
+            );
+            let link = self.link_of(server, *connection);
+            let machine = link.and_then(|link| self.network.links.get(&link));
+            if let (true, Some(machine)) = (answer, machine.map(|link| link.machine)) {
+                self.silence_ends(machine);
+                let now = self.now;
+                self.contact(machine).heard = now;
+            }
+        }
+    }
+
+    /// An agent sends: a hello begins a session.
+    pub(crate) fn agent_says(&mut self, machine: usize, effects: &[node::Effect]) {
+        let now = self.now;
+        for effect in effects {
+            if let node::Effect::Send { connection, frame } = effect
+                && matches!(frame.body, UpBody::Hello(_))
+            {
+                let contact = self.contact(machine);
+                contact.connection = *connection;
+                contact.session = frame.session;
+                contact.expected = 0;
+                contact.hello_sent = now;
+            }
+        }
+    }
+
+    /// What an agent is told. Notes when ends and cancels arrive, in order.
+    pub(crate) fn agent_saw(&mut self, machine: usize, step: u64, events: &[node::Event]) {
+        for (index, event) in events.iter().enumerate() {
+            let moment = step * 100_000 + index as u64;
+            match event {
+                node::Event::Frame { connection, frame } => {
+                    if self.believes(machine, *connection, frame) {
+                        self.agent_hears(machine, moment, &frame.body);
+                    }
+                }
+                node::Event::Ended { attempt, .. } | node::Event::KernelEnded { attempt, .. } => {
+                    self.truth.end_seen.entry(*attempt).or_insert(moment);
+                }
+                node::Event::Recovered { children, .. } => {
+                    for (_, child) in children {
+                        let state = child.state;
+                        if matches!(state, flota_engine::keeper::api::ChildState::Ended(_)) {
+                            self.truth.end_seen.entry(child.attempt).or_insert(moment);
+                        }
+                    }
+                }
+                node::Event::Connected { .. }
+                | node::Event::Disconnected { .. }
+                | node::Event::Started { .. }
+                | node::Event::NotStarted { .. }
+                | node::Event::KeeperGone { .. }
+                | node::Event::OutputRead { .. }
+                | node::Event::DiskFull
+                | node::Event::DiskFree
+                | node::Event::StopAll
+                | node::Event::Tick => {}
+            }
+        }
+    }
+
+    /// Whether a frame is the next one of the open session, of a server that may be obeyed.
+    fn believes(&mut self, machine: usize, connection: ConnectionId, frame: &Down) -> bool {
+        let contact = self.contact(machine);
+        let next = contact.connection == connection
+            && contact.session == frame.session
+            && contact.expected == frame.sequence
+            && contact.obeyed <= frame.authority;
+        if next {
+            contact.expected += 1;
+            contact.obeyed = frame.authority;
+        } else if contact.session == frame.session && contact.expected < frame.sequence {
+            // A gap: nothing of this session is believed any more.
+            contact.expected = u64::MAX;
+        }
+        next
+    }
+
+    fn agent_hears(&mut self, machine: usize, moment: u64, body: &DownBody) {
+        match body {
+            DownBody::Welcome { node, fresh, .. } => {
+                self.silence_ends(machine);
+                let contact = self.contact(machine);
+                contact.answered = contact.hello_sent;
+                self.truth
+                    .machines_of
+                    .entry(*node)
+                    .or_default()
+                    .insert(machine);
+                if *fresh {
+                    let now = self.now;
+                    self.truth.excuse(machine, now, Excuse::JournalLost);
+                }
+            }
+            DownBody::HeartbeatSeen { sent_at } => {
+                self.silence_ends(machine);
+                let sent = self.machines[machine].clock.time_of(*sent_at);
+                let contact = self.contact(machine);
+                contact.answered = contact.answered.max(sent);
+            }
+            DownBody::Cancel(ranges) => {
+                for attempt in ranges.iter().flat_map(|range| range.iter()) {
+                    self.truth.cancel_seen.entry(attempt).or_insert(moment);
+                }
+            }
+            DownBody::Refused(_)
+            | DownBody::Grants { .. }
+            | DownBody::Forget(_)
+            | DownBody::Acknowledge(_)
+            | DownBody::ReadOutput { .. } => {}
+        }
+    }
+}

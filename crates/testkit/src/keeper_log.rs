@@ -1,0 +1,45 @@
+//! What the log of a dead keeper says about its children.
+
+use std::collections::BTreeMap;
+
+use flota_engine::keeper::api::{ChildState, LogRecord};
+use flota_model::ids::AttemptId;
+
+/// The last known state of every child that was not forgotten.
+pub(crate) fn states(log: &[LogRecord]) -> BTreeMap<AttemptId, ChildState> {
+    let mut states = BTreeMap::new();
+    for record in log {
+        match *record {
+            LogRecord::Spawning { attempt, .. } => {
+                states.insert(attempt, ChildState::Starting);
+            }
+            LogRecord::Running {
+                attempt,
+                identity,
+                at,
+            } => {
+                states.insert(
+                    attempt,
+                    ChildState::Running {
+                        identity,
+                        started_at: at,
+                    },
+                );
+            }
+            LogRecord::NotStarted {
+                attempt,
+                stage,
+                errno,
+            } => {
+                states.insert(attempt, ChildState::NotStarted { stage, errno });
+            }
+            LogRecord::Ended { attempt, end } => {
+                states.insert(attempt, ChildState::Ended(end));
+            }
+            LogRecord::Forgotten { attempt } => {
+                states.remove(&attempt);
+            }
+        }
+    }
+    states
+}

@@ -1,0 +1,192 @@
+//! What jobs ask for, and what their executions really do.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use flota_model::{
+    ids::{AttemptId, SpecHash, TaskIndex},
+    outcome::StartStage,
+    resources::Resources,
+    spec::{
+        Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SealedSpec,
+        TaskRange, Work,
+    },
+    units::Cpus,
+};
+
+use crate::random::{Random, mix};
+
+const MILLI: u64 = 1_000;
+const SECOND: u64 = 1_000_000;
+/// ENOENT of `man 3 errno`.
+const NO_SUCH_FILE: i32 = 2;
+
+/// The specs of one simulation: their sealed bytes are an index into this table.
+#[derive(Debug)]
+pub(crate) struct Specs {
+    sealed: Vec<SealedSpec>,
+    by_hash: BTreeMap<SpecHash, usize>,
+    /// How long the executions of each last, in microseconds.
+    durations: Vec<(u64, u64)>,
+    seed: u64,
+}
+
+/// What an execution does if nobody interferes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script {
+    /// From the order to the result of `execve`, microseconds.
+    pub(crate) start_delay: u64,
+    /// It cannot be started.
+    pub(crate) fails_to_start: Option<(StartStage, i32)>,
+    /// How long it runs, microseconds.
+    pub(crate) duration: u64,
+    pub(crate) ending: ScriptedEnding,
+    pub(crate) on_term: OnTerm,
+    /// Its tree outlives its leader until it is swept.
+    pub(crate) leaves_tree: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScriptedEnding {
+    Exit(u8),
+    Signal(u8),
+    OutOfMemory,
+}
+
+/// What a program does with SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnTerm {
+    Dies,
+    Ignores,
+    /// Cleans up for some microseconds and exits.
+    Exits {
+        after: u64,
+        code: u8,
+    },
+}
+
+impl Specs {
+    /// Draws a handful of specs.
+    pub(crate) fn draw(seed: u64, random: &mut Random) -> Self {
+        let mut specs = Self {
+            sealed: Vec::new(),
+            by_hash: BTreeMap::new(),
+            durations: Vec::new(),
+            seed,
+        };
+        for index in 0..random.within(3..=7) {
+            let spec = draw_spec(random, index);
+            let blob: Arc<[u8]> = Arc::from(index.to_be_bytes().as_slice());
+            let hash = SpecHash(mix(seed ^ (index + 1)));
+            specs.by_hash.insert(hash, specs.sealed.len());
+            specs.sealed.push(SealedSpec {
+                spec: Arc::new(spec),
+                blob,
+                hash,
+            });
+            let durations = [
+                (5 * MILLI, 80 * MILLI),
+                (200 * MILLI, 3 * SECOND),
+                (3 * SECOND, 25 * SECOND),
+            ];
+            specs.durations.push(*random.pick(&durations));
+        }
+        specs
+    }
+
+    pub(crate) fn any(&self, random: &mut Random) -> SealedSpec {
+        random.pick(&self.sealed).clone()
+    }
+
+    /// Gives the meaning of the bytes of a spec.
+    pub(crate) fn decode(&self, blob: &[u8]) -> Option<Arc<JobSpec>> {
+        let index = u64::from_be_bytes(blob.try_into().ok()?);
+        self.sealed
+            .get(usize::try_from(index).ok()?)
+            .map(|sealed| Arc::clone(&sealed.spec))
+    }
+
+    /// What that attempt does.
+    pub(crate) fn script(&self, attempt: AttemptId, hash: SpecHash) -> Script {
+        let own = mix(attempt.salt ^ mix(attempt.sequence + (u64::from(attempt.epoch.0) << 40)));
+        let mut random = Random::of_seed(self.seed ^ own);
+        let index = self.by_hash.get(&hash).copied().unwrap_or(0);
+        let (shortest, longest) = self.durations[index];
+        Script {
+            start_delay: match random.below(100) {
+                0..3 => random.within(SECOND / 2..=8 * SECOND),
+                _ => random.within(300..=3 * MILLI),
+            },
+            fails_to_start: random
+                .chance(20)
+                .then_some((StartStage::Execute, NO_SUCH_FILE)),
+            duration: random.within(shortest..=longest),
+            ending: match random.below(100) {
+                0..78 => ScriptedEnding::Exit(0),
+                78..92 => ScriptedEnding::Exit(u8::try_from(random.within(1..=255)).unwrap_or(1)),
+                92..97 => ScriptedEnding::Signal(11),
+                _ => ScriptedEnding::OutOfMemory,
+            },
+            on_term: match random.below(100) {
+                0..50 => OnTerm::Dies,
+                50..70 => OnTerm::Ignores,
+                _ => OnTerm::Exits {
+                    after: random.within(100..=100 * MILLI),
+                    code: *random.pick(&[0, 0, 1, 143]),
+                },
+            },
+            leaves_tree: random.chance(150),
+        }
+    }
+}
+
+fn draw_spec(random: &mut Random, index: u64) -> JobSpec {
+    let first = u32::try_from(random.below(5)).unwrap_or(0);
+    let count = u32::try_from(random.within(1..=6)).unwrap_or(1);
+    JobSpec {
+        name: format!("job-{index}"),
+        tasks: TaskRange {
+            first: TaskIndex(first),
+            last: TaskIndex(first + count - 1),
+        },
+        work: draw_work(random),
+        priority: *random.pick(&[Priority::HIGH, Priority::MEDIUM, Priority::LOW]),
+        resources: Resources::of_cpus(*random.pick(&[Cpus(500), Cpus(1000), Cpus(2000)])),
+        constraints: Constraints::default(),
+        retry: draw_retry(random),
+        timeout: random
+            .chance(300)
+            .then(|| Duration::from_millis(random.within(500..=12_000))),
+        grace: Duration::from_millis(random.within(50..=1_000)),
+        on_disconnect: match random.below(10) {
+            0..5 => OnDisconnect::Stop,
+            _ => OnDisconnect::Keep {
+                lost_after: Duration::from_millis(*random.pick(&[0, 500, 2_000, 10_000])),
+            },
+        },
+    }
+}
+
+fn draw_work(random: &mut Random) -> Work {
+    if random.chance(300) {
+        return Work::Kernel(KernelCall {
+            name: "sleep".to_owned(),
+            ..KernelCall::default()
+        });
+    }
+    let argv = vec!["work".to_owned(), "{job}".to_owned(), "{index}".to_owned()];
+    Work::Program(Program {
+        argv,
+        ..Program::default()
+    })
+}
+
+fn draw_retry(random: &mut Random) -> Retry {
+    if random.chance(350) {
+        return Retry::Never;
+    }
+    Retry::Limited {
+        retries: *random.pick(&[0, 1, 3]),
+        backoff: Duration::from_millis(random.within(50..=800)),
+        backoff_max: Duration::from_secs(3),
+    }
+}

@@ -1,0 +1,248 @@
+//! A store in memory: transactions, power cuts, backups.
+
+use std::collections::BTreeMap;
+
+use flota_model::{
+    change::{
+        AttemptRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey, JobRecord, KeyRecord,
+        NodeRecord, Snapshot, TaskHistory,
+    },
+    ids::{AttemptId, Authority, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
+    state::JobPhase,
+};
+
+/// Everything that was committed. A clone is a backup.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Store {
+    authority: Authority,
+    restored: bool,
+    batch: BatchNumber,
+    counters: Counters,
+    /// All jobs ever accepted.
+    pub(crate) jobs: BTreeMap<JobId, JobRecord>,
+    chunks: BTreeMap<(JobId, u32), Vec<u8>>,
+    histories: BTreeMap<(JobId, TaskIndex), TaskHistory>,
+    /// Grants with an unsettled attempt.
+    pub(crate) grants: BTreeMap<GrantId, GrantRecord>,
+    nodes: BTreeMap<NodeId, NodeRecord>,
+    keys: BTreeMap<IdempotencyKey, KeyRecord>,
+    /// All attempts that ever ended.
+    pub(crate) attempts: BTreeMap<AttemptId, AttemptRecord>,
+}
+
+/// Why a transaction was refused. Nothing of it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApplyFault {
+    /// Another server has taken the store (PROTOCOL 20).
+    Superseded,
+    /// The batch does not follow on the last committed one.
+    Order {
+        /// The batch.
+        number: BatchNumber,
+        /// The last committed one.
+        last: BatchNumber,
+    },
+    /// The change speaks of something that the store does not have, or has already.
+    Unfit(String),
+}
+
+impl Store {
+    /// Commits all batches in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// All or nothing: see [`ApplyFault`].
+    pub(crate) fn apply(&mut self, batches: &[Batch]) -> Result<(), ApplyFault> {
+        // What is checked can fail only before the first change of a batch, or is a bug of the
+        // engine that ends the simulation: no undo is needed.
+        let mut last = self.batch;
+        let mut authority = self.authority;
+        for batch in batches {
+            if batch.number.0 != last.0 + 1 {
+                return Err(ApplyFault::Order {
+                    number: batch.number,
+                    last,
+                });
+            }
+            last = batch.number;
+            match taken(batch) {
+                Some(taken) if taken > authority => authority = taken,
+                None if batch.authority == authority => {}
+                Some(_) | None => return Err(ApplyFault::Superseded),
+            }
+        }
+        for batch in batches {
+            for change in &batch.changes {
+                self.change(change).map_err(ApplyFault::Unfit)?;
+            }
+            self.batch = batch.number;
+        }
+        Ok(())
+    }
+
+    /// The number of the last committed batch.
+    pub(crate) fn last_batch(&self) -> BatchNumber {
+        self.batch
+    }
+
+    /// Puts a backup in the place of the store.
+    pub(crate) fn restore(&mut self, backup: &Self) {
+        *self = Self {
+            restored: true,
+            ..backup.clone()
+        };
+    }
+
+    /// Everything that is not finished.
+    pub(crate) fn load(&self) -> Snapshot {
+        let granted: Vec<JobId> = self.grants.values().map(|grant| grant.job).collect();
+        let live = |job: &JobId| {
+            granted.contains(job)
+                || self
+                    .jobs
+                    .get(job)
+                    .is_some_and(|record| record.phase != JobPhase::Finished)
+        };
+        Snapshot {
+            authority: self.authority,
+            restored: self.restored,
+            batch: self.batch,
+            counters: self.counters,
+            jobs: self
+                .jobs
+                .values()
+                .filter(|record| live(&record.job))
+                .cloned()
+                .collect(),
+            chunks: self
+                .chunks
+                .iter()
+                .filter(|((job, _), _)| live(job))
+                .map(|((job, number), bytes)| (*job, *number, bytes.clone()))
+                .collect(),
+            histories: self
+                .histories
+                .iter()
+                .filter(|((job, _), _)| live(job))
+                .map(|((job, task), history)| (*job, *task, *history))
+                .collect(),
+            grants: self.grants.values().cloned().collect(),
+            nodes: self.nodes.values().cloned().collect(),
+            keys: self
+                .keys
+                .iter()
+                .map(|(key, made)| (key.clone(), *made))
+                .collect(),
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), String> {
+        match change {
+            Change::AuthorityTaken {
+                authority,
+                recovered,
+                ..
+            } => {
+                self.authority = *authority;
+                self.restored &= !recovered;
+            }
+            Change::JobAdded(record) => {
+                let job = record.job;
+                let before = self.jobs.insert(job, (**record).clone());
+                return fits(before.is_none(), || format!("job {job} was added before"));
+            }
+            Change::JobProgressed {
+                job,
+                phase,
+                counts,
+                finished_at,
+            } => {
+                let record = self
+                    .jobs
+                    .get_mut(job)
+                    .ok_or(format!("job {job} is not there"))?;
+                record.phase = *phase;
+                record.counts = *counts;
+                record.finished_at = *finished_at;
+            }
+            Change::ChunkWritten { job, number, bytes } => {
+                self.chunks.insert((*job, *number), bytes.clone());
+            }
+            Change::TaskHistoryWritten {
+                job,
+                task,
+                history: Some(history),
+            } => {
+                self.histories.insert((*job, *task), *history);
+            }
+            Change::TaskHistoryWritten {
+                job,
+                task,
+                history: None,
+            } => {
+                self.histories.remove(&(*job, *task));
+            }
+            Change::GrantAdded(record) => {
+                let before = self.grants.insert(record.grant, record.clone());
+                return fits(before.is_none(), || {
+                    format!("grant {} is there", record.grant)
+                });
+            }
+            Change::GrantWritten {
+                grant,
+                unsettled,
+                suspect,
+            } => {
+                let record = self.grants.get_mut(grant);
+                let record = record.ok_or(format!("grant {grant} is not there"))?;
+                record.unsettled.clone_from(unsettled);
+                record.suspect.clone_from(suspect);
+            }
+            Change::GrantRemoved(grant) => {
+                let before = self.grants.remove(grant);
+                return fits(before.is_some(), || format!("grant {grant} is not there"));
+            }
+            Change::AttemptEnded(record) => {
+                self.attempts
+                    .entry(record.attempt)
+                    .or_insert_with(|| (**record).clone());
+            }
+            Change::AttemptCorrected(record) => {
+                let attempt = record.attempt;
+                let before = self.attempts.insert(attempt, (**record).clone());
+                return fits(before.is_some(), || {
+                    format!("attempt {attempt} never ended")
+                });
+            }
+            Change::NodeWritten(record) => {
+                self.nodes.insert(record.node, (**record).clone());
+            }
+            Change::KeyAdded { key, made } => {
+                let before = self.keys.insert(key.clone(), *made);
+                return fits(before.is_none(), || format!("key {key:?} was added before"));
+            }
+            Change::KeyRemoved(key) => {
+                let before = self.keys.remove(key);
+                return fits(before.is_some(), || format!("key {key:?} is not there"));
+            }
+            Change::Audited(_) => {}
+            Change::CountersWritten(counters) => self.counters = *counters,
+        }
+        Ok(())
+    }
+}
+
+fn fits(fit: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if fit { Ok(()) } else { Err(what()) }
+}
+
+/// The authority that a batch takes.
+pub(crate) fn taken(batch: &Batch) -> Option<Authority> {
+    batch.changes.iter().find_map(|change| {
+        if let Change::AuthorityTaken { authority, .. } = change {
+            Some(*authority)
+        } else {
+            None
+        }
+    })
+}

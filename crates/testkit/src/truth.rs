@@ -1,0 +1,363 @@
+//! What really happened: every grant that was committed and every execution that ran.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flota_model::{
+    change::AttemptRecord,
+    ids::{AttemptId, BatchNumber, JobId, NodeId, SpecHash, TaskIndex},
+    outcome::Outcome,
+    spec::{OnDisconnect, Retry, SealedSpec, Work},
+    state::JobPhase,
+};
+
+use crate::{contact::Contact, script::ScriptedEnding, store::Store, time::Time};
+
+/// The invariants of a simulation. None may ever be loosened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// At most one counted outcome per task.
+    OneOutcome,
+    /// `retry = never` starts at most once.
+    StartsOnce,
+    /// Two executions of a `stop` task never run at the same time.
+    NoOverlap,
+    /// What was acknowledged is never lost.
+    Durable,
+    /// One key, one job.
+    OneJobPerKey,
+    /// A fleet loaded from the store equals the live one.
+    SameAsStore,
+    /// Nothing of a cancelled and finished job runs, and nothing of it starts.
+    CancelledIsQuiet,
+    /// An outcome is what the execution really did.
+    TrueOutcome,
+    /// Nothing starts after the outcome was counted, and no execution starts twice.
+    NoRestart,
+    /// Nothing leaves before its commit.
+    CommitFirst,
+    /// After healing everything ends.
+    Liveness,
+    /// What ended and is durable at its agent is not run again.
+    NoRerun,
+    /// A cancelled task succeeds only if its success came first.
+    CancelWins,
+    /// The store accepts what the engine writes, and can be loaded.
+    StoreFits,
+    /// No engine panics.
+    NoPanic,
+}
+
+/// A broken invariant.
+#[derive(Debug, Clone)]
+pub(crate) struct Breach {
+    pub(crate) invariant: Invariant,
+    pub(crate) detail: String,
+}
+
+/// A breach as an error.
+pub(crate) fn breach(invariant: Invariant, detail: String) -> Result<(), Breach> {
+    Err(Breach { invariant, detail })
+}
+
+/// A task for ever: job numbers may come again after a restore, so grants name the life of the store.
+pub(crate) type TaskKey = (JobId, TaskIndex);
+
+/// An attempt whose grant was committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Granted {
+    pub(crate) task: TaskKey,
+    pub(crate) node: NodeId,
+    pub(crate) spec: SealedSpec,
+    pub(crate) at: Time,
+    pub(crate) batch: BatchNumber,
+    /// The store that knew it was replaced by an older backup.
+    pub(crate) orphan: bool,
+}
+
+/// How an execution really ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Scripted(ScriptedEnding),
+    /// It exited with this code because of our SIGTERM.
+    ExitedOnTerm(u8),
+    /// A signal of ours ended it.
+    Killed(i32),
+    /// Its keeper died, and so did it.
+    ParentDied,
+    PowerCut,
+    KernelStopped,
+    /// The agent in which it ran died.
+    AgentDied,
+}
+
+/// An execution that started.
+#[derive(Debug, Clone)]
+pub(crate) struct Execution {
+    pub(crate) machine: usize,
+    pub(crate) started: Time,
+    pub(crate) leader_ended: Option<(Time, Ending)>,
+    /// When nothing of it was left.
+    pub(crate) ended: Option<Time>,
+    /// A tree whose keeper is dead is not fenced (PROTOCOL 10).
+    pub(crate) abandoned: bool,
+}
+
+/// What may make the fate of an attempt unknowable, or its node seem lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Excuse {
+    PowerCut,
+    KeeperDied,
+    AgentDied,
+    /// Damaged, rolled back or cloned.
+    JournalLost,
+    /// Server and agent did not hear of each other for a lease.
+    Lapse,
+}
+
+/// A job in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownJob {
+    pub(crate) spec: SealedSpec,
+    pub(crate) principal: String,
+    pub(crate) batch: BatchNumber,
+    pub(crate) cancelled: Option<BatchNumber>,
+    pub(crate) finished: bool,
+}
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) attempts: BTreeMap<AttemptId, Granted>,
+    pub(crate) executions: BTreeMap<AttemptId, Execution>,
+    /// Attempts that could not be started.
+    pub(crate) never_ran: BTreeSet<AttemptId>,
+    pub(crate) by_task: BTreeMap<TaskKey, Vec<AttemptId>>,
+    pub(crate) counted: BTreeMap<TaskKey, AttemptId>,
+    /// Of every attempt that has a row.
+    pub(crate) outcomes: BTreeMap<AttemptId, Outcome>,
+    pub(crate) jobs: BTreeMap<JobId, KnownJob>,
+    /// Which job belongs to whom, as acknowledged to the client.
+    pub(crate) acknowledged: BTreeMap<JobId, String>,
+    pub(crate) cancels_acknowledged: BTreeSet<JobId>,
+    pub(crate) excuses: BTreeMap<usize, Vec<(Time, Excuse)>>,
+    pub(crate) machines_of: BTreeMap<NodeId, BTreeSet<usize>>,
+    /// Counts engine steps of agents: when the end of an attempt, and a cancel for it, arrived.
+    pub(crate) end_seen: BTreeMap<AttemptId, u64>,
+    pub(crate) cancel_seen: BTreeMap<AttemptId, u64>,
+    /// Killed at its deadline.
+    pub(crate) fenced: BTreeSet<AttemptId>,
+    /// Successes that are durable at their agent.
+    pub(crate) durable_success: BTreeSet<AttemptId>,
+    /// Machines that stand still, and until when they are forgiven after that.
+    pub(crate) frozen: BTreeSet<usize>,
+    pub(crate) frozen_kernels: BTreeSet<usize>,
+    pub(crate) forgiven_until: BTreeMap<usize, Time>,
+    pub(crate) starts: u64,
+    pub(crate) contacts: BTreeMap<usize, Contact>,
+}
+
+impl Truth {
+    /// The spec of an attempt, if its grant was ever committed.
+    pub(crate) fn spec_hash(&self, attempt: AttemptId) -> Option<SpecHash> {
+        self.attempts.get(&attempt).map(|granted| granted.spec.hash)
+    }
+
+    pub(crate) fn excuse(&mut self, machine: usize, at: Time, excuse: Excuse) {
+        self.excuses.entry(machine).or_default().push((at, excuse));
+    }
+
+    /// Whether `machine` had one of these since `since`.
+    pub(crate) fn excused(&self, machine: usize, since: Time, wanted: &[Excuse]) -> bool {
+        self.excuses.get(&machine).is_some_and(|excuses| {
+            excuses
+                .iter()
+                .rev()
+                .any(|(at, excuse)| *at >= since && wanted.contains(excuse))
+        })
+    }
+
+    /// An execution starts.
+    pub(crate) fn start(
+        &mut self,
+        attempt: AttemptId,
+        machine: usize,
+        now: Time,
+    ) -> Result<(), Breach> {
+        self.starts += 1;
+        if self.executions.contains_key(&attempt) {
+            return breach(
+                Invariant::NoRestart,
+                format!("attempt {attempt} starts again"),
+            );
+        }
+        let Some(granted) = self.attempts.get(&attempt) else {
+            let detail = format!("attempt {attempt} starts, but its grant is not committed");
+            return breach(Invariant::CommitFirst, detail);
+        };
+        if !granted.orphan {
+            self.check_start(attempt, granted, machine, now)?;
+        }
+        self.executions.insert(
+            attempt,
+            Execution {
+                machine,
+                started: now,
+                leader_ended: None,
+                ended: None,
+                abandoned: false,
+            },
+        );
+        Ok(())
+    }
+
+    fn check_start(
+        &self,
+        attempt: AttemptId,
+        granted: &Granted,
+        machine: usize,
+        now: Time,
+    ) -> Result<(), Breach> {
+        let (job, task) = granted.task;
+        let what = format!("attempt {attempt} of task {job}/{task} starts on machine {machine}");
+        if self
+            .jobs
+            .get(&job)
+            .is_some_and(|job| job.finished && job.cancelled.is_some())
+        {
+            return breach(
+                Invariant::CancelledIsQuiet,
+                format!("{what}, its job is cancelled"),
+            );
+        }
+        if let Some(counted) = self.counted.get(&granted.task) {
+            let later = self
+                .attempts
+                .get(counted)
+                .is_some_and(|other| other.at <= granted.at);
+            if *counted == attempt || (later && granted.spec.spec.retry == Retry::Never) {
+                return breach(
+                    Invariant::NoRestart,
+                    format!("{what} after {counted} counted"),
+                );
+            }
+        }
+        for (other, execution) in self.others(attempt, granted.task) {
+            if granted.spec.spec.retry == Retry::Never {
+                return breach(Invariant::StartsOnce, format!("{what} after {other}"));
+            }
+            if stops(&granted.spec) && self.runs(execution, &granted.spec, now) {
+                let where_to = execution.machine;
+                let detail = format!("{what} while {other} runs on machine {where_to}");
+                return breach(Invariant::NoOverlap, detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Executions of other attempts of a task that the store knows.
+    fn others(
+        &self,
+        attempt: AttemptId,
+        task: TaskKey,
+    ) -> impl Iterator<Item = (AttemptId, &Execution)> {
+        let attempts = self.by_task.get(&task).into_iter().flatten();
+        attempts
+            .filter(move |other| **other != attempt)
+            .filter(|other| {
+                self.attempts
+                    .get(other)
+                    .is_some_and(|granted| !granted.orphan)
+            })
+            .filter_map(|other| {
+                self.executions
+                    .get(other)
+                    .map(|execution| (*other, execution))
+            })
+    }
+
+    /// Whether an execution of a `stop` task runs and counts as fenced (PROTOCOL 10).
+    fn runs(&self, execution: &Execution, spec: &SealedSpec, now: Time) -> bool {
+        let kernel = matches!(spec.spec.work, Work::Kernel(_));
+        let frozen = self.frozen.contains(&execution.machine)
+            || (kernel && self.frozen_kernels.contains(&execution.machine));
+        let forgiven = self
+            .forgiven_until
+            .get(&execution.machine)
+            .is_some_and(|until| now <= *until);
+        execution.ended.is_none() && !execution.abandoned && !frozen && !forgiven
+    }
+
+    /// A machine that stood still has had its chance to stop what it should not run any more.
+    pub(crate) fn check_machine(&self, machine: usize, now: Time) -> Result<(), Breach> {
+        for (attempt, execution) in &self.executions {
+            let Some(granted) = self.attempts.get(attempt) else {
+                continue;
+            };
+            if execution.machine != machine || granted.orphan || !stops(&granted.spec) {
+                continue;
+            }
+            if !self.runs(execution, &granted.spec, now) {
+                continue;
+            }
+            for (other, second) in self.others(*attempt, granted.task) {
+                if self.runs(second, &granted.spec, now) {
+                    let detail = format!("{attempt} still runs on machine {machine}, as {other}");
+                    return breach(Invariant::NoOverlap, detail);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The leader of an execution ended.
+    pub(crate) fn leader_ended(&mut self, attempt: AttemptId, now: Time, ending: Ending) {
+        if let Some(execution) = self.executions.get_mut(&attempt) {
+            execution.leader_ended.get_or_insert((now, ending));
+        }
+    }
+
+    /// Nothing is left of an execution.
+    pub(crate) fn ended(&mut self, attempt: AttemptId, now: Time) {
+        if let Some(execution) = self.executions.get_mut(&attempt) {
+            execution.ended.get_or_insert(now);
+        }
+    }
+
+    /// The store was replaced by a backup: what came later never happened for it.
+    pub(crate) fn restored(&mut self, store: &Store) {
+        let batch = store.last_batch();
+        for granted in self.attempts.values_mut() {
+            granted.orphan |= granted.batch > batch;
+        }
+        let rows: Vec<&AttemptRecord> = store.attempts.values().collect();
+        self.outcomes = rows
+            .iter()
+            .map(|row| (row.attempt, row.outcome.clone()))
+            .collect();
+        let counted = rows.iter().filter(|row| row.counted);
+        self.counted = counted
+            .map(|row| ((row.job, row.task), row.attempt))
+            .collect();
+        self.jobs.retain(|_, job| job.batch <= batch);
+        for (id, job) in &mut self.jobs {
+            job.cancelled = job.cancelled.filter(|at| *at <= batch);
+            job.finished = store
+                .jobs
+                .get(id)
+                .is_some_and(|record| record.phase == JobPhase::Finished);
+        }
+        let jobs = &self.jobs;
+        self.by_task.retain(|(job, _), _| jobs.contains_key(job));
+        self.acknowledged.retain(|job, principal| {
+            jobs.get(job)
+                .is_some_and(|known| known.principal == *principal)
+        });
+        self.cancels_acknowledged
+            .retain(|job| jobs.get(job).is_some_and(|known| known.cancelled.is_some()));
+    }
+}
+
+/// Whether it is stopped when its node is cut off.
+pub(crate) fn stops(spec: &SealedSpec) -> bool {
+    spec.spec.on_disconnect == OnDisconnect::Stop
+}

@@ -1,0 +1,302 @@
+//! Clients: people and programs that submit, cancel, look, and repeat what was not answered.
+
+use std::collections::BTreeMap;
+
+use flota_engine::fleet::api::Event;
+use flota_model::{
+    command::{Ask, Command, Principal, Query, Refusal, Reply, Request},
+    ids::{JobId, RequestId},
+    spec::SealedSpec,
+};
+
+use crate::{
+    time::Time,
+    truth::Invariant,
+    world::{Happening, World},
+};
+
+/// A client waits this long for an answer.
+const PATIENCE: u64 = 2_000_000;
+/// Between two looks at the fleet.
+const LOOK: u64 = 1_000_000;
+
+/// Something that a client does or gets.
+#[derive(Debug, Clone)]
+pub(crate) enum Errand {
+    Submit {
+        index: usize,
+    },
+    Cancel {
+        job: JobId,
+        principal: String,
+    },
+    Look,
+    Recover,
+    /// The request reaches the server's machine.
+    Ask(RequestId),
+    Answer {
+        request: RequestId,
+        reply: Box<Result<Reply, Refusal>>,
+    },
+    TimesOut(RequestId),
+}
+
+/// All clients.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    pub(crate) submissions: Vec<Submission>,
+    asked: BTreeMap<RequestId, Asked>,
+    next: u64,
+    /// Something that must be repeated until it is answered.
+    pub(crate) pending: u64,
+    /// The last look at the nodes found nothing granted and nothing reserved.
+    pub(crate) idle_seen: bool,
+    /// Until then something may be repeated.
+    pub(crate) busy_until: Time,
+    /// Restores of the store so far: an answer of an earlier store means nothing.
+    pub(crate) restores: u64,
+}
+
+/// A job that somebody wants.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) principal: String,
+    pub(crate) spec: SealedSpec,
+    pub(crate) keyed: bool,
+    pub(crate) job: Option<JobId>,
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    about: About,
+    /// Which start of the server has it.
+    server: Option<usize>,
+    restores: u64,
+}
+
+#[derive(Debug, Clone)]
+enum About {
+    Submit(usize),
+    Cancel(JobId, String),
+    Fleet,
+    Nodes,
+    Recover,
+}
+
+impl World {
+    pub(crate) fn client(&mut self, errand: Errand) {
+        match errand {
+            Errand::Submit { index } => {
+                self.ask(About::Submit(index));
+                let twice = self.clients.submissions[index].keyed && self.random.chance(200);
+                if twice {
+                    self.ask(About::Submit(index));
+                }
+            }
+            Errand::Cancel { job, principal } => self.ask(About::Cancel(job, principal)),
+            Errand::Recover => self.ask(About::Recover),
+            Errand::Look => {
+                self.ask(About::Fleet);
+                self.ask(About::Nodes);
+                self.plan_in(LOOK, Happening::Client(Errand::Look));
+            }
+            Errand::Ask(request) => self.request_arrives(request),
+            Errand::Answer { request, reply } => self.answered(request, *reply),
+            Errand::TimesOut(request) => self.unanswered(request),
+        }
+    }
+
+    fn ask(&mut self, about: About) {
+        self.clients.next += 1;
+        let id = RequestId(self.clients.next);
+        if repeats(&about, &self.clients) {
+            self.clients.pending += 1;
+        }
+        let asked = Asked {
+            about,
+            server: None,
+            restores: self.clients.restores,
+        };
+        self.clients.asked.insert(id, asked);
+        let delay = self.random.within(50..=5_000);
+        self.plan_in(delay, Happening::Client(Errand::Ask(id)));
+        self.plan_in(PATIENCE, Happening::Client(Errand::TimesOut(id)));
+    }
+
+    fn request_arrives(&mut self, id: RequestId) {
+        let Some(asked) = self.clients.asked.get(&id).cloned() else {
+            return;
+        };
+        let Some(server) = self.server.current else {
+            return;
+        };
+        if !self.living(server).is_some_and(|life| life.serving) {
+            return;
+        }
+        let (principal, ask) = match asked.about {
+            About::Submit(index) => {
+                let submission = &self.clients.submissions[index];
+                let idempotency_key = submission.keyed.then(|| "once".to_owned());
+                let spec = submission.spec.clone();
+                let command = Command::Submit {
+                    spec,
+                    idempotency_key,
+                };
+                (submission.principal.clone(), Ask::Command(command))
+            }
+            About::Cancel(job, principal) => (principal, Ask::Command(Command::Cancel { job })),
+            About::Fleet => ("local".to_owned(), Ask::Query(Query::Fleet)),
+            About::Nodes => ("local".to_owned(), Ask::Query(Query::Nodes)),
+            About::Recover => ("local".to_owned(), Ask::Command(Command::Recover)),
+        };
+        if let Some(entry) = self.clients.asked.get_mut(&id) {
+            entry.server = Some(server);
+            entry.restores = self.clients.restores;
+        }
+        let request = Request {
+            id,
+            principal: Principal { name: principal },
+            ask,
+        };
+        self.tell_server(server, Event::Request(request));
+    }
+
+    /// A reply leaves the server.
+    pub(crate) fn reply(
+        &mut self,
+        _server: usize,
+        request: RequestId,
+        reply: Result<Reply, Refusal>,
+    ) {
+        let Some(asked) = self.clients.asked.get(&request) else {
+            return;
+        };
+        let principal = if let About::Submit(index) = &asked.about {
+            Some(self.clients.submissions[*index].principal.clone())
+        } else {
+            None
+        };
+        if let (Ok(Reply::Submitted { job, .. }), Some(principal)) = (&reply, principal)
+            && !self.shell_is_careless()
+        {
+            let known = self
+                .truth
+                .jobs
+                .get(job)
+                .map(|known| known.principal.clone());
+            if known.as_ref() != Some(&principal) {
+                let detail = format!("job {job} is told to {principal} but is not in the store");
+                self.fail(Invariant::CommitFirst, detail);
+            }
+        }
+        if self.mishap(self.plan.reply_lost) {
+            return;
+        }
+        let delay = self.random.within(50..=5_000);
+        let reply = Box::new(reply);
+        self.plan_in(delay, Happening::Client(Errand::Answer { request, reply }));
+    }
+
+    fn shell_is_careless(&self) -> bool {
+        use crate::plan::Switch;
+        matches!(
+            self.plan.switch,
+            Some(Switch::ReplyBeforeCommit | Switch::ReplyBeforeEarlierCommit)
+        )
+    }
+
+    fn answered(&mut self, request: RequestId, reply: Result<Reply, Refusal>) {
+        let Some(asked) = self.clients.asked.remove(&request) else {
+            return;
+        };
+        if repeats(&asked.about, &self.clients) {
+            self.clients.pending -= 1;
+        }
+        if asked.restores != self.clients.restores {
+            return self.again(asked.about);
+        }
+        self.note(|| format!("client gets {reply:?}"));
+        match (asked.about, reply) {
+            (About::Submit(index), Ok(Reply::Submitted { job, .. })) => self.submitted(index, job),
+            (About::Cancel(job, _), Ok(Reply::Cancelling { .. })) => {
+                self.truth.cancels_acknowledged.insert(job);
+            }
+            (About::Fleet, Ok(Reply::Fleet(view))) => {
+                if view.store_behind.is_some() {
+                    let wait = self.random.within(1_000..=4_000_000);
+                    self.plan_in(wait, Happening::Client(Errand::Recover));
+                }
+            }
+            (About::Nodes, Ok(Reply::Nodes(nodes))) => {
+                let idle = |node: &flota_model::command::NodeView| {
+                    node.granted == 0 && node.reserved.cpus.0 == 0 && node.reserved.memory.0 == 0
+                };
+                self.clients.idle_seen = nodes.iter().all(idle);
+            }
+            (_, Ok(_) | Err(_)) => {}
+        }
+    }
+
+    fn submitted(&mut self, index: usize, job: JobId) {
+        let submission = &mut self.clients.submissions[index];
+        let principal = submission.principal.clone();
+        if let Some(before) = submission.job.replace(job)
+            && before != job
+            && self.truth.acknowledged.get(&before) == Some(&principal)
+        {
+            let detail = format!("{principal} got job {before} and job {job} for one key");
+            self.fail(Invariant::OneJobPerKey, detail);
+        }
+        self.truth.acknowledged.insert(job, principal.clone());
+        if self.random.chance(250) && !self.healed {
+            let wait = self.random.within(1_000..=10_000_000);
+            self.plan_in(wait, Happening::Client(Errand::Cancel { job, principal }));
+        }
+    }
+
+    /// The connections of clients to a start of the server are gone.
+    pub(crate) fn clients_cut_off(&mut self, server: usize) {
+        let lost = self
+            .clients
+            .asked
+            .iter()
+            .filter(|(_, asked)| asked.server == Some(server));
+        let lost: Vec<RequestId> = lost.map(|(id, _)| *id).collect();
+        for request in lost {
+            let delay = self.random.within(50..=5_000);
+            self.plan_in(delay, Happening::Client(Errand::TimesOut(request)));
+        }
+    }
+
+    fn unanswered(&mut self, request: RequestId) {
+        if let Some(asked) = self.clients.asked.remove(&request) {
+            if repeats(&asked.about, &self.clients) {
+                self.clients.pending -= 1;
+            }
+            self.again(asked.about);
+        }
+    }
+
+    /// What may be repeated is repeated: a cancel, and a submission with a key.
+    fn again(&mut self, about: About) {
+        let wait = self.random.within(10_000..=1_000_000);
+        self.clients.busy_until = self.now + wait + 1;
+        let errand = match about {
+            About::Submit(index) if self.clients.submissions[index].keyed => {
+                Errand::Submit { index }
+            }
+            About::Cancel(job, principal) => Errand::Cancel { job, principal },
+            About::Submit(_) | About::Fleet | About::Nodes | About::Recover => return,
+        };
+        self.plan_in(wait, Happening::Client(errand));
+    }
+}
+
+/// Whether the client insists on an answer.
+fn repeats(about: &About, clients: &Clients) -> bool {
+    match about {
+        About::Submit(index) => clients.submissions[*index].keyed,
+        About::Cancel(..) => true,
+        About::Fleet | About::Nodes | About::Recover => false,
+    }
+}

@@ -1,0 +1,84 @@
+//! Many seeds through the simulator.
+//!
+//! `FLOTA_SEED=n` replays one; `FLOTA_SEEDS=n` runs n of them, `FLOTA_SEEDS=first..last` those.
+#![expect(clippy::tests_outside_test_module, reason = "the whole file is one")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a failing seed is told to whoever runs the tests"
+)]
+
+use std::ops::Range;
+
+use flota_testkit::{Options, simulate};
+
+/// Seeds of the test suite, run in four parts side by side.
+const SEEDS: u64 = 600;
+const PARTS: u64 = 4;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn number_of(text: &str) -> u64 {
+    text.parse()
+        .expect("FLOTA_SEEDS is a number or two of them")
+}
+
+fn seeds() -> Range<u64> {
+    if let Some(seed) = number("FLOTA_SEED") {
+        return seed..seed + 1;
+    }
+    let text = std::env::var("FLOTA_SEEDS").unwrap_or_default();
+    if let Some((first, last)) = text.split_once("..") {
+        return number_of(first)..number_of(last);
+    }
+    0..text.parse().unwrap_or(SEEDS)
+}
+
+fn check(part: u64) {
+    let mut failures = 0;
+    let (mut steps, mut starts) = (0, 0);
+    for seed in seeds().filter(|seed| seed % PARTS == part) {
+        match simulate(seed, Options::default()) {
+            Ok(summary) => {
+                steps += summary.steps;
+                starts += summary.starts;
+            }
+            Err(failure) => {
+                failures += 1;
+                println!("{failure}\n");
+            }
+        }
+    }
+    println!("part {part}: {steps} steps, {starts} executions, {failures} failures");
+    assert_eq!(failures, 0, "seeds that break an invariant");
+}
+
+#[test]
+fn no_seed_of_the_first_part_breaks_an_invariant() {
+    check(0);
+}
+
+#[test]
+fn no_seed_of_the_second_part_breaks_an_invariant() {
+    check(1);
+}
+
+#[test]
+fn no_seed_of_the_third_part_breaks_an_invariant() {
+    check(2);
+}
+
+#[test]
+fn no_seed_of_the_fourth_part_breaks_an_invariant() {
+    check(3);
+}
+
+#[test]
+fn a_seed_gives_the_same_trace_every_time() {
+    for seed in seeds().take(20) {
+        let first = simulate(seed, Options::default()).map_err(|failure| failure.detail);
+        let second = simulate(seed, Options::default()).map_err(|failure| failure.detail);
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
