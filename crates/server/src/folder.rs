@@ -92,10 +92,6 @@ impl Folder {
         })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
     }

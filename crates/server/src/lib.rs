@@ -5,14 +5,29 @@
 //! (`flota-store`), no frames (`flota-link`, `flota-wire`), no printing, no reading of the
 //! environment.
 
+mod access;
+mod chain;
 mod clock;
+mod edge;
 mod folder;
 mod holder;
 mod listener;
+mod pages;
+mod problem;
 mod random;
+mod run;
 mod settings;
+mod shell;
+mod space;
+mod stop;
 
 pub use folder::{Addresses, FolderFault};
 pub use holder::Holder;
 pub use listener::ListenFault;
+pub use problem::{CATALOGUE, Kind};
+pub use run::{Running, ServerFault, run};
 pub use settings::{FreeSpace, Limits, PORT, Settings};
+pub use shell::CommitFault;
+
+#[cfg(test)]
+mod tests;

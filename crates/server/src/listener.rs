@@ -18,8 +18,8 @@ use std::{
 use axum::Router;
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time,
 };
@@ -29,8 +29,12 @@ pub(crate) use connection::Arrival;
 use crate::{
     holder::{self, Holder},
     settings::Limits,
+    stop::Stop,
 };
 
+/// Connections that the kernel keeps for us until they are accepted: a whole fleet comes back at
+/// once after a restart. The kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: u32 = 4_096;
 /// Pause after an accept that failed for want of descriptors or memory, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answer to a connection above the limit.
@@ -73,48 +77,70 @@ fn held_by(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
+/// An address that is ours, though nobody can connect yet.
+pub(crate) struct Reserved {
+    socket: TcpSocket,
+    /// The port is never 0.
+    pub(crate) address: SocketAddr,
+}
+
+/// Takes the address, so that a server that could not listen in the end stops before it has opened
+/// its store.
+pub(crate) fn reserve(listen: SocketAddr) -> Result<Reserved, ListenFault> {
+    if !listen.ip().is_loopback() {
+        return Err(ListenFault::NotLoopback(listen));
+    }
+    let socket = if listen.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
+    let bound = socket.and_then(|socket| {
+        // The connections of a server before us may linger on the port (`man 7 tcp`, TIME_WAIT).
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        let address = socket.local_addr()?;
+        Ok(Reserved { socket, address })
+    });
+    bound.map_err(|source| bind_fault(listen, source))
+}
+
+fn bind_fault(address: SocketAddr, source: io::Error) -> ListenFault {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        return ListenFault::Taken {
+            address,
+            holder: holder::of_port(address),
+        };
+    }
+    ListenFault::Bind { address, source }
+}
+
 /// Sockets that listen.
 pub(crate) struct Listeners {
     tcp: TcpListener,
     local: UnixListener,
-    /// Where `tcp` listens; the port is never 0.
-    pub(crate) address: SocketAddr,
 }
 
-impl Listeners {
-    /// Binds both. The caller holds the lock of the folder, so a socket that lies there is dead.
-    pub(crate) async fn bind(listen: SocketAddr, socket: &Path) -> Result<Self, ListenFault> {
-        if !listen.ip().is_loopback() {
-            return Err(ListenFault::NotLoopback(listen));
-        }
-        let bind_fault = |source| ListenFault::Bind {
-            address: listen,
-            source,
-        };
-        let tcp = match TcpListener::bind(listen).await {
-            Err(fault) if fault.kind() == io::ErrorKind::AddrInUse => {
-                let holder = holder::of_port(listen);
-                return Err(ListenFault::Taken {
-                    address: listen,
-                    holder,
-                });
-            }
-            bound => bound.map_err(bind_fault)?,
-        };
-        let address = tcp.local_addr().map_err(bind_fault)?;
+impl Reserved {
+    /// Lets clients connect, here and at `socket`. The caller holds the lock of the folder, so a
+    /// socket that lies there is dead.
+    pub(crate) fn listen(self, socket: &Path) -> Result<Listeners, ListenFault> {
+        let address = self.address;
+        let tcp = self
+            .socket
+            .listen(BACKLOG)
+            .map_err(|source| bind_fault(address, source))?;
         let local = bind_local(socket).map_err(|source| ListenFault::Socket {
             path: socket.into(),
             source,
         })?;
-        Ok(Self {
-            tcp,
-            local,
-            address,
-        })
+        Ok(Listeners { tcp, local })
     }
+}
 
+impl Listeners {
     /// Serves until `stop` says true, then lets open connections finish for a while.
-    pub(crate) async fn serve(self, router: Router, limits: Limits, stop: watch::Receiver<bool>) {
+    pub(crate) async fn serve(self, router: Router, limits: Limits, stop: Stop) {
         let mut server = Server {
             router,
             remote: Arc::new(Semaphore::new(limits.connections_max)),
@@ -146,7 +172,7 @@ struct Server {
     local: Arc<Semaphore>,
     connections: JoinSet<()>,
     limits: Limits,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
 }
 
 impl Server {
@@ -154,8 +180,7 @@ impl Server {
         let mut stop = self.stop.clone();
         loop {
             tokio::select! {
-                // A sender that is gone means stop as well.
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.said() => return,
                 accepted = listeners.tcp.accept() => match accepted {
                     Ok((stream, peer)) => self.take_remote(stream, peer),
                     Err(fault) => pause_after(&fault).await,

@@ -16,7 +16,6 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
     time::timeout,
 };
 use tower::{ServiceExt as _, util::MapRequest};
@@ -25,7 +24,7 @@ use super::{
     patient::Patient,
     protocol::{self, Protocol},
 };
-use crate::settings::Limits;
+use crate::{settings::Limits, stop::Stop};
 
 /// Longest header of a request, in bytes.
 const HEADER_LENGTH_MAX: usize = 16 * 1024;
@@ -59,7 +58,7 @@ pub(super) fn serve<S: Stream>(
     arrival: Arrival,
     router: Router,
     limits: &Limits,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
 ) -> impl Future<Output = ()> + Send + use<S> {
     let (first_bytes_within, stall_max) = (limits.first_bytes_within, limits.write_stall_max);
     let http1 = http1(limits);
@@ -142,12 +141,11 @@ where
     }
 }
 
-async fn finish(connection: impl Stoppable, mut stop: watch::Receiver<bool>) -> hyper::Result<()> {
+async fn finish(connection: impl Stoppable, mut stop: Stop) -> hyper::Result<()> {
     tokio::pin!(connection);
     tokio::select! {
         ended = &mut connection => return ended,
-        // A sender that is gone means stop as well.
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().stop(),
+        () = stop.said() => connection.as_mut().stop(),
     }
     connection.await
 }

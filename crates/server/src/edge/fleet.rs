@@ -1,0 +1,120 @@
+//! The fleet, its nodes and its kernels.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::Uri,
+};
+use flota_model::command::{Command, NodeView, Query, Reply};
+use flota_wire::rest;
+use serde::Serialize;
+
+use super::{Desk, Parameters, bug};
+use crate::{
+    access::{Caller, Object, Verb},
+    problem::{NODE_NOT_FOUND, Problem},
+};
+
+/// `GET /api/v1/fleet`
+pub(super) async fn fleet(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<rest::Fleet>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let permit = caller.may(Verb::FleetRead, &Object::Fleet)?;
+    let Reply::Fleet(view) = desk.query(permit, Query::Fleet).await? else {
+        return Err(bug("a query of the fleet got another answer"));
+    };
+    let version = desk.settings().version.clone();
+    Ok(Json(rest::Fleet {
+        version,
+        ..rest::Fleet::from(&view)
+    }))
+}
+
+/// Answer of `POST /api/v1/fleet/recover`.
+#[derive(Debug, Serialize)]
+pub(super) struct Recovered {
+    epoch: u32,
+    term: u64,
+}
+
+/// `POST /api/v1/fleet/recover`
+pub(super) async fn recover(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Recovered>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let permit = caller.may(Verb::FleetRecover, &Object::Fleet)?;
+    let Reply::Recovered(authority) = desk.command(permit, Command::Recover).await? else {
+        return Err(bug("a recovery got another answer"));
+    };
+    Ok(Json(Recovered {
+        epoch: authority.epoch.0,
+        term: authority.term.0,
+    }))
+}
+
+/// Answer of `GET /api/v1/kernels`.
+#[derive(Debug, Serialize)]
+pub(super) struct Kernels {
+    kernels: Vec<String>,
+}
+
+/// `GET /api/v1/kernels`
+pub(super) async fn kernels(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Kernels>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let _ = caller.may(Verb::KernelRead, &Object::Fleet)?;
+    Ok(Json(Kernels {
+        kernels: desk.settings().kernels.clone(),
+    }))
+}
+
+/// `GET /api/v1/nodes`
+pub(super) async fn nodes(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<rest::Nodes>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let nodes = node_views(&desk, &caller, &Object::Fleet).await?;
+    Ok(Json(rest::Nodes {
+        nodes: nodes.iter().map(rest::Node::from).collect(),
+    }))
+}
+
+/// `GET /api/v1/nodes/{name or number}`
+pub(super) async fn node(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(wanted): Path<String>,
+    uri: Uri,
+) -> Result<Json<rest::Node>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let nodes = node_views(&desk, &caller, &Object::Node(wanted.clone())).await?;
+    // A name may look like a number, and is what people mean by it.
+    let named = nodes.iter().find(|node| node.name == wanted);
+    let found = named.or_else(|| nodes.iter().find(|node| node.node.to_string() == wanted));
+    found
+        .map(|node| Json(rest::Node::from(node)))
+        .ok_or_else(|| Problem::new(NODE_NOT_FOUND, format!("there is no node `{wanted}`")))
+}
+
+/// All nodes as they are now.
+pub(crate) async fn node_views(
+    desk: &Desk,
+    caller: &Caller,
+    object: &Object,
+) -> Result<Vec<NodeView>, Problem> {
+    let permit = caller.may(Verb::NodeRead, object)?;
+    let Reply::Nodes(nodes) = desk.query(permit, Query::Nodes).await? else {
+        return Err(bug("a query of the nodes got another answer"));
+    };
+    Ok(nodes)
+}

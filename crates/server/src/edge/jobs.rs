@@ -1,0 +1,236 @@
+//! Jobs: submit, list, show, cancel.
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use flota_model::{
+    change::JobRecord,
+    command::{Command, Reply},
+    ids::JobId,
+    state::JobPhase,
+};
+use flota_store::history::{JobPage, JobSummary, Page};
+use flota_wire::{
+    rest::{
+        self,
+        convert::{seconds, tasks_by_state},
+        page::PAGE_MAX,
+    },
+    spec::{check_kernels, parse_json, seal},
+};
+
+use super::{Desk, Parameters, body, bug, desk::no_job};
+use crate::{
+    access::{Caller, Object, Permit, Verb},
+    problem::{KERNEL_UNKNOWN, KEY_INVALID, Problem, SPEC_INVALID},
+};
+
+/// Jobs of a page where the caller does not say.
+const PAGE_DEFAULT: u32 = 50;
+/// Longest idempotency key, in bytes.
+const KEY_LENGTH_MAX: usize = 128;
+
+/// `POST /api/v1/jobs`
+pub(super) async fn submit(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let permit = caller.may(Verb::JobSubmit, &Object::Fleet)?;
+    desk.refuse_when_full()?;
+    body::require_json(&headers)?;
+    let idempotency_key = idempotency_key(&headers)?;
+    let text = body::read(body, desk.settings().limits.body_within).await?;
+    let spec = parse_json(&text).map_err(|faults| Problem::of_spec(SPEC_INVALID, faults))?;
+    let known: Vec<&str> = desk.settings().kernels.iter().map(String::as_str).collect();
+    check_kernels(&spec, &known).map_err(|faults| Problem::of_spec(KERNEL_UNKNOWN, faults))?;
+    let command = Command::Submit {
+        spec: seal(spec),
+        idempotency_key,
+    };
+    let Reply::Submitted { job, existing } = desk.command(permit, command).await? else {
+        return Err(bug("a submission got another answer"));
+    };
+    Ok(submitted(job, existing))
+}
+
+fn submitted(job: JobId, existing: bool) -> Response {
+    let status = if existing {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let answer = Json(rest::Submitted {
+        job: job.0,
+        existing,
+    });
+    (
+        status,
+        [(header::LOCATION, format!("/api/v1/jobs/{job}"))],
+        answer,
+    )
+        .into_response()
+}
+
+/// The key of the request, 1..=128 visible ASCII characters.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let bytes = value.as_bytes();
+    let visible = bytes.iter().all(u8::is_ascii_graphic);
+    if values.next().is_some() || !visible || !(1..=KEY_LENGTH_MAX).contains(&bytes.len()) {
+        let detail = format!(
+            "{} bytes, given once, visible ASCII: {visible}",
+            bytes.len()
+        );
+        return Err(Problem::new(KEY_INVALID, detail));
+    }
+    Ok(value.to_str().ok().map(str::to_owned))
+}
+
+/// `GET /api/v1/jobs`
+pub(super) async fn list(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<rest::Jobs>, Problem> {
+    let parameters = Parameters::parse(&uri, &["limit", "before", "phase"])?;
+    let wanted = JobPage {
+        before: parameters.number("before", 0..=u64::MAX)?.map(JobId),
+        phase: parameters.parsed("phase", "active, cancelling or finished", phase)?,
+        limit: parameters
+            .number("limit", 1..=PAGE_MAX)?
+            .unwrap_or(PAGE_DEFAULT),
+    };
+    let page = summaries(&desk, &caller, wanted).await?;
+    let next = page.next.map(|job| job.0);
+    Ok(Json(rest::Jobs {
+        jobs: page.rows.iter().map(listed).collect(),
+        next,
+    }))
+}
+
+/// A page of jobs.
+pub(crate) async fn summaries(
+    desk: &Desk,
+    caller: &Caller,
+    wanted: JobPage,
+) -> Result<Page<JobSummary, JobId>, Problem> {
+    let permit = caller.may(Verb::JobRead, &Object::Fleet)?;
+    desk.read(&permit, move |history| history.jobs(&wanted))
+        .await
+}
+
+fn phase(word: &str) -> Option<JobPhase> {
+    [JobPhase::Active, JobPhase::Cancelling, JobPhase::Finished]
+        .into_iter()
+        .find(|phase| phase.word() == word)
+}
+
+fn listed(job: &JobSummary) -> rest::Job {
+    rest::Job {
+        id: job.job.0,
+        name: job.name.clone(),
+        principal: job.principal.clone(),
+        phase: job.phase.word().into(),
+        priority: job.priority.0,
+        first: job.tasks.first.0,
+        last: job.tasks.last.0,
+        tasks: tasks_by_state(&job.counts),
+        submitted_at: seconds(job.submitted_at),
+        finished_at: job.finished_at.map(seconds),
+        spec: None,
+    }
+}
+
+/// `GET /api/v1/jobs/{job}`
+pub(super) async fn job(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let job = desk.job_named(&name).await?;
+    let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
+    Ok(shown(&record(&desk, &permit, job).await?))
+}
+
+/// A job as JSON, with its spec.
+pub(super) fn shown(record: &JobRecord) -> Response {
+    let address = HeaderValue::from_str(&format!("/api/v1/jobs/{}", record.job));
+    let mut response = Json(rest::Job::with_spec(record)).into_response();
+    if let Ok(address) = address {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LOCATION, address);
+    }
+    response
+}
+
+/// The job as it is in the store.
+pub(crate) async fn record(desk: &Desk, permit: &Permit, job: JobId) -> Result<JobRecord, Problem> {
+    let found = desk.read(permit, move |history| history.job(job)).await?;
+    found.ok_or_else(|| no_job(job))
+}
+
+/// `POST /api/v1/jobs/{job}/cancel`
+pub(super) async fn cancel(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<(StatusCode, Json<rest::Cancelling>), Problem> {
+    Parameters::parse(&uri, &[])?;
+    let job = desk.job_named(&name).await?;
+    let permit = caller.may(Verb::JobCancel, &Object::Job(job))?;
+    let Reply::Cancelling { job, phase } = desk.command(permit, Command::Cancel { job }).await?
+    else {
+        return Err(bug("a cancel got another answer"));
+    };
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(rest::Cancelling {
+            job: job.0,
+            phase: phase.word().into(),
+        }),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(values: &[&[u8]]) -> Result<Option<String>, Problem> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("idempotency-key", HeaderValue::from_bytes(value).unwrap());
+        }
+        idempotency_key(&headers)
+    }
+
+    #[test]
+    fn an_idempotency_key_is_1_to_128_visible_characters() {
+        assert_eq!(key(&[]), Ok(None));
+        assert_eq!(key(&[b"a-1"]), Ok(Some("a-1".into())));
+        assert_eq!(key(&[&[b'k'; 128]]).unwrap().unwrap().len(), 128);
+        for wrong in [
+            &[&b""[..]][..],
+            &[&[b'k'; 129]],
+            &[b"a b"],
+            &[b"\xc3\xa9"],
+            &[b"a", b"b"],
+        ] {
+            assert_eq!(key(wrong).unwrap_err().kind(), KEY_INVALID, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The bytes that an attempt wrote: from the store, or from the node where they are.
+
+use axum::{
+    Extension,
+    extract::{Path, State},
+    http::{HeaderName, Uri, header},
+    response::{IntoResponse, Response},
+};
+use flota_model::{
+    change::GrantRecord,
+    command::{Query, Reply},
+    frame::{OUTPUT_PART_MAX, OutputFault, OutputPart},
+    ids::{AttemptId, NodeId, TaskIndex},
+    outcome::{Stream, StreamName},
+};
+use flota_store::history::{OutputFound, OutputWanted};
+
+use super::{Desk, Parameters, bug, jobs::record, tasks::task_named};
+use crate::{
+    access::{Caller, Object, Permit, Verb},
+    problem::{
+        ATTEMPT_NOT_FOUND, OUTPUT_GONE, OUTPUT_UNREACHABLE, OUTPUT_UNREADABLE, Problem,
+        STREAM_UNKNOWN,
+    },
+};
+
+/// Bytes of the whole output at this moment.
+const LENGTH_HEADER: HeaderName = HeaderName::from_static("x-flota-length");
+/// `true` while the attempt may still write.
+const GROWING_HEADER: HeaderName = HeaderName::from_static("x-flota-growing");
+/// Of which attempt the output is.
+const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-flota-attempt");
+
+/// `GET /api/v1/jobs/{job}/tasks/{index}/output/{stream}?offset=0&attempt=ID`
+///
+/// Answers at most [`OUTPUT_PART_MAX`] bytes from `offset` on; the reader goes on at the end of
+/// them until it has `X-Flota-Length` bytes. Without `attempt` it is the one that counted, else the
+/// one that ended last, else the one that is granted now.
+pub(super) async fn output(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path((name, index, stream)): Path<(String, String, String)>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::parse(&uri, &["offset", "attempt"])?;
+    let offset = parameters.number("offset", 0..=u64::MAX)?.unwrap_or(0);
+    let attempt = parameters.parsed("attempt", "EPOCH-SALT-SEQUENCE", |text| text.parse().ok())?;
+    let stream = stream_named(&stream)?;
+    let job = desk.job_named(&name).await?;
+    let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
+    let task = task_named(&record(&desk, &permit, job).await?, &index)?;
+    let wanted = OutputWanted {
+        job,
+        task,
+        stream,
+        attempt,
+    };
+    let found = find(&desk, &permit, wanted).await?;
+    let part = match found.stream {
+        Stream::Empty => OutputPart::default(),
+        Stream::Inline(bytes) => part_of(&bytes, offset),
+        Stream::OnNode { .. } => {
+            let place = Place {
+                node: found.node,
+                attempt: found.attempt,
+                stream,
+                offset,
+            };
+            from_node(&desk, permit, place).await?
+        }
+    };
+    Ok(encode(found.attempt, part))
+}
+
+fn stream_named(word: &str) -> Result<StreamName, Problem> {
+    let all = [StreamName::Stdout, StreamName::Stderr, StreamName::Result];
+    let found = all.into_iter().find(|stream| stream.word() == word);
+    found.ok_or_else(|| Problem::new(STREAM_UNKNOWN, format!("there is no output `{word}`")))
+}
+
+/// Where the output is; that of an attempt without an end yet is on its node.
+async fn find(desk: &Desk, permit: &Permit, wanted: OutputWanted) -> Result<OutputFound, Problem> {
+    let found = desk.read(permit, move |history| match history.output(&wanted)? {
+        Some(found) => Ok(Some(found)),
+        None => Ok(running(history.grants(wanted.job)?, &wanted)),
+    });
+    found.await?.ok_or_else(|| {
+        let detail = match wanted.attempt {
+            Some(attempt) => format!("task {} has no attempt {attempt}", wanted.task),
+            None => format!("task {} has not been started yet", wanted.task),
+        };
+        Problem::new(ATTEMPT_NOT_FOUND, detail)
+    })
+}
+
+/// The newest attempt of the task that is granted and not settled.
+fn running(grants: Vec<GrantRecord>, wanted: &OutputWanted) -> Option<OutputFound> {
+    let held = grants.iter().rev().filter_map(|grant| {
+        let attempt = unsettled(grant, wanted.task)?;
+        Some(OutputFound {
+            attempt,
+            node: grant.node,
+            stream: Stream::OnNode {
+                length: 0,
+                truncated: false,
+            },
+        })
+    });
+    held.into_iter().find(|found| {
+        wanted
+            .attempt
+            .is_none_or(|attempt| attempt == found.attempt)
+    })
+}
+
+fn unsettled(grant: &GrantRecord, task: TaskIndex) -> Option<AttemptId> {
+    let offset = task.0.checked_sub(grant.first_task.0)?;
+    let byte = grant.unsettled.get(offset as usize / 8)?;
+    let open = offset < grant.attempts.count && byte >> (offset % 8) & 1 == 1;
+    open.then(|| grant.attempts.first.plus(offset))
+}
+
+fn part_of(bytes: &[u8], offset: u64) -> OutputPart {
+    let length = bytes.len() as u64;
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    OutputPart {
+        bytes: bytes[start..].to_vec(),
+        length,
+        growing: false,
+    }
+}
+
+/// A place in an output on a node.
+struct Place {
+    node: NodeId,
+    attempt: AttemptId,
+    stream: StreamName,
+    offset: u64,
+}
+
+async fn from_node(desk: &Desk, permit: Permit, place: Place) -> Result<OutputPart, Problem> {
+    let Place {
+        node,
+        attempt,
+        stream,
+        offset,
+    } = place;
+    let query = Query::Output {
+        node,
+        attempt,
+        stream,
+        offset,
+        length: OUTPUT_PART_MAX,
+    };
+    let Reply::Output(part) = desk.query(permit, query).await? else {
+        return Err(bug("a query of an output got another answer"));
+    };
+    part.map_err(|fault| match fault {
+        OutputFault::Gone => Problem::new(
+            OUTPUT_GONE,
+            format!("node {node} has no output of attempt {attempt}"),
+        ),
+        OutputFault::Unreadable { errno } => {
+            let cause = std::io::Error::from_raw_os_error(errno);
+            Problem::new(OUTPUT_UNREADABLE, format!("node {node} says: {cause}"))
+        }
+        OutputFault::Unreachable => Problem::new(
+            OUTPUT_UNREACHABLE,
+            format!("node {node} did not answer in time"),
+        ),
+    })
+}
+
+/// As text where it is text, so that a browser shows it; never as anything that it would run.
+fn encode(attempt: AttemptId, part: OutputPart) -> Response {
+    let text = match std::str::from_utf8(&part.bytes) {
+        Ok(_) => true,
+        // A part may end in the middle of a character.
+        Err(fault) => fault.error_len().is_none(),
+    };
+    let media = if text {
+        "text/plain; charset=utf-8"
+    } else {
+        "application/octet-stream"
+    };
+    let headers = [
+        (header::CONTENT_TYPE, media.to_owned()),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; sandbox".to_owned(),
+        ),
+        (LENGTH_HEADER, part.length.to_string()),
+        (GROWING_HEADER, part.growing.to_string()),
+        (ATTEMPT_HEADER, attempt.to_string()),
+    ];
+    (headers, part.bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use flota_model::ids::{AttemptRange, GrantId, JobId};
+
+    use super::*;
+
+    fn grant(number: u64, first_task: u32, unsettled: u8) -> GrantRecord {
+        let first = AttemptId {
+            sequence: number * 100,
+            ..AttemptId::default()
+        };
+        GrantRecord {
+            grant: GrantId(number),
+            job: JobId(1),
+            first_task: TaskIndex(first_task),
+            attempts: AttemptRange { first, count: 4 },
+            node: NodeId(9),
+            boot: flota_model::ids::BootId(0),
+            journal: flota_model::ids::Nonce(0),
+            granted_at: flota_model::units::Timestamp(0),
+            unsettled: vec![unsettled],
+            suspect: vec![0],
+        }
+    }
+
+    #[test]
+    fn a_running_attempt_is_found_by_its_bit_in_the_newest_grant() {
+        let grants = vec![grant(1, 10, 0b1111), grant(2, 12, 0b0010)];
+        let find = |task, attempt| {
+            let wanted = OutputWanted {
+                job: JobId(1),
+                task: TaskIndex(task),
+                stream: StreamName::Stdout,
+                attempt,
+            };
+            running(grants.clone(), &wanted).map(|found| found.attempt.sequence)
+        };
+        assert_eq!(find(10, None), Some(100));
+        assert_eq!(find(13, None), Some(201), "the newest of two");
+        let older = AttemptId {
+            sequence: 103,
+            ..AttemptId::default()
+        };
+        assert_eq!(find(13, Some(older)), Some(103));
+        assert_eq!(find(15, None), None, "settled");
+        assert_eq!(find(16, None), None, "behind the grant");
+        assert_eq!(find(9, None), None);
+    }
+
+    #[test]
+    fn inline_output_is_given_from_the_offset_on() {
+        assert_eq!(part_of(b"hello", 2).bytes, b"llo");
+        assert_eq!(part_of(b"hello", 2).length, 5);
+        assert_eq!(part_of(b"hello", 5).bytes, b"");
+        assert_eq!(part_of(b"hello", u64::MAX).bytes, b"");
+    }
+}

@@ -1,0 +1,260 @@
+//! `/jobs/{id}`: one job and its tasks.
+
+use axum::{
+    Extension,
+    extract::{Path, State},
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use flota_model::{
+    change::JobRecord,
+    state::{JobPhase, TaskState},
+};
+use flota_wire::{rest, spec::to_value};
+
+use super::{
+    Refresh,
+    html::{Text, add, progress, task_badge},
+    language::Language,
+    overview::{failed, machine, phase_badge},
+    page,
+    texts::Texts,
+    time,
+};
+use crate::{
+    access::{Caller, Object, Verb},
+    edge::{Desk, Parameters, TaskFilter, record, task_page},
+    problem::Problem,
+};
+
+/// `GET /jobs/{id}?lang=es&after=INDEX&state=WORD&limit=100`
+pub(crate) async fn job(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let loaded = load(&desk, &caller, &name, &uri).await;
+    let (parameters, record, tasks) = match loaded {
+        Ok(loaded) => loaded,
+        Err(problem) => return failed(problem, &headers),
+    };
+    let language = Language::of(&headers, parameters.text("lang"));
+    let refresh = if record.phase == JobPhase::Finished {
+        Refresh::Never
+    } else {
+        Refresh::Often
+    };
+    let title = format!("{} {}", language.texts().job, record.job);
+    let body = render(language, &record, &tasks, parameters.text("state"));
+    page(language, &title, refresh, &body)
+}
+
+async fn load(
+    desk: &Desk,
+    caller: &Caller,
+    name: &str,
+    uri: &Uri,
+) -> Result<(Parameters, JobRecord, rest::Tasks), Problem> {
+    let parameters = Parameters::parse(uri, &["lang", "after", "state", "limit"])?;
+    let filter = TaskFilter::of(&parameters)?;
+    let job = desk.job_named(name).await?;
+    let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
+    let record = record(desk, &permit, job).await?;
+    let wanted = record.clone();
+    let tasks = desk
+        .read(&permit, move |history| task_page(history, &wanted, filter))
+        .await?;
+    Ok((parameters, record, tasks))
+}
+
+fn render(
+    language: Language,
+    record: &JobRecord,
+    tasks: &rest::Tasks,
+    state: Option<&str>,
+) -> String {
+    let (texts, lang) = (language.texts(), language.word());
+    let spec = &record.spec.spec;
+    let finished = record.finished_at.map_or_else(String::new, |at| {
+        let took = time::span(time::between(record.submitted_at, at));
+        format!(
+            " · {} {} ({})",
+            Text(texts.finished),
+            time::date(at),
+            Text(took)
+        )
+    });
+    let json = serde_json::to_string_pretty(&to_value(spec)).unwrap_or_default();
+    format!(
+        "<main><h1>{job} {id}: {name}</h1>\
+         <p>{phase} {progress}</p>\
+         <p class=\"quiet\">{submitted} <time datetime=\"{machine}\">{date}</time> · {by} \
+         {principal} · {priority_word} {priority}{finished} · \
+         <a href=\"/api/v1/jobs/{id}\">{as_json}</a></p>\
+         <details><summary>spec</summary><pre>{json}</pre></details>\
+         <h2>{tasks_word}</h2>{filters}{table}{pages}</main>",
+        job = Text(texts.job),
+        id = record.job,
+        name = Text(&spec.name),
+        phase = phase_badge(texts, record.phase),
+        progress = progress(texts, &record.counts),
+        submitted = Text(texts.submitted),
+        machine = machine(record.submitted_at),
+        date = time::date(record.submitted_at),
+        by = Text(texts.submitter),
+        principal = Text(&record.principal),
+        priority_word = Text(texts.priority),
+        priority = spec.priority.0,
+        as_json = Text(texts.as_json),
+        json = Text(json),
+        tasks_word = Text(texts.tasks),
+        filters = filters(texts, lang, record, state),
+        table = table(texts, record, tasks),
+        pages = pages(texts, lang, tasks, state),
+    )
+}
+
+/// One link per state that has tasks.
+fn filters(texts: &Texts, lang: &str, record: &JobRecord, state: Option<&str>) -> String {
+    let mut links = format!(
+        "<p class=\"filters\"><a href=\"?lang={lang}\">{}</a>",
+        Text(texts.all)
+    );
+    for shown in TaskState::ALL {
+        let count = record.counts.of(shown);
+        if count == 0 {
+            continue;
+        }
+        let (word, badge) = (shown.word(), task_badge(texts, shown));
+        let link = if state == Some(word) {
+            format!("<b aria-current=\"true\">{badge} {count}</b>")
+        } else {
+            format!("<a href=\"?lang={lang}&amp;state={word}\">{badge} {count}</a>")
+        };
+        links += &link;
+    }
+    links + "</p>"
+}
+
+fn table(texts: &Texts, record: &JobRecord, tasks: &rest::Tasks) -> String {
+    if tasks.tasks.is_empty() {
+        return format!("<p>{}</p>", Text(texts.no_tasks));
+    }
+    let rows: String = tasks
+        .tasks
+        .iter()
+        .map(|task| task_rows(texts, record, task))
+        .collect();
+    format!(
+        "<div class=\"scroll\"><table><thead><tr><th class=\"number\">{}</th><th>{}</th>\
+         <th>{}</th><th>{}</th><th class=\"number\">{}</th><th class=\"number\">{}</th>\
+         <th>{}</th></tr></thead><tbody>{rows}</tbody></table></div>",
+        Text(texts.task),
+        Text(texts.state),
+        Text(texts.attempt),
+        Text(texts.outcome),
+        Text(texts.node),
+        Text(texts.took),
+        Text(texts.outputs),
+    )
+}
+
+/// One row per attempt; a task without one has a row of its own.
+fn task_rows(texts: &Texts, record: &JobRecord, task: &rest::Task) -> String {
+    let state = TaskState::ALL
+        .into_iter()
+        .find(|state| state.word() == task.state);
+    let badge = state.map_or_else(String::new, |state| task_badge(texts, state));
+    let head = format!("<td class=\"number\">{}</td><td>{badge}</td>", task.index);
+    if task.attempts.is_empty() {
+        return format!("<tr>{head}<td></td><td></td><td></td><td></td><td></td></tr>");
+    }
+    let mut rows = String::new();
+    for number in 0..task.attempts.len() {
+        let head = if number == 0 {
+            head.as_str()
+        } else {
+            "<td></td><td></td>"
+        };
+        add(
+            &mut rows,
+            format_args!(
+                "<tr>{head}{}</tr>",
+                attempt_cells(texts, record, task, number)
+            ),
+        );
+    }
+    rows
+}
+
+fn attempt_cells(texts: &Texts, record: &JobRecord, task: &rest::Task, number: usize) -> String {
+    let attempt = &task.attempts[number];
+    let took = attempt.started_at.map_or_else(String::new, |started| {
+        let length = (attempt.ended_at - started).max(0.0);
+        time::span(std::time::Duration::try_from_secs_f64(length).unwrap_or_default())
+    });
+    let counted = if attempt.counted {
+        format!(" · {}", texts.counted)
+    } else {
+        String::new()
+    };
+    let mut outputs = String::new();
+    for (name, length) in &attempt.outputs {
+        add(
+            &mut outputs,
+            format_args!(
+                "<a href=\"/api/v1/jobs/{}/tasks/{}/output/{name}?attempt={}\">{name}</a> {} ",
+                record.job,
+                task.index,
+                Text(&attempt.id),
+                time::size(*length),
+            ),
+        );
+    }
+    format!(
+        "<td title=\"{}\">{}{}</td><td>{}</td><td class=\"number\">{}</td>\
+         <td class=\"number\">{}</td><td>{outputs}</td>",
+        Text(&attempt.id),
+        number + 1,
+        Text(counted),
+        Text(outcome(attempt)),
+        attempt.node,
+        Text(took),
+    )
+}
+
+/// The outcome with what it carries, e.g. `exited 3`.
+fn outcome(attempt: &rest::Attempt) -> String {
+    let mut text = attempt.outcome.clone();
+    let numbers = [attempt.exit_code, attempt.signal];
+    for number in numbers.into_iter().flatten() {
+        add(&mut text, format_args!(" {number}"));
+    }
+    if let Some(errno) = attempt.errno {
+        let stage = attempt.stage.as_deref().unwrap_or("");
+        add(
+            &mut text,
+            format_args!(" {stage}: {}", std::io::Error::from_raw_os_error(errno)),
+        );
+    }
+    if let Some(message) = &attempt.message {
+        add(&mut text, format_args!(": {message}"));
+    }
+    text
+}
+
+fn pages(texts: &Texts, lang: &str, tasks: &rest::Tasks, state: Option<&str>) -> String {
+    let state = state.map_or_else(String::new, |word| format!("&amp;state={}", Text(word)));
+    let next = tasks.next.map_or_else(String::new, |after| {
+        format!(
+            "<a href=\"?lang={lang}{state}&amp;after={after}\">{}</a>",
+            Text(texts.next)
+        )
+    });
+    format!(
+        "<p class=\"pages\"><a href=\"?lang={lang}{state}\">{}</a>{next}</p>",
+        Text(texts.first)
+    )
+}

@@ -1,0 +1,227 @@
+//! Every error of the REST API: one catalogue, one form (`application/problem+json`, RFC 9457).
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use flota_model::command::Refusal;
+use flota_wire::{rest, spec::SpecFaults};
+
+use crate::shell::AskFault;
+
+/// One kind of error. Codes are stable; each has a page in `docs/errors/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// `E-NOUN-REASON`.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What, in a few words.
+    pub title: &'static str,
+    /// What to do; empty where that is plain.
+    pub hint: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:ident = $status:literal $code:literal $title:literal, $hint:literal;)*) => {
+        $(
+            pub(crate) const $name: Kind =
+                Kind { code: $code, status: $status, title: $title, hint: $hint };
+        )*
+        /// All kinds, for the documentation and its test.
+        pub const CATALOGUE: &[Kind] = &[$($name),*];
+    };
+}
+
+catalogue! {
+    CREDENTIALS_MISSING = 401 "E-CREDENTIALS-MISSING" "who asks is not known",
+        "use the Unix socket, or send the content of DATA/token as `Authorization: Bearer TOKEN`";
+    CREDENTIALS_WRONG = 401 "E-CREDENTIALS-WRONG" "the credentials are not valid",
+        "take the token from DATA/token of this very server";
+    LOGIN_EXPIRED = 401 "E-LOGIN-EXPIRED" "the login link is not valid",
+        "a link works once and until the server stops: start the server anew to get another";
+    ACCESS_DENIED = 403 "E-ACCESS-DENIED" "not allowed", "";
+    HOST_FOREIGN = 403 "E-HOST-FOREIGN" "the Host header names another server",
+        "use localhost or a loopback address";
+    ORIGIN_FOREIGN = 403 "E-ORIGIN-FOREIGN" "the request comes from another site's page", "";
+    CSRF_MISSING = 403 "E-CSRF-MISSING" "a browser session must show that the page is ours",
+        "send the header `X-Flota-CSRF: 1`";
+    ROUTE_UNKNOWN = 404 "E-ROUTE-UNKNOWN" "no such address", "the API is under /api/v1";
+    METHOD_WRONG = 405 "E-METHOD-WRONG" "this address has no such method",
+        "the header `Allow` lists the ones that it has";
+    QUERY_UNKNOWN = 400 "E-QUERY-UNKNOWN" "unknown query parameter", "";
+    QUERY_INVALID = 400 "E-QUERY-INVALID" "a query parameter is not valid", "";
+    BODY_TOO_LARGE = 413 "E-BODY-LENGTH" "the body is too large",
+        "put long lists into files on the nodes, or submit several jobs";
+    BODY_SLOW = 408 "E-BODY-SLOW" "the body did not arrive in time", "";
+    BODY_BROKEN = 400 "E-BODY-BROKEN" "the body ended early", "";
+    BODY_TYPE = 415 "E-BODY-TYPE" "the body has another type than JSON",
+        "send `Content-Type: application/json`";
+    SPEC_INVALID = 422 "E-SPEC-INVALID" "the job cannot be accepted as it is",
+        "`faults` lists everything that is wrong with it";
+    KERNEL_UNKNOWN = 422 "E-KERNEL-UNKNOWN" "no such kernel", "GET /api/v1/kernels lists them";
+    KEY_INVALID = 400 "E-KEY-INVALID" "the Idempotency-Key is not valid",
+        "1 to 128 visible ASCII characters";
+    KEY_REUSED = 409 "E-KEY-REUSED" "the Idempotency-Key was used for another job",
+        "draw a new key for each submission";
+    JOB_NOT_FOUND = 404 "E-JOB-NOTFOUND" "no such job", "GET /api/v1/jobs lists them";
+    JOB_FINISHED = 409 "E-JOB-FINISHED" "the job is finished already", "";
+    JOBS_TOO_MANY = 429 "E-JOB-LIMIT" "too many live jobs", "wait until some have finished";
+    TASKS_TOO_MANY = 429 "E-TASK-LIMIT" "too many live tasks", "wait until some have finished";
+    TASK_NOT_FOUND = 404 "E-TASK-NOTFOUND" "the job has no such task",
+        "`first` and `last` of the job say which it has";
+    ATTEMPT_NOT_FOUND = 404 "E-ATTEMPT-NOTFOUND" "the task has no such attempt",
+        "an attempt is listed once it has ended";
+    STREAM_UNKNOWN = 404 "E-STREAM-NOTFOUND" "no such output", "stdout, stderr or result";
+    NODE_NOT_FOUND = 404 "E-NODE-NOTFOUND" "no such node", "GET /api/v1/nodes lists them";
+    OUTPUT_GONE = 410 "E-OUTPUT-GONE" "the node does not have the output any more", "";
+    OUTPUT_UNREADABLE = 502 "E-OUTPUT-UNREADABLE" "the node could not read the output", "";
+    OUTPUT_UNREACHABLE = 503 "E-OUTPUT-UNREACHABLE" "the node with the output does not answer",
+        "try again once the node is up";
+    STORE_FULL = 507 "E-STORE-FULL" "the disk of the server is nearly full",
+        "free space on the disk of the data folder; results of running work are still stored";
+    STORE_BEHIND = 503 "E-STORE-BEHIND" "the store is older than the fleet",
+        "POST /api/v1/fleet/recover goes on with it";
+    STORE_CURRENT = 409 "E-STORE-CURRENT" "the store is not behind the fleet", "";
+    STORE_UNREADABLE = 500 "E-STORE-UNREADABLE" "the store cannot be read", "see the server's log";
+    SERVER_BUSY = 503 "E-SERVER-BUSY" "too many requests are waiting", "try again in a moment";
+    SERVER_STOPPING = 503 "E-SERVER-STOPPING" "the server is stopping",
+        "a command may have been carried out: with an Idempotency-Key it is safe to repeat";
+    SERVER_BUG = 500 "E-SERVER-BUG" "the server contradicts itself", "please report this";
+}
+
+/// A submission for a node that is not there: its address exists, so 404 would mislead.
+const NODE_OF_JOB_NOT_FOUND: Kind = Kind {
+    status: 422,
+    ..NODE_NOT_FOUND
+};
+
+/// Seconds that a client should wait where trying again later may help.
+const RETRY_AFTER: &[(Kind, &str)] = &[
+    (STORE_FULL, "60"),
+    (STORE_BEHIND, "60"),
+    (JOBS_TOO_MANY, "10"),
+    (TASKS_TOO_MANY, "10"),
+    (OUTPUT_UNREACHABLE, "5"),
+    (SERVER_STOPPING, "5"),
+    (SERVER_BUSY, "1"),
+];
+
+/// One error of one request. Boxed, so that results stay small where all is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
+    kind: Kind,
+    detail: String,
+    /// Instead of the one of the kind.
+    hint: Option<String>,
+    faults: Vec<rest::Fault>,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self(Box::new(Parts {
+            kind,
+            detail,
+            hint: None,
+            faults: Vec::new(),
+        }))
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// All that is wrong with a spec.
+    pub(crate) fn of_spec(kind: Kind, faults: SpecFaults) -> Self {
+        let mut problem = Self::new(kind, faults.to_string());
+        problem.0.faults = faults.into();
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Parts {
+            kind,
+            detail,
+            hint,
+            faults,
+        } = *self.0;
+        let hint = hint.or_else(|| (!kind.hint.is_empty()).then(|| kind.hint.to_owned()));
+        let body = rest::Problem {
+            kind: format!("/docs/errors/{}", kind.code),
+            title: kind.title.into(),
+            status: kind.status,
+            code: kind.code.into(),
+            detail,
+            hint,
+            faults,
+        };
+        let status = StatusCode::from_u16(kind.status).expect("the catalogue is tested");
+        let text = serde_json::to_vec(&body).expect("strings and numbers are always JSON");
+        let mut response = (status, text).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some((_, seconds)) = RETRY_AFTER.iter().find(|(other, _)| *other == kind) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<AskFault> for Problem {
+    fn from(fault: AskFault) -> Self {
+        let kind = match fault {
+            AskFault::Busy => SERVER_BUSY,
+            AskFault::Stopped => SERVER_STOPPING,
+        };
+        Self::new(kind, fault.to_string())
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::JobNotFound(job) => Self::new(JOB_NOT_FOUND, format!("there is no job {job}")),
+            Refusal::JobFinished(job) => Self::new(JOB_FINISHED, format!("job {job} is finished")),
+            Refusal::KeyReused { job } => Self::new(
+                KEY_REUSED,
+                format!("the key made job {job}, from another spec"),
+            ),
+            Refusal::TooManyJobs { limit } => {
+                Self::new(JOBS_TOO_MANY, format!("at most {limit} jobs may be live"))
+            }
+            Refusal::TooManyTasks { limit } => {
+                Self::new(TASKS_TOO_MANY, format!("at most {limit} tasks may be live"))
+            }
+            Refusal::NodeUnknown(name) => Self::new(
+                NODE_OF_JOB_NOT_FOUND,
+                format!("no node `{name}` has ever joined"),
+            ),
+            Refusal::StoreBehind => Self::new(
+                STORE_BEHIND,
+                "agents have obeyed a later start of the server than the store knows",
+            ),
+            Refusal::NothingToRecover => Self::new(STORE_CURRENT, "there is nothing to recover"),
+        }
+    }
+}

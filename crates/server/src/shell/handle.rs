@@ -1,0 +1,115 @@
+//! The way of the edges to the fleet.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use flota_engine::fleet::api::{Event, FleetEvent};
+use flota_model::{
+    command::{Ask, Principal, Refusal, Reply, Request},
+    ids::{EventId, RequestId},
+};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+
+use super::PUBLISHED_BEHIND_MAX;
+
+/// Why the fleet gave no answer at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum AskFault {
+    /// Too many requests are waiting.
+    #[error("too many requests are waiting for the fleet")]
+    Busy,
+    /// The server is stopping. A command may have been carried out or not.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// An event of the fleet as watchers get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) id: EventId,
+    pub(crate) event: FleetEvent,
+}
+
+/// Something for the collector.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// A request and the one who waits for its reply.
+    Ask(Request, Asker),
+    /// Something that the link noticed.
+    Link(Event),
+}
+
+/// The one who waits for a reply, with the place that the request takes until then.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    answer: oneshot::Sender<Result<Reply, Refusal>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Asker {
+    /// Answers; one who went away meanwhile misses it.
+    pub(crate) fn answer(self, reply: Result<Reply, Refusal>) {
+        let _ = self.answer.send(reply);
+    }
+}
+
+/// Asks the fleet. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetHandle {
+    inbox: mpsc::Sender<Inbound>,
+    next: Arc<AtomicU64>,
+    places: Arc<Semaphore>,
+    published: broadcast::Sender<Published>,
+}
+
+impl FleetHandle {
+    /// A handle whose requests go to `inbox`, at most `requests_max` of them waiting at once.
+    pub(crate) fn new(inbox: mpsc::Sender<Inbound>, requests_max: usize) -> Self {
+        let (published, _) = broadcast::channel(PUBLISHED_BEHIND_MAX);
+        let places = Arc::new(Semaphore::new(requests_max));
+        Self {
+            inbox,
+            next: Arc::default(),
+            places,
+            published,
+        }
+    }
+
+    /// Where the committer publishes.
+    pub(crate) fn publisher(&self) -> broadcast::Sender<Published> {
+        self.published.clone()
+    }
+
+    /// All events published from now on.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Published> {
+        self.published.subscribe()
+    }
+
+    /// Asks, and waits for the reply and for everything that it depends on to be durable.
+    pub(crate) async fn ask(
+        &self,
+        principal: Principal,
+        ask: Ask,
+    ) -> Result<Result<Reply, Refusal>, AskFault> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| AskFault::Busy)?;
+        let (answer, answered) = oneshot::channel();
+        let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
+        let inbound = Inbound::Ask(
+            Request { id, principal, ask },
+            Asker {
+                answer,
+                _place: place,
+            },
+        );
+        self.inbox
+            .send(inbound)
+            .await
+            .map_err(|_| AskFault::Stopped)?;
+        answered.await.map_err(|_| AskFault::Stopped)
+    }
+}

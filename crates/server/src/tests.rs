@@ -1,0 +1,8 @@
+//! A whole server in this process, on a free port and a folder of its own.
+
+mod access;
+mod harness;
+mod jobs;
+mod limits;
+mod pages;
+mod starts;

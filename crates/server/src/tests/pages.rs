@@ -1,0 +1,87 @@
+//! The pages for people.
+
+use hyper::Method;
+use serde_json::json;
+
+use super::harness::Harness;
+
+#[tokio::test]
+async fn the_overview_speaks_both_languages_and_runs_no_script() {
+    let server = Harness::start().await;
+    let english = server.get("/").await;
+    assert!(
+        english.text().contains("No node has joined yet."),
+        "{}",
+        english.text()
+    );
+    assert!(
+        english
+            .header("content-security-policy")
+            .starts_with("default-src 'none'")
+    );
+    assert_eq!(english.header("x-content-type-options"), "nosniff");
+    let spanish = server.get("/?lang=es").await;
+    assert!(spanish.text().contains("Todavía no se unió ningún nodo."));
+    assert!(spanish.text().contains("<html lang=\"es\">"));
+    assert_eq!(spanish.header("content-language"), "es");
+    let wrong = server.get("/?lnag=es").await;
+    assert_eq!(wrong.problem(), (400, "E-QUERY-UNKNOWN".into()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_has_a_page_with_its_tasks() {
+    let server = Harness::start().await;
+    let spec = json!({"name": "sim", "tasks": {"first": 1, "last": 250},
+        "program": {"argv": ["echo", "<script>alert(1)</script>"]}});
+    server.post("/api/v1/jobs", &spec).await;
+    let overview = server.get("/").await;
+    assert!(
+        overview
+            .text()
+            .contains("<a href=\"/jobs/1?lang=en\">sim</a>")
+    );
+    let page = server.get("/jobs/last?lang=es").await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    assert!(
+        text.contains("Trabajo 1: sim") && text.contains("en espera"),
+        "{text}"
+    );
+    assert!(
+        text.contains("<meta http-equiv=\"refresh\""),
+        "it is still going on"
+    );
+    assert!(text.contains("after=100"), "there is a next page");
+    assert!(!text.contains("<script>"), "what the user gave is escaped");
+    assert!(text.contains("&lt;script&gt;"));
+    let state = server.get("/jobs/1?state=failed").await;
+    assert!(state.text().contains("No task in this state."));
+    server.post("/api/v1/jobs/1/cancel", &json!(null)).await;
+    let page = server.get("/jobs/1").await;
+    assert!(!page.text().contains("<meta http-equiv=\"refresh\""));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_person_without_a_session_gets_a_page_that_says_what_to_do() {
+    let server = Harness::start().await;
+    let headers = [
+        ("accept", "text/html,*/*"),
+        ("accept-language", "es-AR,es;q=0.9"),
+    ];
+    let page = server.remote(Method::GET, "/", &headers).await;
+    assert_eq!(page.status, 401);
+    assert!(
+        page.text().contains("No ha iniciado sesión"),
+        "{}",
+        page.text()
+    );
+    assert!(page.text().contains("E-CREDENTIALS-MISSING"));
+    let page = server
+        .remote(Method::GET, "/login?token=used", &headers)
+        .await;
+    assert_eq!(page.status, 401);
+    assert!(page.text().contains("E-LOGIN-EXPIRED"));
+    server.stop().await;
+}
