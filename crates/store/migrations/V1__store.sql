@@ -51,8 +51,8 @@ CREATE TABLE jobs (
     unknown INTEGER NOT NULL
 ) STRICT;
 
--- So that a start finds the live jobs among millions of finished ones.
-CREATE INDEX jobs_unfinished ON jobs (phase, job) WHERE phase <> 2;
+-- So that a start finds the live jobs among millions of finished ones, in their order.
+CREATE INDEX jobs_unfinished ON jobs (job, phase) WHERE phase <> 2;
 
 -- Apart from the jobs, because a job's row is written in every batch that touches it, and SQLite
 -- writes rows whole: a spec may have 1 MiB.

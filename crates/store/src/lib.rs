@@ -7,6 +7,8 @@
 //! What this crate does NOT do: it decides nothing, knows no JSON (the meaning of a sealed spec is
 //! asked of the [`DecodeSpec`] handed in), reads no clock, logs nothing, and never retries a commit.
 
+#[cfg(test)]
+mod conformance;
 mod head;
 pub mod history;
 pub mod journal;

@@ -15,6 +15,8 @@ mod fault;
 mod load;
 mod open;
 mod read;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-use super::{SqliteHistory, open::sync_folder};
+use super::{SqliteHistory, connection, open::sync_folder};
 use crate::Cause;
 
 /// Most copies of one name beside a store; see [`free_name`].
@@ -47,16 +47,12 @@ impl SqliteHistory {
     /// on. The copy carries the mark `restored`, so that a fleet started on it asks before it goes
     /// on (`Snapshot::restored`). Takes about as long as reading and writing the whole file.
     pub fn backup(&self, to: &Path) -> Result<(), BackupFault> {
-        let connection = self.pool.open().map_err(|error| BackupFault::Copy {
-            path: to.to_owned(),
-            source: error.into(),
-        })?;
-        write(&connection, to)
+        write(self.pool.path(), to)
     }
 }
 
-/// Writes a copy of the database of `connection`, which may be a reader.
-pub(super) fn write(connection: &Connection, to: &Path) -> Result<(), BackupFault> {
+/// Writes a copy of the store at `path`, which may be in use.
+pub(super) fn write(path: &Path, to: &Path) -> Result<(), BackupFault> {
     if to.exists() {
         return Err(BackupFault::Exists {
             path: to.to_owned(),
@@ -66,7 +62,7 @@ pub(super) fn write(connection: &Connection, to: &Path) -> Result<(), BackupFaul
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    let result = write_part(connection, &part, to);
+    let result = write_part(path, &part, to);
     if result.is_err() {
         // The first fault is the one to tell.
         fs::remove_file(&part).ok();
@@ -74,7 +70,7 @@ pub(super) fn write(connection: &Connection, to: &Path) -> Result<(), BackupFaul
     result
 }
 
-fn write_part(connection: &Connection, part: &Path, to: &Path) -> Result<(), BackupFault> {
+fn write_part(path: &Path, part: &Path, to: &Path) -> Result<(), BackupFault> {
     let fault = |error: rusqlite::Error| BackupFault::Copy {
         path: to.to_owned(),
         source: error.into(),
@@ -87,10 +83,7 @@ fn write_part(connection: &Connection, part: &Path, to: &Path) -> Result<(), Bac
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unsynced(error)),
         Ok(()) | Err(_) => {}
     }
-    let name = part.to_string_lossy();
-    connection
-        .execute("VACUUM INTO ?1", [&*name])
-        .map_err(fault)?;
+    copy(path, part).map_err(fault)?;
     mark(part).map_err(fault)?;
     // VACUUM INTO leaves the syncing to us.
     File::open(part)
@@ -100,6 +93,14 @@ fn write_part(connection: &Connection, part: &Path, to: &Path) -> Result<(), Bac
     fs::hard_link(part, to).map_err(unsynced)?;
     fs::remove_file(part).map_err(unsynced)?;
     sync_folder(to).map_err(unsynced)
+}
+
+fn copy(path: &Path, part: &Path) -> rusqlite::Result<()> {
+    let connection = connection::reader(path)?;
+    // It would refuse the copy too; the connection still cannot write to the store.
+    connection.pragma_update(None, "query_only", false)?;
+    connection.execute("VACUUM INTO ?1", [&*part.to_string_lossy()])?;
+    Ok(())
 }
 
 /// A copy is not in WAL mode until it is opened as a store, so this leaves nothing beside it.

@@ -62,6 +62,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 /// At most [`READERS_MAX`] connections, opened when first needed.
 pub(super) struct Pool {
     path: PathBuf,
+    wait_max: Duration,
     places: Mutex<Places>,
     freed: Condvar,
 }
@@ -74,16 +75,20 @@ struct Places {
 
 impl Pool {
     pub(super) fn new(path: &Path) -> Self {
+        Self::with_wait(path, READER_WAIT_MAX)
+    }
+
+    pub(super) fn with_wait(path: &Path, wait_max: Duration) -> Self {
         Self {
             path: path.to_owned(),
+            wait_max,
             places: Mutex::default(),
             freed: Condvar::new(),
         }
     }
 
-    /// A connection of its own, outside the pool, for long work.
-    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
-        reader(&self.path)
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Runs `read` on one state of the store: all its queries see the same commit.
@@ -102,7 +107,7 @@ impl Pool {
     fn lend(&self) -> Result<Lent<'_>, LoadFault> {
         let (mut places, wait) = self
             .freed
-            .wait_timeout_while(self.places(), READER_WAIT_MAX, |places| {
+            .wait_timeout_while(self.places(), self.wait_max, |places| {
                 places.taken >= READERS_MAX
             })
             .unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +139,7 @@ struct Lent<'pool> {
 impl Lent<'_> {
     fn connection(&mut self) -> Result<&mut Connection, LoadFault> {
         if self.connection.is_none() {
-            self.connection = Some(self.pool.open()?);
+            self.connection = Some(reader(&self.pool.path)?);
         }
         Ok(self.connection.as_mut().expect("it was opened just above"))
     }

@@ -20,7 +20,7 @@ use crate::{DecodeSpec, journal::LoadFault};
 
 /// Jobs that are not finished, and finished ones that still have grants. Both sides use an index
 /// or a small table, so that finished jobs cost nothing however many there are.
-const LIVE: &str = "WITH live (job) AS (\
+pub(super) const LIVE: &str = "WITH live (job) AS (\
     SELECT job FROM jobs INDEXED BY jobs_unfinished WHERE phase <> 2 \
     UNION SELECT job FROM grants) ";
 /// The columns that [`grant`] reads.

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::{
     SqliteHistory, SqliteJournal,
     backup::{self, BackupFault},
-    checkpoint::Checkpointer,
+    checkpoint::{Checkpointer, Thresholds},
     connection::{self, Pool},
 };
 use crate::{Cause, DecodeSpec, journal::LoadFault, space::Reserve};
@@ -84,14 +84,31 @@ pub enum OpenFault {
 /// Opens the store at `path`; makes it where there is none, and brings an older one up to date,
 /// after copying it. `decode` gives the meaning of the sealed specs.
 pub fn open(path: &Path, decode: DecodeSpec) -> Result<Opened, OpenFault> {
-    open_with(path, decode, &embedded::migrations::runner())
+    let fitting = Fitting {
+        decode,
+        thresholds: Thresholds::default(),
+    };
+    open_with(path, fitting, &shipped())
+}
+
+/// The migrations of this version.
+pub(super) fn shipped() -> Runner {
+    embedded::migrations::runner()
+}
+
+/// What does not come out of the file.
+#[derive(Clone, Copy)]
+pub(super) struct Fitting {
+    pub(super) decode: DecodeSpec,
+    pub(super) thresholds: Thresholds,
 }
 
 pub(super) fn open_with(
     path: &Path,
-    decode: DecodeSpec,
+    fitting: Fitting,
     migrations: &Runner,
 ) -> Result<Opened, OpenFault> {
+    let Fitting { decode, thresholds } = fitting;
     let known = newest(migrations);
     let found = look(path, known)?;
     let backup = match found {
@@ -116,7 +133,8 @@ pub(super) fn open_with(
             source,
         })?;
     }
-    let checkpointer = Checkpointer::start(path).map_err(|error| unreadable(error.into()))?;
+    let checkpointer =
+        Checkpointer::start(path, thresholds).map_err(|error| unreadable(error.into()))?;
     let pool = Arc::new(Pool::new(path));
     Ok(Opened {
         journal: SqliteJournal {
@@ -215,11 +233,7 @@ fn copy(path: &Path, schema: u32) -> Result<PathBuf, OpenFault> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".schema-{schema}"));
     let to = backup::free_name(&path.with_file_name(name)).map_err(fault)?;
-    let connection = connection::reader(path).map_err(|error| OpenFault::Load {
-        path: path.to_owned(),
-        source: error.into(),
-    })?;
-    backup::write(&connection, &to).map_err(fault)?;
+    backup::write(path, &to).map_err(fault)?;
     Ok(to)
 }
 

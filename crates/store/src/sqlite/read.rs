@@ -97,16 +97,19 @@ impl History for SqliteHistory {
 }
 
 fn jobs(connection: &Connection, page: &JobPage, rows_max: u32) -> Result<Vec<JobSummary>> {
-    let filter = match page.phase {
-        None => "",
-        Some(JobPhase::Finished) => "AND phase = 2",
+    let (index, filter) = match page.phase {
+        None => ("", ""),
+        Some(JobPhase::Finished) => ("", "AND phase = 2"),
         // Both conditions, because SQLite uses a partial index only where its condition stands.
-        Some(JobPhase::Active | JobPhase::Cancelling) => "AND phase <> 2 AND phase = ?3",
+        Some(JobPhase::Active | JobPhase::Cancelling) => (
+            "INDEXED BY jobs_unfinished",
+            "AND phase <> 2 AND phase = ?3",
+        ),
     };
     let sql = format!(
         "SELECT job, name, priority, first, last, spec_hash, principal, submitted_at, phase, \
          finished_at, waiting, parked, granted, succeeded, failed, cancelled, dead, unknown \
-         FROM jobs WHERE job < ?1 {filter} ORDER BY job DESC LIMIT ?2"
+         FROM jobs {index} WHERE job < ?1 {filter} ORDER BY job DESC LIMIT ?2"
     );
     let before = page.before.map_or(i64::MAX, |job| job.0.cast_signed());
     match page.phase {

@@ -1,0 +1,166 @@
+//! Random batches: every store answers alike.
+
+use flota_model::{
+    change::{AttemptRecord, Change, TaskHistory},
+    ids::{AttemptId, Epoch, GrantId, JobId, TaskIndex},
+    outcome::Outcome,
+    state::JobPhase,
+};
+
+use super::{
+    Memory, Sqlite, Store, Subject,
+    sample::{
+        added, attempt, audited, batch, ended, first, grant, key, made, node, progressed, range,
+        stdout,
+    },
+};
+use crate::{
+    history::{AttemptPage, AuditPage, JobPage, OutputWanted},
+    journal::ApplyFault,
+};
+
+/// Xorshift (Marsaglia 2003): enough for choosing cases.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// Few numbers, so that changes meet.
+fn change(random: &mut Random) -> Change {
+    let job = 1 + random.below(4);
+    let number = random.below(3);
+    match random.below(14) {
+        0 => added(job),
+        1 => progressed(job, JobPhase::Finished),
+        2 => progressed(job, JobPhase::Active),
+        3 => Change::ChunkWritten {
+            job: JobId(job),
+            number: u32::try_from(number).unwrap(),
+            bytes: vec![7; usize::try_from(random.below(9_000)).unwrap()],
+        },
+        4 => Change::TaskHistoryWritten {
+            job: JobId(job),
+            task: TaskIndex(100),
+            history: (number > 0).then_some(TaskHistory {
+                failures: 1,
+                losses: 2,
+                apart: true,
+            }),
+        },
+        5 => Change::GrantAdded(grant(number, job)),
+        6 => Change::GrantWritten {
+            grant: GrantId(number),
+            unsettled: vec![9],
+            suspect: vec![8],
+        },
+        7 => Change::GrantRemoved(GrantId(number)),
+        8 => Change::NodeWritten(Box::new(node(u32::try_from(number).unwrap()))),
+        9 => Change::KeyAdded {
+            key: key(&number.to_string()),
+            made: made(job),
+        },
+        10 => Change::KeyRemoved(key(&number.to_string())),
+        11 => Change::AttemptCorrected(Box::new(record(job, random))),
+        12 => audited(
+            &format!("job/{job}"),
+            (number == 0).then_some("E-QUEUE-FULL"),
+        ),
+        _ => ended(record(job, random)),
+    }
+}
+
+fn record(job: u64, random: &mut Random) -> AttemptRecord {
+    let task = 100 + u32::try_from(random.below(3)).unwrap();
+    let salt = random.0.rotate_left(31) & (1 << 63 | 1);
+    let epoch = Epoch(u32::try_from(random.below(2)).unwrap());
+    AttemptRecord {
+        attempt: AttemptId {
+            epoch,
+            salt,
+            sequence: random.below(3),
+        },
+        outcome: Outcome::Exited {
+            code: u8::try_from(random.below(3)).unwrap(),
+        },
+        counted: random.below(4) == 0,
+        output: if random.below(2) == 0 {
+            Some(Box::new(stdout(&random.0.to_string())))
+        } else {
+            None
+        },
+        ..attempt(job, task, 0)
+    }
+}
+
+fn word(result: &Result<(), ApplyFault>) -> String {
+    result
+        .as_ref()
+        .map_or_else(ToString::to_string, |()| "committed".to_owned())
+}
+
+fn assert_alike(one: &mut Store, other: &mut Store) {
+    assert_eq!(one.0.load().unwrap(), other.0.load().unwrap());
+    let (one, other) = (&one.1, &other.1);
+    let page = JobPage {
+        before: None,
+        phase: None,
+        limit: 3,
+    };
+    assert_eq!(one.jobs(&page).unwrap(), other.jobs(&page).unwrap());
+    let page = AuditPage {
+        before: None,
+        limit: 7,
+    };
+    assert_eq!(one.audit(&page).unwrap(), other.audit(&page).unwrap());
+    for job in (1..=4).map(JobId) {
+        let page = AttemptPage {
+            job,
+            tasks: vec![range(0, 999_999)],
+            after: None,
+            limit: 5,
+        };
+        assert_eq!(one.tasks(&page).unwrap(), other.tasks(&page).unwrap());
+        assert_eq!(one.grants(job).unwrap(), other.grants(job).unwrap());
+        assert_eq!(one.job(job).unwrap(), other.job(job).unwrap());
+        for task in (100..103).map(TaskIndex) {
+            assert_eq!(one.task(job, task).unwrap(), other.task(job, task).unwrap());
+            let stream = flota_model::outcome::StreamName::Stdout;
+            let wanted = OutputWanted {
+                job,
+                task,
+                stream,
+                attempt: None,
+            };
+            assert_eq!(one.output(&wanted).unwrap(), other.output(&wanted).unwrap());
+        }
+    }
+}
+
+#[test]
+fn both_stores_answer_alike_after_random_batches() {
+    let (memory, sqlite) = (Memory::default(), Sqlite::default());
+    let (mut one, mut other) = (memory.open(), sqlite.open());
+    let mut random = Random(0x5EED);
+    let mut number = 2;
+    let mut refused = 0;
+    one.0.apply(&[first(vec![])]).unwrap();
+    other.0.apply(&[first(vec![])]).unwrap();
+    for step in 0..150 {
+        let count = 1 + random.below(4);
+        let changes = (0..count).map(|_| change(&mut random)).collect();
+        let batches = [batch(number, 1, changes)];
+        let (in_memory, in_sqlite) = (one.0.apply(&batches), other.0.apply(&batches));
+        assert_eq!(word(&in_memory), word(&in_sqlite), "step {step}");
+        number += u64::from(in_memory.is_ok());
+        refused += u32::from(in_memory.is_err());
+        assert_alike(&mut one, &mut other);
+    }
+    // Neither all nor nothing was refused, or this would show nothing.
+    assert!((20..130).contains(&refused), "{refused} of 150 refused");
+}
