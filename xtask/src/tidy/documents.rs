@@ -6,6 +6,8 @@ use super::{File, files, read};
 
 /// Longest ARCHITECTURE.md: one is read whole or not at all.
 const ARCHITECTURE_LINES_MAX: usize = 300;
+/// Every promise names the tests that would fail without it.
+const GUARANTEES: &str = "docs/guarantees.md";
 const TOP_LEVEL: &[&str] = &[
     "README.md",
     "ARCHITECTURE.md",
@@ -27,6 +29,9 @@ pub(super) fn problems(root: &Path) -> Vec<String> {
     for document in &documents {
         problems.extend(unknown_commands(document, &targets));
         problems.extend(dead_links(root, document));
+        if document.path == GUARANTEES {
+            problems.extend(unknown_tests(root, document));
+        }
         let lines = document.text.lines().count();
         if document.path == "ARCHITECTURE.md" && lines > ARCHITECTURE_LINES_MAX {
             problems.push(format!(
@@ -93,5 +98,18 @@ fn dead_links(root: &Path, document: &File) -> Vec<String> {
         .filter(|link| !link.contains("://") && !link.starts_with('#'))
         .filter(|link| !folder.join(link.split('#').next().unwrap_or(link)).exists())
         .map(|link| format!("{}: the link {link} leads nowhere", document.path))
+        .collect()
+}
+
+/// Tests are the words of inline code with at least three underscores.
+fn unknown_tests(root: &Path, document: &File) -> Vec<String> {
+    let sources = files(root, "crates", ".rs");
+    let is_function = |name: &str| {
+        let head = format!("fn {name}(");
+        sources.iter().any(|source| source.text.contains(&head))
+    };
+    let code = document.text.split('`').skip(1).step_by(2);
+    code.filter(|word| word.matches('_').count() >= 3 && !is_function(word))
+        .map(|word| format!("{}: there is no test `{word}`", document.path))
         .collect()
 }

@@ -103,6 +103,7 @@ fn unsafe_code_is_found_outside_its_places() {
         ("crates/agent/src/sys.rs", block),
         ("crates/agent/src/sys/clone.rs", block),
         ("crates/kernels/src/simd.rs", block),
+        ("crates/store/tests/sync_failure.rs", block),
         ("crates/agent/src/system.rs", block),
         (
             "crates/server/src/a.rs",
@@ -186,5 +187,25 @@ fn commands_and_links_that_lead_nowhere_are_found() {
         "README.md: the Makefile has no target `it`",
         "ARCHITECTURE.md: the link docs/none.md leads nowhere",
     ];
+    check(documents::problems, &files, &expected);
+}
+
+#[test]
+fn a_promise_that_names_no_test_is_found() {
+    let files = [
+        ("README.md", ""),
+        ("ARCHITECTURE.md", ""),
+        ("CONTRIBUTING.md", ""),
+        ("CHANGELOG.md", ""),
+        (
+            "crates/a/src/tests.rs",
+            "#[test]\nfn a_job_is_not_lost() {}\n",
+        ),
+        (
+            "docs/guarantees.md",
+            "`a_job_is_not_lost`, `a_job_is_never_lost`, `retry = never`",
+        ),
+    ];
+    let expected = ["docs/guarantees.md: there is no test `a_job_is_never_lost`"];
     check(documents::problems, &files, &expected);
 }
