@@ -1,0 +1,165 @@
+//! Granted work by what it asks for, and what is reserved for running work.
+//!
+//! Attempts that ask for the same resources fit or do not fit together, so that a look at the queue
+//! costs one comparison a class, however many attempts wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flota_model::{
+    ids::AttemptId,
+    resources::Resources,
+    spec::{JobSpec, OnDisconnect},
+};
+
+/// A class, numbered within this start of the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClassId(u64);
+
+/// Position in the queue: when the grant arrived, and the first attempt of the piece as inserted.
+pub(super) type Place = (u64, AttemptId);
+
+/// All attempts that ask for the same.
+#[derive(Debug, Default)]
+pub(super) struct Class {
+    /// For each attempt.
+    pub(super) request: Resources,
+    /// Whether they may run under a lease only (`on_disconnect = stop`).
+    pub(super) leased: bool,
+    queue: BTreeSet<Place>,
+    /// Running attempts for which resources are reserved.
+    holding: u32,
+    /// Kernels handed to the pool beyond that.
+    ahead: u32,
+}
+
+impl Class {
+    /// Running attempts for which resources are reserved.
+    pub(super) fn holding(&self) -> u32 {
+        self.holding
+    }
+}
+
+/// All classes that have waiting or running attempts.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    by_id: BTreeMap<ClassId, Class>,
+    ids: BTreeMap<(Resources, bool), ClassId>,
+    heads: BTreeSet<(Place, ClassId)>,
+    reserved: Resources,
+    ahead: u32,
+    numbered: u64,
+}
+
+impl Classes {
+    /// The class of the tasks of `spec`; made if there is none, and kept while it is used.
+    pub(super) fn of(&mut self, spec: &JobSpec) -> ClassId {
+        let leased = is_leased(spec);
+        let key = (spec.resources.clone(), leased);
+        if let Some(id) = self.ids.get(&key) {
+            return *id;
+        }
+        self.numbered += 1;
+        let id = ClassId(self.numbered);
+        let class = Class {
+            request: key.0.clone(),
+            leased,
+            ..Class::default()
+        };
+        self.ids.insert(key, id);
+        self.by_id.insert(id, class);
+        id
+    }
+
+    /// The class of that number, which is in use.
+    pub(super) fn get(&self, id: ClassId) -> &Class {
+        self.by_id
+            .get(&id)
+            .expect("a class is kept while something refers to it")
+    }
+
+    /// The first piece of each class, the oldest first.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (Place, ClassId)> {
+        self.heads.iter().copied()
+    }
+
+    pub(super) fn enqueue(&mut self, id: ClassId, place: Place) {
+        self.change(id, |class| {
+            class.queue.insert(place);
+        });
+    }
+
+    pub(super) fn dequeue(&mut self, id: ClassId, place: Place) {
+        self.change(id, |class| {
+            class.queue.remove(&place);
+        });
+    }
+
+    /// Reserves resources for `count` attempts.
+    pub(super) fn hold(&mut self, id: ClassId, count: u32) {
+        let request = self.get(id).request.clone();
+        self.reserved.add(&request, count);
+        self.change(id, |class| class.holding += count);
+    }
+
+    /// Counts `count` kernels as handed out ahead of time.
+    pub(super) fn hand_out_ahead(&mut self, id: ClassId, count: u32) {
+        self.ahead += count;
+        self.change(id, |class| class.ahead += count);
+    }
+
+    /// One attempt of the class ended: what was reserved for it goes over to a kernel that was
+    /// handed out ahead of time, if there is one (the pool runs that one now), else it is free.
+    pub(super) fn release(&mut self, id: ClassId) {
+        if self.get(id).ahead > 0 {
+            self.ahead -= 1;
+            self.change(id, |class| class.ahead -= 1);
+        } else {
+            let request = self.get(id).request.clone();
+            self.reserved.subtract(&request, 1);
+            self.change(id, |class| class.holding = class.holding.saturating_sub(1));
+        }
+    }
+
+    /// Kernels handed out ahead of time, of all classes.
+    pub(super) fn ahead(&self) -> u32 {
+        self.ahead
+    }
+
+    /// What is not reserved of `capacity`.
+    pub(super) fn free(&self, capacity: &Resources) -> Resources {
+        let mut free = capacity.clone();
+        free.subtract(&self.reserved, 1);
+        free
+    }
+
+    /// Changes a class, and keeps the heads and the set of classes right.
+    fn change(&mut self, id: ClassId, change: impl FnOnce(&mut Class)) {
+        let class = self
+            .by_id
+            .get_mut(&id)
+            .expect("a class is kept while it is used");
+        let before = class.queue.first().copied();
+        change(class);
+        let after = class.queue.first().copied();
+        let unused = after.is_none() && class.holding == 0 && class.ahead == 0;
+        if before != after {
+            if let Some(place) = before {
+                self.heads.remove(&(place, id));
+            }
+            if let Some(place) = after {
+                self.heads.insert((place, id));
+            }
+        }
+        if unused && let Some(class) = self.by_id.remove(&id) {
+            self.ids.remove(&(class.request, class.leased));
+        }
+    }
+}
+
+/// Whether the tasks of `spec` may run under a lease only.
+pub(super) fn is_leased(spec: &JobSpec) -> bool {
+    match spec.on_disconnect {
+        OnDisconnect::Stop => true,
+        OnDisconnect::Keep { .. } => false,
+    }
+}

@@ -1,0 +1,252 @@
+//! What becomes of attempts that end: an outcome that is never invented, a durable report.
+
+use flota_model::{
+    ids::AttemptId,
+    outcome::{Outcome, Output, Report, StartStage, Usage},
+    units::{Now, Timestamp},
+};
+
+use crate::{
+    journal::Record,
+    keeper::api::{ChildState, End},
+    node::{
+        Node,
+        api::{Effect, KernelEnd},
+        table::{Fate, Running},
+        turn::Draft,
+    },
+};
+
+/// Longest message of a kernel that failed, in bytes.
+const MESSAGE_LENGTH_MAX: usize = 1_024;
+
+/// What is known of an attempt that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) outcome: Outcome,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) ended_at: Timestamp,
+    pub(super) usage: Usage,
+    pub(super) output: Option<Box<Output>>,
+}
+
+impl Fact {
+    /// An end of which only the kind is known.
+    pub(super) fn bare(outcome: Outcome, ended_at: Timestamp) -> Self {
+        Self {
+            outcome,
+            started_at: None,
+            ended_at,
+            usage: Usage::default(),
+            output: None,
+        }
+    }
+
+    pub(super) fn of_end(end: End, output: Option<Box<Output>>) -> Self {
+        match end {
+            End::Known {
+                status,
+                usage,
+                out_of_memory,
+                started_at,
+                ended_at,
+                fenced,
+            } => Self {
+                outcome: match () {
+                    () if fenced => Outcome::Lost,
+                    () if out_of_memory => Outcome::OutOfMemory,
+                    () => outcome_of(status),
+                },
+                started_at: Some(started_at),
+                ended_at,
+                usage,
+                output,
+            },
+            End::Unknown {
+                started_at,
+                found_at,
+            } => Self {
+                started_at,
+                output,
+                ..Self::bare(Outcome::Unknown, found_at)
+            },
+        }
+    }
+}
+
+/// The outcome of a program from its wait status (`man 2 wait`; the low seven bits are the signal,
+/// 0 after an exit).
+fn outcome_of(status: i32) -> Outcome {
+    let [low, code, ..] = status.to_le_bytes();
+    match low & 0x7f {
+        0 => Outcome::Exited { code },
+        // Stopped or continued, not ended: `waitid` with `WEXITED` never says so.
+        0x7f => Outcome::Unknown,
+        signal => Outcome::Signalled { signal },
+    }
+}
+
+/// The outcome of an attempt that was being stopped: the reason of the stop, where its end was seen.
+fn judge(fate: Fate, natural: Outcome) -> Outcome {
+    match (fate, natural) {
+        (_, Outcome::Unknown) => Outcome::Unknown,
+        (Fate::Open | Fate::Forgotten, natural) => natural,
+        (Fate::Fenced, _) => Outcome::Lost,
+        (Fate::TimedOut, _) => Outcome::TimedOut,
+        (Fate::Cancelled, _) => Outcome::Cancelled,
+    }
+}
+
+impl Node {
+    /// The keeper started a program.
+    pub(super) fn started(&mut self, attempt: AttemptId, at: Timestamp, draft: &mut Draft) {
+        let Some(running) = self.table.get_mut(attempt) else {
+            return;
+        };
+        running.started_at = Some(at);
+        running.confirmed = true;
+        self.progress.prove(running.turn);
+        // The lease may have been renewed since the start was ordered.
+        if self.table.is_fenced_by_keeper(attempt) {
+            self.fence_at_keeper(attempt, draft);
+        }
+    }
+
+    /// The keeper could not start a program.
+    pub(super) fn not_started(
+        &mut self,
+        attempt: AttemptId,
+        stage: StartStage,
+        errno: i32,
+        draft: &mut Draft,
+    ) {
+        let outcome = Outcome::NotStarted { stage, errno };
+        self.conclude(attempt, Fact::bare(outcome, draft.now.wall), draft);
+    }
+
+    /// A program and its tree ended.
+    pub(super) fn ended(
+        &mut self,
+        attempt: AttemptId,
+        end: End,
+        output: Option<Box<Output>>,
+        draft: &mut Draft,
+    ) {
+        self.conclude(attempt, Fact::of_end(end, output), draft);
+    }
+
+    /// A kernel ended.
+    pub(super) fn kernel_ended(
+        &mut self,
+        attempt: AttemptId,
+        end: KernelEnd,
+        ran: (Timestamp, Timestamp),
+        usage: Usage,
+        draft: &mut Draft,
+    ) {
+        if let Some(running) = self.table.get(attempt) {
+            self.progress.prove(running.turn);
+            self.paces.note(running.spec.hash, ran);
+        }
+        let (outcome, output) = match end {
+            KernelEnd::Completed(output) => (Outcome::Completed, output),
+            KernelEnd::Failed(message) => (
+                Outcome::Failed {
+                    message: shortened(message),
+                },
+                None,
+            ),
+            // Where we did not ask for it, the pool is ending: the attempt did not fail.
+            KernelEnd::Stopped => (Outcome::Lost, None),
+        };
+        let fact = Fact {
+            outcome,
+            started_at: Some(ran.0),
+            ended_at: ran.1,
+            usage,
+            output,
+        };
+        self.conclude(attempt, fact, draft);
+    }
+
+    /// Ends what a keeper listed as ended and of which the batch did not bring the output.
+    pub(super) fn conclude_listed(&mut self, draft: &mut Draft) {
+        for (attempt, state) in std::mem::take(&mut draft.listed_ends) {
+            if let Some(fact) = fact_of_listed(state, draft.now)
+                && self.table.get(attempt).is_some()
+            {
+                self.conclude(attempt, fact, draft);
+            }
+        }
+    }
+
+    /// Journals the report of an attempt that is held no more, to be sent when that is durable.
+    pub(super) fn report(&mut self, report: Report, draft: &mut Draft) {
+        draft.record_synced(Record::Done(report.clone()));
+        draft.reports.push(report.clone());
+        self.reports.insert(report);
+    }
+
+    /// Settles an attempt that ended, frees what it held, and lets its keeper forget it once the
+    /// report (or tombstone) is durable (PROTOCOL 22).
+    pub(super) fn conclude(&mut self, attempt: AttemptId, fact: Fact, draft: &mut Draft) {
+        let Some(running) = self.table.remove(attempt) else {
+            return self.conclude_stray(attempt, draft);
+        };
+        self.queue.classes.release(running.class);
+        if running.fate == Fate::Forgotten {
+            self.refuse_one(attempt, draft);
+        } else {
+            self.report(report_of(attempt, &running, fact), draft);
+        }
+        if let Some(keeper) = running.place.keeper() {
+            draft.after(Effect::Forget { keeper, attempt });
+        }
+    }
+
+    fn conclude_stray(&mut self, attempt: AttemptId, draft: &mut Draft) {
+        let Some(stray) = self.table.remove_stray(attempt) else {
+            return;
+        };
+        if let Some(class) = stray.class {
+            self.queue.classes.release(class);
+        }
+        if stray.asked_for {
+            self.refuse_one(attempt, draft);
+        }
+        if let Some(keeper) = stray.place.keeper() {
+            draft.after(Effect::Forget { keeper, attempt });
+        }
+    }
+}
+
+/// What a listed child that has ended says; `None` for one that has not.
+pub(super) fn fact_of_listed(state: ChildState, now: Now) -> Option<Fact> {
+    match state {
+        ChildState::Starting | ChildState::Running { .. } => None,
+        ChildState::NotStarted { stage, errno } => {
+            Some(Fact::bare(Outcome::NotStarted { stage, errno }, now.wall))
+        }
+        ChildState::Ended(end) => Some(Fact::of_end(end, None)),
+    }
+}
+
+fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
+    Report {
+        attempt,
+        job: running.job,
+        task: running.task,
+        spec_hash: running.spec.hash,
+        outcome: judge(running.fate, fact.outcome),
+        started_at: fact.started_at.or(running.started_at),
+        ended_at: fact.ended_at,
+        usage: fact.usage,
+        output: fact.output,
+    }
+}
+
+/// At most 1 KiB of a message, cut between two characters.
+fn shortened(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MESSAGE_LENGTH_MAX));
+    message
+}

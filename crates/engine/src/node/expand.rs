@@ -1,0 +1,112 @@
+//! Placeholders of programs and kernels, and the environment of programs. Pure text.
+
+use std::collections::BTreeMap;
+
+use flota_model::{
+    ids::{AttemptId, JobId, NodeId, TaskIndex},
+    spec::{KernelCall, Program},
+    units::Moment,
+};
+
+use crate::keeper::api::Launch;
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the placeholders stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) attempt: AttemptId,
+    pub(super) job: JobId,
+    pub(super) task: TaskIndex,
+}
+
+/// Replaces `{index}`, `{job}` and `{attempt}`; `{{` and `}}` give the braces themselves. Other
+/// braces stay as they are: what a spec may contain is decided where it is accepted.
+pub(super) fn expand(text: &str, names: Names) -> String {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(brace) = rest.find(['{', '}']) {
+        let (before, from_brace) = rest.split_at(brace);
+        expanded.push_str(before);
+        rest = replace_first(from_brace, names, &mut expanded);
+    }
+    expanded.push_str(rest);
+    expanded
+}
+
+/// Replaces what `text`, which begins with a brace, begins with, and returns what is behind it.
+fn replace_first<'a>(text: &'a str, names: Names, expanded: &mut String) -> &'a str {
+    let replacements: [(&str, &dyn Fn() -> String); 5] = [
+        ("{{", &|| "{".to_owned()),
+        ("}}", &|| "}".to_owned()),
+        ("{index}", &|| names.task.to_string()),
+        ("{job}", &|| names.job.to_string()),
+        ("{attempt}", &|| names.attempt.to_string()),
+    ];
+    for (placeholder, value) in replacements {
+        if let Some(behind) = text.strip_prefix(placeholder) {
+            expanded.push_str(&value());
+            return behind;
+        }
+    }
+    let (brace, behind) = text.split_at(1);
+    expanded.push_str(brace);
+    behind
+}
+
+/// The call of one task.
+pub(super) fn kernel_call(call: &KernelCall, names: Names) -> KernelCall {
+    let parameters = call
+        .parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), expand(value, names)))
+        .collect();
+    KernelCall {
+        name: call.name.clone(),
+        parameters,
+    }
+}
+
+/// The program of one task, ready to be executed.
+pub(super) fn launch(
+    program: &Program,
+    names: Names,
+    node: NodeId,
+    fence: Option<Moment>,
+) -> Launch {
+    Launch {
+        attempt: names.attempt,
+        argv: program
+            .argv
+            .iter()
+            .map(|argument| expand(argument, names))
+            .collect(),
+        environment: environment(program, names, node),
+        working_directory: program
+            .working_directory
+            .as_ref()
+            .map_or_else(|| "/".to_owned(), |path| expand(path, names)),
+        stdin: program.stdin.as_ref().map(|path| expand(path, names)),
+        fence,
+    }
+}
+
+/// The clean environment, what the spec adds or replaces, and what Flota tells, which cannot be
+/// replaced.
+fn environment(program: &Program, names: Names, node: NodeId) -> Vec<(String, String)> {
+    let mut environment = BTreeMap::new();
+    for (name, value) in [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")] {
+        environment.insert(name.to_owned(), value.to_owned());
+    }
+    for (name, value) in &program.environment {
+        environment.insert(name.clone(), expand(value, names));
+    }
+    let own = [
+        ("FLOTA_JOB", names.job.to_string()),
+        ("FLOTA_TASK", names.task.to_string()),
+        ("FLOTA_ATTEMPT", names.attempt.to_string()),
+        ("FLOTA_NODE", node.to_string()),
+    ];
+    environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    environment.into_iter().collect()
+}

@@ -1,0 +1,343 @@
+//! From the journal to the state and back, and what the keepers say after a restart.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use flota_model::{
+    frame::GrantOrder,
+    ids::{AttemptId, AttemptRange, Nonce, SpecHash},
+    outcome::{Outcome, Report},
+    spec::SealedSpec,
+    units::{Moment, Now, Timestamp},
+};
+
+use crate::{
+    journal::Record,
+    keeper::api::{Child, ChildState, End, Identity, KeeperId},
+    node::{
+        Node, Stopping,
+        api::{DecodeSpec, Effect},
+        ending::{Fact, fact_of_listed},
+        queue::Piece,
+        ranges::last,
+        table::{Fate, Place, Running, place_of_work},
+        turn::Draft,
+    },
+};
+
+/// What is needed only while the journal is read.
+#[derive(Default)]
+pub(super) struct Replay {
+    created: bool,
+    /// The nonce of the last start.
+    pub(super) opened: Option<Nonce>,
+    /// Attempts whose spec does not decode.
+    undecodable: BTreeSet<AttemptId>,
+}
+
+impl Replay {
+    /// Whether the records were of a journal.
+    pub(super) fn is_of_journal(&self) -> bool {
+        self.created
+    }
+
+    /// Attempts that could not be kept.
+    pub(super) fn forgotten(&self) -> Vec<AttemptRange> {
+        AttemptRange::gather(self.undecodable.iter().copied())
+    }
+}
+
+impl Node {
+    /// Applies one record of the journal.
+    pub(super) fn replay(&mut self, record: Record, decode: DecodeSpec<'_>, replay: &mut Replay) {
+        match record {
+            Record::Created { journal } => {
+                self.chain.journal = journal;
+                replay.created = true;
+            }
+            Record::Opened { nonce, boot: _ } => replay.opened = Some(nonce),
+            Record::Session(number) => self.chain.session = number,
+            Record::Joined(node) => {
+                self.chain.node = Some(node);
+                self.chain.recorded = replay.opened;
+            }
+            Record::Obeyed(authority) => self.chain.obeyed = authority,
+            Record::Spec { hash, blob } => {
+                if let Some(spec) = decode(&blob) {
+                    self.ledger
+                        .add_spec(&Arc::new(SealedSpec { spec, blob, hash }));
+                }
+            }
+            Record::Granted(order) => match self.ledger.spec(order.spec_hash).cloned() {
+                Some(spec) => self.queue.push_gated(order, spec),
+                None => replay.undecodable.extend(order.attempts.iter()),
+            },
+            Record::Starting { attempt, at } => self.replay_start(attempt, at),
+            Record::Done(report) => {
+                self.drop_held(AttemptRange::one(report.attempt), replay);
+                self.reports.insert(report);
+            }
+            Record::Acknowledged(ranges) => {
+                for range in ranges {
+                    self.reports.remove_within(range);
+                }
+            }
+            Record::Refused(ranges) => {
+                for range in ranges {
+                    self.drop_held(range, replay);
+                }
+            }
+            Record::Reset => self.replay_reset(replay),
+        }
+    }
+
+    fn replay_start(&mut self, attempt: AttemptId, at: Timestamp) {
+        for piece in self.queue.carve(AttemptRange::one(attempt)) {
+            self.take_as_running(&piece, at);
+        }
+    }
+
+    /// Takes the one attempt of `piece` for started, by nobody knows whom.
+    fn take_as_running(&mut self, piece: &Piece, ordered_at: Timestamp) {
+        let class = self.queue.classes.of(&piece.spec.spec);
+        self.queue.classes.hold(class, 1);
+        let running = Running {
+            job: piece.order.job,
+            task: piece.order.first_task,
+            spec: Arc::clone(&piece.spec),
+            class,
+            place: place_of_work(&piece.spec.spec.work),
+            ordered_at,
+            started_at: None,
+            fate: Fate::Open,
+            turn: 0,
+            confirmed: false,
+            expires: None,
+        };
+        self.table.insert(piece.order.attempts.first, running);
+    }
+
+    fn drop_held(&mut self, range: AttemptRange, replay: &mut Replay) {
+        self.queue.carve(range);
+        for attempt in self.table.within(range) {
+            if let Some(running) = self.table.remove(attempt) {
+                self.queue.classes.release(running.class);
+            }
+        }
+        let last = last(range);
+        replay
+            .undecodable
+            .retain(|attempt| !(range.first..=last).contains(attempt));
+    }
+
+    fn replay_reset(&mut self, replay: &mut Replay) {
+        self.queue.clear();
+        self.reports.clear();
+        replay.undecodable.clear();
+        let running: Vec<AttemptId> = self.table.iter().map(|(attempt, _)| attempt).collect();
+        for attempt in running {
+            if let Some(running) = self.table.remove(attempt) {
+                self.queue.classes.release(running.class);
+            }
+        }
+    }
+
+    /// Gives back attempts that do not fit this machine any more, or cannot be understood.
+    pub(super) fn refuse_misfits(&mut self, replay: &Replay, draft: &mut Draft) {
+        let capacity = &self.opening.capacity;
+        let misfits: Vec<AttemptRange> = self
+            .queue
+            .pieces()
+            .filter(|piece| capacity.times_that_fit(&piece.spec.spec.resources) == 0)
+            .map(|piece| piece.order.attempts)
+            .collect();
+        for range in &misfits {
+            self.queue.carve(*range);
+        }
+        let refused: Vec<AttemptRange> = misfits.into_iter().chain(replay.forgotten()).collect();
+        if !refused.is_empty() {
+            self.refuse(refused, draft);
+        }
+    }
+
+    /// The keepers were asked: what runs is taken over, what nobody knows the end of is `unknown`.
+    pub(super) fn recovered(
+        &mut self,
+        children: Vec<(Option<KeeperId>, Child)>,
+        keeper: KeeperId,
+        draft: &mut Draft,
+    ) {
+        self.keeper = Some(keeper);
+        let mut unseen: BTreeSet<AttemptId> =
+            self.table.iter().map(|(attempt, _)| attempt).collect();
+        for (keeper, child) in children {
+            unseen.remove(&child.attempt);
+            self.adopt(keeper, child, draft);
+        }
+        for attempt in unseen {
+            self.conclude(attempt, Fact::bare(Outcome::Unknown, draft.now.wall), draft);
+        }
+        if self.stopping != Stopping::No {
+            self.stop_all(draft);
+        }
+    }
+
+    fn adopt(&mut self, keeper: Option<KeeperId>, child: Child, draft: &mut Draft) {
+        let (attempt, state) = (child.attempt, child.state);
+        // The record of the start was not synced, and the child shows that there was one.
+        for piece in self.queue.carve(AttemptRange::one(attempt)) {
+            draft.record(Record::Starting {
+                attempt,
+                at: draft.now.wall,
+            });
+            self.take_as_running(&piece, draft.now.wall);
+        }
+        let place = keeper.map_or(Place::Orphaned, Place::Keeper);
+        if let Some(running) = self.table.remove(attempt) {
+            self.table
+                .insert(attempt, adopted(running, place, state, draft.now));
+            draft.listed_ends.push((attempt, state));
+            return;
+        }
+        match state {
+            ChildState::Starting | ChildState::Running { .. } => {
+                self.stop_unknown(attempt, place, draft);
+            }
+            ChildState::NotStarted { .. } | ChildState::Ended(_) => {
+                self.supersede_unknown(attempt, state, draft);
+                if let Some(keeper) = keeper {
+                    draft.after(Effect::Forget { keeper, attempt });
+                }
+            }
+        }
+    }
+
+    /// The real outcome of an attempt replaces one that was not known (PROTOCOL 7).
+    fn supersede_unknown(&mut self, attempt: AttemptId, state: ChildState, draft: &mut Draft) {
+        let Some(unknown) = self.reports.get(attempt).cloned() else {
+            return;
+        };
+        let is_known = !matches!(state, ChildState::Ended(End::Unknown { .. }));
+        if let Some(fact) = fact_of_listed(state, draft.now)
+            && unknown.outcome == Outcome::Unknown
+            && is_known
+        {
+            let Fact {
+                outcome,
+                started_at,
+                ended_at,
+                usage,
+                output,
+            } = fact;
+            let report = Report {
+                outcome,
+                started_at,
+                ended_at,
+                usage,
+                output,
+                ..unknown
+            };
+            self.report(report, draft);
+        }
+    }
+
+    /// See [`Node::rewritten`].
+    pub(super) fn live_records(&self) -> Vec<Record> {
+        let mut records = self.identity_records();
+        let mut specs: BTreeMap<SpecHash, &Arc<SealedSpec>> = BTreeMap::new();
+        let mut orders: Vec<GrantOrder> = Vec::new();
+        for piece in self.queue.pieces() {
+            specs.insert(piece.spec.hash, &piece.spec);
+            orders.push(piece.order);
+        }
+        for (attempt, running) in self.table.iter() {
+            specs.insert(running.spec.hash, &running.spec);
+            push_order(&mut orders, attempt, running);
+        }
+        records.extend(specs.into_iter().map(|(hash, sealed)| Record::Spec {
+            hash,
+            blob: Arc::clone(&sealed.blob),
+        }));
+        records.extend(orders.into_iter().map(Record::Granted));
+        let started = self
+            .table
+            .iter()
+            .filter(|(_, running)| running.is_recorded());
+        records.extend(started.map(|(attempt, running)| Record::Starting {
+            attempt,
+            at: running.ordered_at,
+        }));
+        records.extend(self.reports.iter().cloned().map(Record::Done));
+        records
+    }
+
+    fn identity_records(&self) -> Vec<Record> {
+        let (chain, boot) = (&self.chain, self.opening.boot);
+        let mut records = vec![Record::Created {
+            journal: chain.journal,
+        }];
+        if let Some(node) = chain.node {
+            let nonce = chain.recorded.unwrap_or(chain.nonce);
+            records.extend([Record::Opened { nonce, boot }, Record::Joined(node)]);
+        }
+        if chain.recorded != Some(chain.nonce) {
+            records.push(Record::Opened {
+                nonce: chain.nonce,
+                boot,
+            });
+        }
+        records.extend([Record::Session(chain.session), Record::Obeyed(chain.obeyed)]);
+        records
+    }
+}
+
+/// A running attempt with what its keeper says.
+fn adopted(running: Running, place: Place, state: ChildState, now: Now) -> Running {
+    let timeout = running.spec.spec.timeout;
+    let (started_at, since) = match state {
+        ChildState::Running {
+            identity,
+            started_at,
+        } => (Some(started_at), born_at(&identity).min(now.moment)),
+        ChildState::Starting | ChildState::NotStarted { .. } | ChildState::Ended(_) => {
+            (None, now.moment)
+        }
+    };
+    let expires = timeout.map(|timeout: Duration| since + timeout);
+    Running {
+        place,
+        started_at,
+        expires,
+        confirmed: true,
+        ..running
+    }
+}
+
+/// When a process was made: field 22 of `/proc/PID/stat` counts ticks of a hundredth of a second
+/// since boot, suspends included (`man 5 proc`; `USER_HZ` is 100 wherever Linux runs today).
+fn born_at(identity: &Identity) -> Moment {
+    Moment(identity.start_time.saturating_mul(10_000))
+}
+
+/// Adds one attempt to the last order, if it follows it.
+fn push_order(orders: &mut Vec<GrantOrder>, attempt: AttemptId, running: &Running) {
+    if let Some(order) = orders.last_mut() {
+        let count = order.attempts.count;
+        let follows = order.attempts.first.plus(count) == attempt
+            && (order.job, order.spec_hash) == (running.job, running.spec.hash)
+            && order.task(count) == running.task;
+        if follows {
+            order.attempts.count += 1;
+            return;
+        }
+    }
+    orders.push(GrantOrder {
+        attempts: AttemptRange::one(attempt),
+        job: running.job,
+        first_task: running.task,
+        spec_hash: running.spec.hash,
+    });
+}

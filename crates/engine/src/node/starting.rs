@@ -1,0 +1,293 @@
+//! Which granted attempts start, and how.
+//!
+//! The rule: the oldest grant first; what does not fit lets younger grants of other requests pass,
+//! but only for [`OVERTAKING_MAX`]: then nothing else starts until it fits. So large work is not
+//! starved by small work, and small work fills the gaps otherwise.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use flota_model::{
+    ids::{AttemptId, NodeId, SpecHash},
+    outcome::StartStage,
+    resources::Resources,
+    spec::{KernelCall, Program, Retry, Work},
+    units::{Moment, Timestamp},
+};
+
+use crate::{
+    journal::Record,
+    keeper::{api::KeeperId, codec},
+    node::{
+        Node, Stopping,
+        api::Effect,
+        classes::ClassId,
+        expand::{self, Names},
+        queue::Piece,
+        table::{Fate, Place, Running},
+        turn::Draft,
+    },
+};
+
+/// How long the oldest grant that does not fit may be overtaken.
+const OVERTAKING_MAX: Duration = Duration::from_secs(2);
+/// Classes that one look passes over: bounds its cost where every job asks for something else.
+const LOOK_CLASSES_MAX: usize = 64;
+/// Kernels that run shorter are handed out ahead of time, in microseconds.
+const SHORT_MICROS: u64 = 1_000;
+/// Specs of which the run time is remembered.
+const PACES_MAX: usize = 1_024;
+/// `E2BIG` (`man 3 errno`): the arguments do not fit into a message to the keeper.
+const TOO_LONG: i32 = 7;
+
+/// The oldest attempt that does not fit, and since when.
+pub(super) type Stall = (AttemptId, Moment);
+
+/// Recent run times of kernels.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    micros: BTreeMap<SpecHash, u64>,
+}
+
+impl Paces {
+    /// Notes a run: the mean moves an eighth of the way.
+    pub(super) fn note(&mut self, spec: SpecHash, ran: (Timestamp, Timestamp)) {
+        let latest = ran.1.0.saturating_sub(ran.0.0);
+        if let Some(mean) = self.micros.get_mut(&spec) {
+            *mean = (mean.saturating_mul(7)).saturating_add(latest) / 8;
+            return;
+        }
+        if self.micros.len() >= PACES_MAX {
+            self.micros.pop_first();
+        }
+        self.micros.insert(spec, latest);
+    }
+
+    fn is_short(&self, spec: SpecHash) -> bool {
+        self.micros
+            .get(&spec)
+            .is_some_and(|mean| *mean < SHORT_MICROS)
+    }
+}
+
+/// How many attempts of a piece start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Share {
+    /// With resources reserved.
+    fitting: u32,
+    /// Kernels beyond that.
+    ahead: u32,
+}
+
+/// One look at the queue.
+#[derive(Debug)]
+struct Look {
+    keeper: KeeperId,
+    free: Resources,
+    passed: Vec<ClassId>,
+    stall: Option<Stall>,
+}
+
+impl Node {
+    /// Starts what fits.
+    pub(super) fn start_what_fits(&mut self, draft: &mut Draft) {
+        let Some(keeper) = self.keeper.filter(|_| !self.holds_back()) else {
+            return;
+        };
+        let free = self.queue.classes.free(&self.opening.capacity);
+        let mut look = Look {
+            keeper,
+            free,
+            passed: Vec::new(),
+            stall: None,
+        };
+        while look.passed.len() < LOOK_CLASSES_MAX && self.room() > 0 {
+            let mut heads = self.queue.classes.heads();
+            let Some(((_, key), class)) = heads.find(|(_, class)| !look.passed.contains(class))
+            else {
+                break;
+            };
+            drop(heads);
+            if !self.look_at(key, class, &mut look, draft) {
+                break;
+            }
+        }
+        self.stall = look.stall;
+    }
+
+    /// Starts what fits of one piece. `false` when nothing behind it may start.
+    fn look_at(
+        &mut self,
+        key: AttemptId,
+        class: ClassId,
+        look: &mut Look,
+        draft: &mut Draft,
+    ) -> bool {
+        let now = draft.now.moment;
+        if self.queue.classes.get(class).leased && !self.is_leased(now) {
+            look.passed.push(class);
+            return true;
+        }
+        let waiting = self.queue.piece(key).order.attempts;
+        let share = self.share(key, class, &look.free);
+        if share.fitting + share.ahead < waiting.count {
+            look.passed.push(class);
+        }
+        if share.fitting + share.ahead > 0 {
+            look.free
+                .subtract(&self.queue.classes.get(class).request, share.fitting);
+            self.start_share(key, class, share, look.keeper, draft);
+        } else if look.stall.is_none() {
+            let before = self.stall.filter(|(attempt, _)| *attempt == waiting.first);
+            let since = before.map_or(now, |(_, since)| since);
+            look.stall = Some((waiting.first, since));
+            return now < since + OVERTAKING_MAX;
+        }
+        true
+    }
+
+    /// Whether nothing may start now.
+    fn holds_back(&self) -> bool {
+        self.disk_is_full
+            || self.stopping != Stopping::No
+            || self.reports.bytes() > self.opening.settings.unacknowledged_bytes_max
+    }
+
+    /// How many more attempts may run.
+    fn room(&self) -> u32 {
+        self.opening
+            .settings
+            .running_max
+            .saturating_sub(self.table.occupied())
+    }
+
+    /// How many attempts of a piece start now.
+    fn share(&self, key: AttemptId, class: ClassId, free: &Resources) -> Share {
+        let (piece, class) = (self.queue.piece(key), self.queue.classes.get(class));
+        let most = piece.order.attempts.count.min(self.room());
+        let fitting = most.min(free.times_that_fit(&class.request));
+        // Ahead of time only behind a running attempt that asks for the same: its resources go over
+        // to them, so that they are accounted for when they run.
+        let may_be_ahead = class.holding() + fitting > 0
+            && matches!(piece.spec.spec.work, Work::Kernel(_))
+            && self.paces.is_short(piece.spec.hash);
+        let ahead_max = self.opening.settings.kernels_ahead;
+        let ahead = if may_be_ahead {
+            (most - fitting).min(ahead_max.saturating_sub(self.queue.classes.ahead()))
+        } else {
+            0
+        };
+        Share { fitting, ahead }
+    }
+
+    fn start_share(
+        &mut self,
+        key: AttemptId,
+        class: ClassId,
+        share: Share,
+        keeper: KeeperId,
+        draft: &mut Draft,
+    ) {
+        // Reserved before it is taken: the last attempt taken may be all that keeps the class.
+        self.queue.classes.hold(class, share.fitting);
+        self.queue.classes.hand_out_ahead(class, share.ahead);
+        let piece = self.queue.take(key, share.fitting + share.ahead);
+        for offset in 0..piece.order.attempts.count {
+            let names = Names {
+                attempt: piece.order.attempts.first.plus(offset),
+                job: piece.order.job,
+                task: piece.order.task(offset),
+            };
+            match &piece.spec.spec.work {
+                Work::Program(program) => {
+                    self.start_program(program, names, (&piece, class), keeper, draft);
+                }
+                Work::Kernel(call) => self.start_kernel(call, names, (&piece, class), draft),
+            }
+        }
+    }
+
+    fn start_program(
+        &mut self,
+        program: &Program,
+        names: Names,
+        (piece, class): (&Piece, ClassId),
+        keeper: KeeperId,
+        draft: &mut Draft,
+    ) {
+        let place = Place::Keeper(keeper);
+        self.table
+            .insert(names.attempt, running(piece, class, names, place, draft));
+        let fence = self
+            .fence()
+            .filter(|_| self.queue.classes.get(class).leased);
+        let node = self.chain.node.unwrap_or(NodeId(0));
+        let launch = expand::launch(program, names, node, fence);
+        if !codec::fits(&launch) {
+            return self.not_started(names.attempt, StartStage::Execute, TOO_LONG, draft);
+        }
+        record_start(names.attempt, piece, draft);
+        draft.after(Effect::Start {
+            keeper,
+            launch: Box::new(launch),
+        });
+    }
+
+    fn start_kernel(
+        &mut self,
+        call: &KernelCall,
+        names: Names,
+        (piece, class): (&Piece, ClassId),
+        draft: &mut Draft,
+    ) {
+        let mut running = running(piece, class, names, Place::Pool, draft);
+        // A kernel dies with the agent, so that only `never` needs to know of its start.
+        let is_recorded = piece.spec.spec.retry == Retry::Never;
+        if is_recorded {
+            record_start(names.attempt, piece, draft);
+        }
+        if !is_recorded && self.progress.is_durable(piece.turn) {
+            (running.turn, running.confirmed) = (0, true);
+        }
+        let effect = Effect::RunKernel {
+            attempt: names.attempt,
+            task: (names.job, names.task),
+            call: expand::kernel_call(call, names),
+        };
+        draft.early_if(running.confirmed, effect);
+        self.table.insert(names.attempt, running);
+    }
+}
+
+/// An attempt of `piece` that starts in this turn, after its batch.
+fn running(piece: &Piece, class: ClassId, names: Names, place: Place, draft: &Draft) -> Running {
+    Running {
+        job: names.job,
+        task: names.task,
+        spec: Arc::clone(&piece.spec),
+        class,
+        place,
+        ordered_at: draft.now.wall,
+        started_at: None,
+        fate: Fate::Open,
+        turn: draft.number,
+        confirmed: false,
+        expires: piece
+            .spec
+            .spec
+            .timeout
+            .map(|timeout| draft.now.moment + timeout),
+    }
+}
+
+/// Journals that an attempt is about to start; durable before the start where it must start at most
+/// once (PROTOCOL 7).
+fn record_start(attempt: AttemptId, piece: &Piece, draft: &mut Draft) {
+    let record = Record::Starting {
+        attempt,
+        at: draft.now.wall,
+    };
+    match piece.spec.spec.retry {
+        Retry::Never => draft.record_synced(record),
+        Retry::Limited { .. } => draft.record(record),
+    }
+}
