@@ -35,7 +35,7 @@ fast: ## the tests of the pure crates only, in seconds
 bench: build ## measure
 	@scripts/bench.sh
 
-soak: ## simulate for a long time (SEEDS=100000 by default)
+soak: ## simulate for a long time (SEEDS=10000 by default)
 	@scripts/soak.sh
 
 dist: ## build one static file in dist/
