@@ -96,6 +96,9 @@ pub struct Damage {
 
 /// Appends one batch to `out`; nothing if there are no records. `previous_length` is the length up
 /// to which the journal was synced when this batch was written; at most the length of the file.
+///
+/// # Panics
+/// The records take 4 GiB, which the bounds of a node exclude.
 pub fn encode(records: &[Record], previous_length: u64, out: &mut Vec<u8>) {
     if records.is_empty() {
         return;

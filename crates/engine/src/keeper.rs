@@ -1,34 +1,406 @@
 //! The keeper's decisions: what to spawn, stop, kill at a deadline, remember and forget.
+//!
+//! A keeper obeys one agent at a time, the one that said hello last. What it has to tell while there
+//! is none is not queued: the next agent gets a list of all that the keeper holds.
 
 pub mod api;
+mod child;
 pub mod codec;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
-    ids::BootId,
+    ids::{AttemptId, BootId},
+    outcome::StartStage,
     units::{Moment, Now},
 };
 
-use crate::keeper::api::{Effect, Event, Settings};
+use crate::{
+    keeper::{
+        api::{
+            Child, Effect, Event, FromKeeper, Identity, LIST_PART_MAX, Launch, LogRecord, Peer,
+            Settings, ToKeeper,
+        },
+        child::{Held, Leader, Live, Order},
+    },
+    sabotage::Rule,
+};
+
+/// `EAGAIN`, the answer to a start beyond the limit (`man 3 errno`).
+const TOO_MANY: i32 = 11;
+/// `ETIME`, the answer to a start after its own deadline.
+const TOO_LATE: i32 = 62;
+/// `man 7 signal`.
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
 
 /// The keeper's state.
 #[derive(Debug)]
-pub struct Keeper {}
+pub struct Keeper {
+    boot: BootId,
+    settings: Settings,
+    /// The connection that said hello last.
+    agent: Option<Peer>,
+    /// Without an agent since then.
+    idle_since: Moment,
+    children: BTreeMap<AttemptId, Held>,
+    /// When something must be killed.
+    deadlines: BTreeSet<(Moment, AttemptId)>,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Takes no new programs and ends without children.
+    Quitting,
+    Ended,
+}
 
 impl Keeper {
     /// A keeper without children on a machine of that boot.
     pub fn open(boot: BootId, now: Now, settings: Settings) -> Self {
-        let _ = (boot, now, settings);
-        Self {}
+        Self {
+            boot,
+            settings,
+            agent: None,
+            idle_since: now.moment,
+            children: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            phase: Phase::Serving,
+        }
     }
 
     /// Applies `events` in order at `now` and returns what must be done, in order.
     pub fn handle(&mut self, events: Vec<Event>, now: Now) -> Vec<Effect> {
-        let _ = (events, now);
-        Vec::new()
+        let mut effects = Vec::new();
+        for event in events {
+            self.apply(event, now, &mut effects);
+        }
+        self.kill_due(now, &mut effects);
+        if self.phase != Phase::Ended && self.is_over(now.moment) {
+            self.phase = Phase::Ended;
+            effects.push(Effect::End);
+        }
+        effects
     }
 
     /// When a tick is needed at the latest, if no event comes before.
     pub fn deadline(&self) -> Option<Moment> {
-        None
+        let kill = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let is_idle = self.agent.is_none() && self.children.is_empty();
+        let end = is_idle.then(|| self.idle_since + self.settings.idle_end);
+        [kill, end]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| self.phase != Phase::Ended)
+    }
+
+    fn apply(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Message {
+                peer,
+                message: ToKeeper::Hello { nonce: _ },
+            } => {
+                self.hello(peer, effects);
+            }
+            Event::Message { peer, message } if self.agent == Some(peer) => {
+                self.obey(message, now, effects);
+            }
+            // Of a connection that a newer hello closed, or that never said hello.
+            Event::Message { .. } | Event::Tick => {}
+            Event::PeerGone { peer } => {
+                if self.agent.take_if(|agent| *agent == peer).is_some() {
+                    self.idle_since = now.moment;
+                }
+            }
+            Event::Executed { attempt, identity } => self.executed(attempt, identity, now, effects),
+            Event::NotExecuted {
+                attempt,
+                stage,
+                errno,
+            } => {
+                self.not_executed(attempt, stage, errno, effects);
+            }
+            Event::LeaderExited {
+                attempt,
+                status,
+                usage,
+                out_of_memory,
+            } => {
+                let leader = Leader {
+                    status,
+                    usage,
+                    out_of_memory,
+                    ended_at: now.wall,
+                };
+                self.leader_exited(attempt, leader, effects);
+            }
+            Event::TreeEmpty { attempt } => self.tree_empty(attempt, effects),
+        }
+    }
+
+    /// A new agent: the older connection is closed unread, and the new one is told everything.
+    fn hello(&mut self, peer: Peer, effects: &mut Vec<Effect>) {
+        match self.agent {
+            Some(newer) if newer > peer => return effects.push(Effect::Close { peer }),
+            Some(older) if older < peer => effects.push(Effect::Close { peer: older }),
+            Some(_) | None => {}
+        }
+        self.agent = Some(peer);
+        let children: Vec<Child> = self
+            .children
+            .iter()
+            .map(|(attempt, held)| Child {
+                attempt: *attempt,
+                state: held.state(),
+            })
+            .collect();
+        let mut parts = children.chunks(LIST_PART_MAX).peekable();
+        if parts.peek().is_none() {
+            self.send(
+                FromKeeper::Listed {
+                    children: Vec::new(),
+                    last: true,
+                },
+                effects,
+            );
+        }
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            self.send(
+                FromKeeper::Listed {
+                    children: part.to_vec(),
+                    last,
+                },
+                effects,
+            );
+        }
+    }
+
+    fn obey(&mut self, message: ToKeeper, now: Now, effects: &mut Vec<Effect>) {
+        match message {
+            // Handled before, of whatever peer.
+            ToKeeper::Hello { nonce: _ } => {}
+            ToKeeper::Start(launch) => self.start(launch, now, effects),
+            ToKeeper::Stop { attempt, grace } => {
+                let kill_at = now.moment + grace;
+                let order = self.change(attempt, |live| live.stop(kill_at, grace.is_zero()));
+                carry_out(attempt, order, effects);
+            }
+            ToKeeper::Fence { attempt, deadline } => {
+                self.change(attempt, |live| live.fence = Some(deadline));
+            }
+            ToKeeper::Forget { attempt } => self.forget(attempt, effects),
+            ToKeeper::Quit => self.phase = Phase::Quitting,
+        }
+    }
+
+    fn start(&mut self, launch: Box<Launch>, now: Now, effects: &mut Vec<Effect>) {
+        let attempt = launch.attempt;
+        if self.phase != Phase::Serving || self.children.contains_key(&attempt) {
+            return self.send(FromKeeper::Refused { attempt }, effects);
+        }
+        if self.children.len() >= usize::try_from(self.settings.children_max).unwrap_or(usize::MAX)
+        {
+            let (stage, errno) = (StartStage::Spawn, TOO_MANY);
+            return self.send(
+                FromKeeper::NotStarted {
+                    attempt,
+                    stage,
+                    errno,
+                },
+                effects,
+            );
+        }
+        let fence = launch
+            .fence
+            .filter(|_| !self.settings.sabotage.breaks(Rule::Fencing));
+        if fence.is_some_and(|deadline| deadline <= now.moment) {
+            self.children
+                .insert(attempt, Held::Live(Live::new(fence, now.wall)));
+            return self.not_executed(attempt, StartStage::Spawn, TOO_LATE, effects);
+        }
+        effects.push(Effect::Log(LogRecord::Spawning {
+            attempt,
+            at: now.wall,
+        }));
+        effects.push(Effect::Spawn(launch));
+        self.children
+            .insert(attempt, Held::Live(Live::new(None, now.wall)));
+        self.change(attempt, |live| live.fence = fence);
+    }
+
+    fn forget(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
+        match self.children.get(&attempt) {
+            Some(Held::NotStarted { .. } | Held::Ended(_)) => {
+                self.children.remove(&attempt);
+                effects.push(Effect::Log(LogRecord::Forgotten { attempt }));
+                effects.push(Effect::Release { attempt });
+            }
+            Some(Held::Live(_)) | None => {}
+        }
+    }
+
+    fn executed(
+        &mut self,
+        attempt: AttemptId,
+        identity: Identity,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        debug_assert_eq!(
+            identity.boot, self.boot,
+            "a child is of the keeper's own boot"
+        );
+        let Some(Held::Live(live)) = self.children.get_mut(&attempt) else {
+            return;
+        };
+        live.identity = Some(identity);
+        live.started_at = now.wall;
+        effects.push(Effect::Log(LogRecord::Running {
+            attempt,
+            identity,
+            at: now.wall,
+        }));
+        self.send(
+            FromKeeper::Started {
+                attempt,
+                identity,
+                at: now.wall,
+            },
+            effects,
+        );
+    }
+
+    fn not_executed(
+        &mut self,
+        attempt: AttemptId,
+        stage: StartStage,
+        errno: i32,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self
+            .settle(attempt, |_| Some(Held::NotStarted { stage, errno }))
+            .is_some()
+        {
+            effects.push(Effect::Log(LogRecord::NotStarted {
+                attempt,
+                stage,
+                errno,
+            }));
+            self.send(
+                FromKeeper::NotStarted {
+                    attempt,
+                    stage,
+                    errno,
+                },
+                effects,
+            );
+        }
+    }
+
+    fn leader_exited(&mut self, attempt: AttemptId, leader: Leader, effects: &mut Vec<Effect>) {
+        let order = self.change(attempt, |live| live.leader_exited(leader));
+        carry_out(attempt, order, effects);
+        self.end_when_over(attempt, effects);
+    }
+
+    fn tree_empty(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
+        self.change(attempt, |live| live.is_empty = true);
+        self.end_when_over(attempt, effects);
+    }
+
+    /// An attempt has ended when its leader was reaped and its tree is empty, in any order.
+    fn end_when_over(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
+        if let Some(Held::Ended(end)) = self.settle(attempt, |live| live.end().map(Held::Ended)) {
+            effects.push(Effect::Log(LogRecord::Ended { attempt, end }));
+            self.send(FromKeeper::Ended { attempt, end }, effects);
+        }
+    }
+
+    fn kill_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while let Some((deadline, attempt)) = self.deadlines.first().copied() {
+            if deadline > now.moment {
+                break;
+            }
+            let order = self.change(attempt, |live| live.kill(now.moment));
+            carry_out(attempt, order, effects);
+        }
+    }
+
+    /// Changes a live child and keeps the deadlines right.
+    fn change<T>(&mut self, attempt: AttemptId, change: impl FnOnce(&mut Live) -> T) -> Option<T> {
+        let fencing = !self.settings.sabotage.breaks(Rule::Fencing);
+        let Some(Held::Live(live)) = self.children.get_mut(&attempt) else {
+            return None;
+        };
+        let before = live.deadline();
+        let result = change(live);
+        if !fencing {
+            live.fence = None;
+        }
+        let after = live.deadline();
+        self.rearm(attempt, before, after);
+        Some(result)
+    }
+
+    /// Replaces a live child by what it has become, if it has become something.
+    fn settle(
+        &mut self,
+        attempt: AttemptId,
+        become_what: impl FnOnce(&Live) -> Option<Held>,
+    ) -> Option<Held> {
+        let Some(Held::Live(live)) = self.children.get(&attempt) else {
+            return None;
+        };
+        let before = live.deadline();
+        let settled = become_what(live)?;
+        self.children.insert(attempt, settled);
+        self.rearm(attempt, before, None);
+        Some(settled)
+    }
+
+    fn rearm(&mut self, attempt: AttemptId, before: Option<Moment>, after: Option<Moment>) {
+        if before != after {
+            before.map(|deadline| self.deadlines.remove(&(deadline, attempt)));
+            after.map(|deadline| self.deadlines.insert((deadline, attempt)));
+        }
+    }
+
+    fn send(&self, message: FromKeeper, effects: &mut Vec<Effect>) {
+        if let Some(peer) = self.agent {
+            effects.push(Effect::Send { peer, message });
+        }
+    }
+
+    /// Whether nothing is held any more and nobody is there to ask for more. Ended children count as
+    /// held: their output would be lost.
+    fn is_over(&self, now: Moment) -> bool {
+        let is_left = self.agent.is_none() && now >= self.idle_since + self.settings.idle_end;
+        self.children.is_empty() && (is_left || self.phase == Phase::Quitting)
+    }
+}
+
+fn carry_out(attempt: AttemptId, order: Option<Order>, effects: &mut Vec<Effect>) {
+    match order {
+        Some(Order::Signal) => effects.push(Effect::Signal {
+            attempt,
+            signal: SIGTERM,
+        }),
+        Some(Order::Kill) => {
+            // All at once first: a parent that outlived its children by a moment could make more
+            // than the sweep finds.
+            effects.push(Effect::Signal {
+                attempt,
+                signal: SIGKILL,
+            });
+            effects.push(Effect::Sweep { attempt });
+        }
+        Some(Order::Sweep) => effects.push(Effect::Sweep { attempt }),
+        Some(Order::Nothing) | None => {}
     }
 }

@@ -4,8 +4,8 @@ use super::{bytes::Reader, random::Random, *};
 /// `synced`. Returns the bytes, the start of each batch, and the records.
 fn journal(random: &mut Random, synced: bool) -> (Vec<u8>, Vec<usize>, Vec<Vec<Record>>) {
     let (mut bytes, mut starts, mut batches) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..random.below(6) + 1 {
-        let records: Vec<Record> = (0..random.below(5) + 1).map(|_| random.record()).collect();
+    for _ in 0..=random.below(6) {
+        let records: Vec<Record> = (0..=random.below(5)).map(|_| random.record()).collect();
         starts.push(bytes.len());
         let previous_length = if synced { bytes.len() as u64 } else { 0 };
         encode(&records, previous_length, &mut bytes);

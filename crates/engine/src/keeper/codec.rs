@@ -1,9 +1,24 @@
 //! The bytes between agent and keeper, and of the keeper's own log.
+//!
+//! A packet is a byte for its version and then messages, one after the other. Keepers outlive the
+//! agent that started them, so that a new agent may meet an old keeper: messages and fields are
+//! only ever added with new tags, or the version is raised and both are spoken.
 
-use crate::keeper::api::{FromKeeper, Launch, LogRecord, ToKeeper};
+mod messages;
+#[cfg(test)]
+mod tests;
 
-/// Longest packet, in bytes. Well below the default buffer of a socket (212,992).
+use crate::{
+    journal::bytes::{Code, Reader},
+    keeper::api::{FromKeeper, LIST_PART_MAX, Launch, LogRecord, ToKeeper},
+};
+
+/// Longest packet, in bytes. Well below the default buffer of a socket (212,992, `man 7 socket`).
 pub const PACKET_LENGTH_MAX: usize = 128 * 1024;
+
+const VERSION: u8 = 1;
+/// Before each record of the log: length and checksum, little-endian.
+const LOG_HEADER_LENGTH: usize = 8;
 
 /// Bytes that are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,46 +40,126 @@ pub enum CodecFault {
     Version(u8),
 }
 
-/// Writes as many of `messages` as one packet holds and returns how many those are, at least 1.
+/// Writes as many of `messages` as one packet holds and returns how many those are, at least 1
+/// (0 if there are none).
 #[must_use = "the rest goes into further packets"]
 pub fn encode_to_keeper(messages: &[ToKeeper], out: &mut Vec<u8>) -> usize {
-    let _ = (messages, out);
-    0
+    encode_packet(messages, |_| 0, out)
 }
 
 /// Reads one packet.
+///
+/// # Errors
+/// The bytes are not a packet of this version.
 pub fn decode_to_keeper(bytes: &[u8]) -> Result<Vec<ToKeeper>, CodecFault> {
-    let _ = bytes;
-    Ok(Vec::new())
+    decode_packet(bytes)
 }
 
-/// Writes as many of `messages` as one packet holds (also of the descriptors that travel with them)
-/// and returns how many those are, at least 1.
+/// Writes as many of `messages` as one packet holds and returns how many those are, at least 1
+/// (0 if there are none). With at most [`LIST_PART_MAX`] children in a packet their descriptors fit
+/// too.
 #[must_use = "the rest goes into further packets"]
 pub fn encode_from_keeper(messages: &[FromKeeper], out: &mut Vec<u8>) -> usize {
-    let _ = (messages, out);
-    0
+    encode_packet(messages, children_with_descriptors, out)
 }
 
 /// Reads one packet.
+///
+/// # Errors
+/// The bytes are not a packet of this version.
 pub fn decode_from_keeper(bytes: &[u8]) -> Result<Vec<FromKeeper>, CodecFault> {
-    let _ = bytes;
-    Ok(Vec::new())
+    decode_packet(bytes)
 }
 
 /// Appends a record of the keeper's log.
 pub fn encode_log(record: &LogRecord, out: &mut Vec<u8>) {
-    let _ = (record, out);
+    let start = out.len();
+    out.resize(start + LOG_HEADER_LENGTH, 0);
+    record.put(out);
+    let payload = start + LOG_HEADER_LENGTH;
+    // A record has less than 200 bytes.
+    let length = u32::try_from(out.len() - payload).unwrap_or(u32::MAX);
+    let checksum = crc32fast::hash(&out[payload..]);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out[start + 4..payload].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Reads a keeper's log: its records, and the length of the valid part. A torn tail is cut.
+/// Reads a keeper's log: its records, and the length of the valid part. What is behind the first
+/// invalid record is cut: the log is not synced, so that nothing behind it is more certain.
 pub fn recover_log(bytes: &[u8]) -> (Vec<LogRecord>, usize) {
-    let _ = bytes;
-    (Vec::new(), 0)
+    let (mut records, mut valid) = (Vec::new(), 0);
+    while let Some((record, length)) = first_log_record(&bytes[valid..]) {
+        records.push(record);
+        valid += length;
+    }
+    (records, valid)
 }
 
 /// Whether the order to start it fits into one packet.
 pub(crate) fn fits(launch: &Launch) -> bool {
-    let _ = launch;
-    true
+    /// For the version, the tag, the attempt, lengths and the fence.
+    const OVERHEAD: usize = 128;
+    const LENGTH: usize = 5;
+    let texts = launch.argv.iter().chain(launch.stdin.iter());
+    let pairs = launch
+        .environment
+        .iter()
+        .flat_map(|(name, value)| [name, value]);
+    let bytes: usize = texts.chain(pairs).map(|text| text.len() + LENGTH).sum();
+    bytes + launch.working_directory.len() + OVERHEAD <= PACKET_LENGTH_MAX
+}
+
+fn encode_packet<T: Code>(
+    messages: &[T],
+    children: impl Fn(&T) -> usize,
+    out: &mut Vec<u8>,
+) -> usize {
+    let start = out.len();
+    out.push(VERSION);
+    let mut carried = 0;
+    for (index, message) in messages.iter().enumerate() {
+        let before = out.len();
+        message.put(out);
+        carried += children(message);
+        let is_full = out.len() - start > PACKET_LENGTH_MAX || carried > LIST_PART_MAX;
+        if is_full && index > 0 {
+            out.truncate(before);
+            return index;
+        }
+    }
+    messages.len()
+}
+
+fn decode_packet<T: Code>(bytes: &[u8]) -> Result<Vec<T>, CodecFault> {
+    let mut input = Reader::new(bytes);
+    let version = input.byte()?;
+    if version != VERSION {
+        return Err(CodecFault::Version(version));
+    }
+    let mut messages = Vec::new();
+    while !input.is_empty() {
+        messages.push(T::take(&mut input)?);
+    }
+    Ok(messages)
+}
+
+/// Of how many children descriptors travel with the message.
+fn children_with_descriptors(message: &FromKeeper) -> usize {
+    match message {
+        FromKeeper::Listed { children, .. } => children.len(),
+        FromKeeper::Started { .. } => 1,
+        FromKeeper::NotStarted { .. } | FromKeeper::Ended { .. } | FromKeeper::Refused { .. } => 0,
+    }
+}
+
+/// The first record of a log and its length with the header, if it is valid.
+fn first_log_record(bytes: &[u8]) -> Option<(LogRecord, usize)> {
+    let mut header = Reader::new(bytes);
+    let length = u32::from_le_bytes(header.bytes(4).ok()?.try_into().ok()?);
+    let checksum = u32::from_le_bytes(header.bytes(4).ok()?.try_into().ok()?);
+    let payload = header.bytes(usize::try_from(length).ok()?).ok()?;
+    let mut input = Reader::new(payload);
+    let record = LogRecord::take(&mut input).ok()?;
+    let valid = crc32fast::hash(payload) == checksum && input.is_empty();
+    valid.then_some((record, LOG_HEADER_LENGTH + payload.len()))
 }

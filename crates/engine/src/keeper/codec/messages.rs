@@ -1,0 +1,294 @@
+//! The bytes of single messages and records: a tag, then the fields.
+
+use flota_model::ids::AttemptId;
+
+use crate::{
+    journal::bytes::{Code, Reader, code_fields},
+    keeper::{
+        api::{Child, ChildState, End, FromKeeper, Identity, Launch, LogRecord, ToKeeper},
+        codec::CodecFault,
+    },
+};
+
+code_fields!(Identity {
+    boot,
+    pid_namespace,
+    pid,
+    start_time,
+    pidfd_inode
+});
+code_fields!(Launch {
+    attempt,
+    argv,
+    environment,
+    working_directory,
+    stdin,
+    fence
+});
+code_fields!(Child { attempt, state });
+
+impl Code for End {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Known {
+                status,
+                usage,
+                out_of_memory,
+                started_at,
+                ended_at,
+                fenced,
+            } => {
+                out.push(1);
+                status.put(out);
+                usage.put(out);
+                out_of_memory.put(out);
+                started_at.put(out);
+                ended_at.put(out);
+                fenced.put(out);
+            }
+            Self::Unknown {
+                started_at,
+                found_at,
+            } => {
+                out.push(2);
+                started_at.put(out);
+                found_at.put(out);
+            }
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        Ok(match input.byte()? {
+            1 => Self::Known {
+                status: Code::take(input)?,
+                usage: Code::take(input)?,
+                out_of_memory: Code::take(input)?,
+                started_at: Code::take(input)?,
+                ended_at: Code::take(input)?,
+                fenced: Code::take(input)?,
+            },
+            2 => Self::Unknown {
+                started_at: Code::take(input)?,
+                found_at: Code::take(input)?,
+            },
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
+
+impl Code for ChildState {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Starting => out.push(1),
+            Self::Running {
+                identity,
+                started_at,
+            } => {
+                out.push(2);
+                identity.put(out);
+                started_at.put(out);
+            }
+            Self::NotStarted { stage, errno } => {
+                out.push(3);
+                stage.put(out);
+                errno.put(out);
+            }
+            Self::Ended(end) => {
+                out.push(4);
+                end.put(out);
+            }
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        Ok(match input.byte()? {
+            1 => Self::Starting,
+            2 => Self::Running {
+                identity: Code::take(input)?,
+                started_at: Code::take(input)?,
+            },
+            3 => Self::NotStarted {
+                stage: Code::take(input)?,
+                errno: Code::take(input)?,
+            },
+            4 => Self::Ended(Code::take(input)?),
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
+
+impl Code for ToKeeper {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello { nonce } => {
+                out.push(1);
+                nonce.put(out);
+            }
+            Self::Start(launch) => {
+                out.push(2);
+                launch.put(out);
+            }
+            Self::Stop { attempt, grace } => {
+                put_for(3, *attempt, out);
+                grace.put(out);
+            }
+            Self::Fence { attempt, deadline } => {
+                put_for(4, *attempt, out);
+                deadline.put(out);
+            }
+            Self::Forget { attempt } => put_for(5, *attempt, out),
+            Self::Quit => out.push(6),
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        Ok(match input.byte()? {
+            1 => Self::Hello {
+                nonce: Code::take(input)?,
+            },
+            2 => Self::Start(Code::take(input)?),
+            3 => Self::Stop {
+                attempt: Code::take(input)?,
+                grace: Code::take(input)?,
+            },
+            4 => Self::Fence {
+                attempt: Code::take(input)?,
+                deadline: Code::take(input)?,
+            },
+            5 => Self::Forget {
+                attempt: Code::take(input)?,
+            },
+            6 => Self::Quit,
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
+
+impl Code for FromKeeper {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Listed { children, last } => {
+                out.push(1);
+                children.put(out);
+                last.put(out);
+            }
+            Self::Started {
+                attempt,
+                identity,
+                at,
+            } => {
+                put_for(2, *attempt, out);
+                identity.put(out);
+                at.put(out);
+            }
+            Self::NotStarted {
+                attempt,
+                stage,
+                errno,
+            } => {
+                put_for(3, *attempt, out);
+                stage.put(out);
+                errno.put(out);
+            }
+            Self::Ended { attempt, end } => {
+                put_for(4, *attempt, out);
+                end.put(out);
+            }
+            Self::Refused { attempt } => put_for(5, *attempt, out),
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        Ok(match input.byte()? {
+            1 => Self::Listed {
+                children: Code::take(input)?,
+                last: Code::take(input)?,
+            },
+            2 => Self::Started {
+                attempt: Code::take(input)?,
+                identity: Code::take(input)?,
+                at: Code::take(input)?,
+            },
+            3 => Self::NotStarted {
+                attempt: Code::take(input)?,
+                stage: Code::take(input)?,
+                errno: Code::take(input)?,
+            },
+            4 => Self::Ended {
+                attempt: Code::take(input)?,
+                end: Code::take(input)?,
+            },
+            5 => Self::Refused {
+                attempt: Code::take(input)?,
+            },
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
+
+impl Code for LogRecord {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Spawning { attempt, at } => {
+                put_for(1, *attempt, out);
+                at.put(out);
+            }
+            Self::Running {
+                attempt,
+                identity,
+                at,
+            } => {
+                put_for(2, *attempt, out);
+                identity.put(out);
+                at.put(out);
+            }
+            Self::NotStarted {
+                attempt,
+                stage,
+                errno,
+            } => {
+                put_for(3, *attempt, out);
+                stage.put(out);
+                errno.put(out);
+            }
+            Self::Ended { attempt, end } => {
+                put_for(4, *attempt, out);
+                end.put(out);
+            }
+            Self::Forgotten { attempt } => put_for(5, *attempt, out),
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        let tag = input.byte()?;
+        let attempt = AttemptId::take(input)?;
+        Ok(match tag {
+            1 => Self::Spawning {
+                attempt,
+                at: Code::take(input)?,
+            },
+            2 => Self::Running {
+                attempt,
+                identity: Code::take(input)?,
+                at: Code::take(input)?,
+            },
+            3 => Self::NotStarted {
+                attempt,
+                stage: Code::take(input)?,
+                errno: Code::take(input)?,
+            },
+            4 => Self::Ended {
+                attempt,
+                end: Code::take(input)?,
+            },
+            5 => Self::Forgotten { attempt },
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
+
+/// Appends a tag and the attempt that it is about.
+fn put_for(tag: u8, attempt: AttemptId, out: &mut Vec<u8>) {
+    out.push(tag);
+    attempt.put(out);
+}
