@@ -33,7 +33,6 @@ pub use self::{
     },
     fault::{SpecFault, SpecFaults},
     read::GRACE_DEFAULT,
-    template::{Placeholders, TemplateFault, expand},
 };
 use self::{
     fault::{Faults, nearest, of_text, quoted},
