@@ -116,3 +116,41 @@ pub(crate) fn authorize(
 pub(crate) fn local() -> Principal {
     Principal { name: LOCAL.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_administrator_may_do_all_and_nobody_else_anything() {
+        let objects = [
+            Object::Fleet,
+            Object::Job(JobId(7)),
+            Object::Node("n1".into()),
+        ];
+        for (verb, object) in Verb::ALL
+            .iter()
+            .flat_map(|verb| objects.iter().map(move |object| (verb, object)))
+        {
+            assert!(authorize(&local(), *verb, object).is_ok());
+            for name in ["", "Local", "local ", "ana"] {
+                let principal = Principal { name: name.into() };
+                assert_eq!(
+                    authorize(&principal, *verb, object).unwrap_err(),
+                    Denied,
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn commands_have_the_same_word_here_and_in_the_audit() {
+        use flota_model::command::Command;
+        assert_eq!(Command::Recover.verb(), Verb::FleetRecover.word());
+        assert_eq!(
+            Command::Cancel { job: JobId(1) }.verb(),
+            Verb::JobCancel.word()
+        );
+    }
+}

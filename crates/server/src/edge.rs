@@ -54,7 +54,6 @@ pub(crate) fn router(desk: Desk, link: Router) -> Router {
         .method_not_allowed_fallback(method_wrong)
         .fallback(route_unknown)
         .with_state(desk.clone())
-        .merge(link.layer(middleware::from_fn(guard::agents_only)))
         .layer(middleware::from_fn_with_state(
             desk.clone(),
             guard::known_caller,
@@ -64,7 +63,12 @@ pub(crate) fn router(desk: Desk, link: Router) -> Router {
         .route("/login", get(login::login))
         .method_not_allowed_fallback(method_wrong)
         .with_state(desk.clone());
+    let link = link.layer(middleware::from_fn_with_state(
+        desk.clone(),
+        guard::agents_only,
+    ));
     open.merge(guarded)
+        .merge(link)
         .layer(middleware::from_fn_with_state(desk, guard::own_address))
 }
 

@@ -1,10 +1,8 @@
 //! Who holds a TCP port or a folder, for the error message that a person reads.
 
-use std::{
-    fmt, fs,
-    net::{IpAddr, SocketAddr},
-    path::Path,
-};
+use std::{fmt, fs, net::SocketAddr, path::Path};
+
+use crate::tcp_table;
 
 /// A process of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,55 +46,12 @@ impl fmt::Display for Holder {
 /// The process that listens on `address`, where it can be found: sockets of other users' processes
 /// are hidden from us unless we are root (`man 5 proc`, `/proc/pid/fd`).
 pub(crate) fn of_port(address: SocketAddr) -> Option<Holder> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .into_iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| {
-            table
-                .lines()
-                .find_map(|line| listening_inode(line, address))
-        })?;
-    let wanted = format!("socket:[{inode}]");
-    let numbers = fs::read_dir("/proc").ok()?.filter_map(|entry| {
-        entry
-            .ok()
-            .and_then(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-    });
-    numbers
-        .into_iter()
+    let wanted = format!("socket:[{}]", tcp_table::listener_on(address)?);
+    let processes = fs::read_dir("/proc").ok()?.filter_map(Result::ok);
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .find(|pid| holds(*pid, &wanted))
         .and_then(Holder::of)
-}
-
-/// The inode of the socket in a line of `/proc/net/tcp`, if it listens where `address` would.
-fn listening_inode(line: &str, address: SocketAddr) -> Option<u64> {
-    const LISTEN: &str = "0A";
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    let (ip, port) = fields.next()?.split_once(':')?;
-    let state = fields.nth(1)?;
-    let inode = fields.nth(5)?.parse().ok()?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let clash = port == address.port() && same_address(ip, address.ip());
-    (state == LISTEN && clash).then_some(inode)
-}
-
-/// Whether a listener on the address `digits` of the table gets in the way of one on `ip`.
-///
-/// The table writes each 32-bit word in the byte order of the machine.
-fn same_address(digits: &str, ip: IpAddr) -> bool {
-    let any = digits.bytes().all(|digit| digit == b'0');
-    let words = match ip {
-        IpAddr::V4(ip) => vec![u32::from_ne_bytes(ip.octets())],
-        IpAddr::V6(ip) => ip
-            .octets()
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|word| u32::from_ne_bytes(*word))
-            .collect(),
-    };
-    let own: Vec<String> = words.iter().map(|word| format!("{word:08X}")).collect();
-    any || ip.is_unspecified() || own.concat() == digits
 }
 
 /// Whether one of the descriptors of `pid` is `wanted`.

@@ -12,6 +12,7 @@ mod edge;
 mod folder;
 mod holder;
 mod listener;
+mod owned;
 mod pages;
 mod problem;
 mod random;
@@ -20,6 +21,7 @@ mod settings;
 mod shell;
 mod space;
 mod stop;
+mod tcp_table;
 
 pub use folder::{Addresses, FolderFault};
 pub use holder::Holder;

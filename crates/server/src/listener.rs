@@ -205,7 +205,10 @@ impl Server {
             tracing::debug!(%peer, %fault, "connection gone before it was served");
             return;
         }
-        self.start(stream, Arrival::Port, permit);
+        match stream.local_addr() {
+            Ok(local) => self.start(stream, Arrival::Port { peer, local }, permit),
+            Err(fault) => tracing::debug!(%peer, %fault, "connection gone before it was served"),
+        }
     }
 
     fn take_local(&mut self, stream: UnixStream) {

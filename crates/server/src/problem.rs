@@ -225,3 +225,49 @@ impl From<Refusal> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flota_model::ids::JobId;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_well_formed_and_statuses_are_errors() {
+        let codes: BTreeSet<&str> = CATALOGUE.iter().map(|kind| kind.code).collect();
+        assert_eq!(codes.len(), CATALOGUE.len());
+        for kind in CATALOGUE {
+            let words: Vec<&str> = kind.code.split('-').collect();
+            let capital = |word: &&str| word.bytes().all(|byte| byte.is_ascii_uppercase());
+            assert!(
+                words.len() == 3 && words[0] == "E" && words.iter().all(capital),
+                "{kind:?}"
+            );
+            assert!((400..=599).contains(&kind.status), "{kind:?}");
+            assert!(
+                !kind.title.is_empty() && !kind.title.ends_with('.'),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_code_that_the_audit_shows() {
+        let refusals = [
+            Refusal::JobNotFound(JobId(1)),
+            Refusal::JobFinished(JobId(1)),
+            Refusal::KeyReused { job: JobId(1) },
+            Refusal::TooManyJobs { limit: 1 },
+            Refusal::TooManyTasks { limit: 1 },
+            Refusal::NodeUnknown("n".into()),
+            Refusal::StoreBehind,
+            Refusal::NothingToRecover,
+        ];
+        for refusal in refusals {
+            let code = refusal.code();
+            assert_eq!(Problem::from(refusal).kind().code, code);
+        }
+    }
+}

@@ -12,12 +12,12 @@ use flota_engine::fleet::{
     Fleet,
     api::{LoadFault as FleetFault, Opening},
 };
+use flota_link::direct::{self, NotLoopback};
 use flota_model::{
     change::Batch,
     ids::{BatchNumber, BootId},
 };
 use flota_store::{
-    history::History,
     journal::{Journal, LoadFault},
     space::Reserve,
     sqlite::{self, OpenFault, Opened, SqliteHistory, SqliteJournal},
@@ -25,7 +25,7 @@ use flota_store::{
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{self, JoinSet},
+    task,
 };
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     edge::{self, Desk, DeskParts},
     folder::{Addresses, Folder, FolderFault},
     listener::{self, ListenFault},
+    owned::{self, Owned},
     random,
     settings::Settings,
     shell::{
@@ -57,6 +58,9 @@ pub enum ServerFault {
     /// The server cannot listen.
     #[error("the server cannot listen")]
     Listen(#[from] ListenFault),
+    /// The agents cannot be listened to there.
+    #[error("the agents cannot be listened to")]
+    Link(#[from] NotLoopback),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Open(#[from] OpenFault),
@@ -131,7 +135,7 @@ pub async fn run(
     let listeners = reserved.listen(&folder.socket())?;
     folder.write_addresses(&addresses)?;
     let (router, limits) = (server.router.clone(), server.settings.limits.clone());
-    let http = task::spawn(listeners.serve(router, limits, server.stopped.clone()));
+    let http = owned::spawn(listeners.serve(router, limits, server.stopped.clone()));
     tracing::info!(address = %addresses.http, socket = %addresses.socket.display(), "listening");
     running(&Running { addresses });
     let ended = server.run_until(shutdown, http).await;
@@ -233,13 +237,16 @@ struct Server {
     stopped: Stop,
     /// Tells the collector once the edges are gone.
     stop_fleet: Stopper,
-    collector: task::JoinHandle<()>,
+    collector: Owned<()>,
     committed: oneshot::Receiver<Result<(), CommitFault>>,
-    /// Ended with the server, whatever they do.
-    helpers: JoinSet<()>,
+    _space: Owned<()>,
 }
 
 impl Server {
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "the parts are moved to those who drop them"
+    )]
     fn start(
         settings: Settings,
         opened: OpenedFleet,
@@ -253,12 +260,12 @@ impl Server {
             history,
             reserve,
         } = opened;
+        let (agents, link) = direct::server(settings.listen, direct::ServerSettings::default())?;
         let (inbox, arriving) = mpsc::channel(INBOX_LENGTH);
         let (turns, decided) = mpsc::channel(TURNS_IN_FLIGHT_MAX);
         let (stop, stopped) = stop::stop();
         let (stop_fleet, fleet_stopped) = stop::stop();
-        let handle = FleetHandle::new(inbox.clone(), settings.limits.requests_max);
-
+        let handle = FleetHandle::new(inbox, settings.limits.requests_max);
         let full = Arc::new(AtomicBool::new(false));
         let space = SpaceWatch {
             folder: settings.data.clone(),
@@ -266,28 +273,21 @@ impl Server {
             reserve: reserve.clone(),
             full: Arc::clone(&full),
         };
-        let mut helpers = JoinSet::new();
-        helpers.spawn(space.run());
-
-        let committer = Committer::new(
-            Box::new(journal),
-            reserve,
-            Box::new(NoLink),
-            handle.publisher(),
-        );
+        let (sender, publisher) = (link.sender(), handle.publisher());
+        let committer = Committer::new(Box::new(journal), reserve, sender, publisher);
         let committed = start_committer(committer, decided)?;
-        let collector = Collector::new(fleet, batch, arriving, turns);
-        let collector = task::spawn(collector.run(fleet_stopped));
-        let history: Arc<dyn History> = Arc::new(history);
+        let collector = Collector::new(fleet, batch, arriving, link, turns);
+        let collector = owned::spawn(collector.run(stopped.clone(), fleet_stopped));
+        let space = owned::spawn(space.run());
         let desk = Desk::new(DeskParts {
             fleet: handle,
-            history,
+            history: Arc::new(history),
             credentials,
             full,
             settings: Arc::clone(&settings),
             stop: stopped.clone(),
         });
-        let router = edge::router(desk, Router::new());
+        let router = edge::router(desk, agents);
         Ok(Self {
             settings,
             router,
@@ -296,7 +296,7 @@ impl Server {
             stop_fleet,
             collector,
             committed,
-            helpers,
+            _space: space,
         })
     }
 
@@ -305,7 +305,7 @@ impl Server {
     async fn run_until(
         mut self,
         shutdown: impl Future<Output = ()>,
-        http: task::JoinHandle<()>,
+        http: Owned<()>,
     ) -> Result<(), ServerFault> {
         let early = tokio::select! {
             () = shutdown => None,
@@ -320,7 +320,6 @@ impl Server {
             Some(committed) => committed,
             None => self.committed.await,
         };
-        self.helpers.shutdown().await;
         committed.map_err(|_| ServerFault::Bug("the committer panicked"))??;
         collected.map_err(|_| ServerFault::Bug("the fleet panicked"))?;
         http.map_err(|_| ServerFault::Bug("the listener panicked"))
@@ -343,11 +342,4 @@ fn start_committer(
             source,
         })?;
     Ok(committed)
-}
-
-struct NoLink;
-
-impl crate::shell::Outlet for NoLink {
-    fn send(&self, _: flota_model::ids::ConnectionId, _: flota_model::frame::Down) {}
-    fn close(&self, _: flota_model::ids::ConnectionId) {}
 }

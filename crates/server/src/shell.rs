@@ -12,7 +12,7 @@ mod handle;
 
 pub(crate) use collect::Collector;
 pub use commit::CommitFault;
-pub(crate) use commit::{Committer, Outlet, commit};
+pub(crate) use commit::{Committer, commit};
 pub(crate) use handle::{AskFault, Asker, FleetHandle, Inbound, Published};
 
 use flota_engine::fleet::api::Effect;

@@ -1,8 +1,10 @@
 //! A whole server in this process, on a free port and a folder of its own.
 
 mod access;
+mod agent;
 mod harness;
 mod jobs;
 mod limits;
+mod nodes;
 mod pages;
 mod starts;

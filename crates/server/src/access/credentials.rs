@@ -86,9 +86,18 @@ impl Credentials {
         Ok((Caller { principal: local() }, proof))
     }
 
+    /// The caller that a process of that user is.
+    pub(crate) fn caller_of_user(&self, uid: u32) -> Option<Caller> {
+        self.is_ours(uid).then(|| Caller { principal: local() })
+    }
+
+    fn is_ours(&self, uid: u32) -> bool {
+        uid == self.uid || uid == 0
+    }
+
     fn proof(&self, arrival: Arrival, headers: &HeaderMap, now: Moment) -> Result<Proof, Unproven> {
         if let Arrival::Local { uid } = arrival {
-            return if uid == self.uid || uid == 0 {
+            return if self.is_ours(uid) {
                 Ok(Proof::Peer)
             } else {
                 Err(Unproven::Wrong)

@@ -21,12 +21,14 @@ use tokio::{
 
 use super::bug;
 use crate::{
-    access::{Credentials, Denied, Permit},
+    access::{Caller, Credentials, Denied, Permit},
+    listener::Arrival,
     problem::{
         ACCESS_DENIED, JOB_NOT_FOUND, Problem, SERVER_STOPPING, STORE_FULL, STORE_UNREADABLE,
     },
     shell::{FleetHandle, Published},
     stop::Stop,
+    tcp_table,
 };
 
 /// Most reads of the store at once; more wait. Each holds a thread and a connection to it.
@@ -71,6 +73,17 @@ impl Desk {
     /// Says true when the server stops.
     pub(crate) fn stop(&self) -> Stop {
         self.0.parts.stop.clone()
+    }
+
+    /// The one at the other end of a connection of this machine, by the user that opened it.
+    pub(crate) async fn caller_by_user(&self, arrival: Arrival) -> Option<Caller> {
+        let Arrival::Port { peer, local } = arrival else {
+            return None;
+        };
+        // A table of all connections of the machine is read.
+        let found = task::spawn_blocking(move || tcp_table::user_of(peer, local)).await;
+        let uid = found.ok().flatten()?;
+        self.credentials().caller_of_user(uid)
     }
 
     /// Refuses new work while the disk is nearly full, so that results of old work still fit.

@@ -42,12 +42,9 @@ pub(crate) async fn own_address(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let arrival = request
-        .extensions()
-        .get::<Arrival>()
-        .copied()
-        .unwrap_or(Arrival::Port);
-    let mut response = match origin_of(arrival, request.uri(), request.headers()) {
+    let origin = arrival_of(&request)
+        .and_then(|arrival| origin_of(arrival, request.uri(), request.headers()));
+    let mut response = match origin {
         Ok(origin) => {
             request.extensions_mut().insert(origin);
             next.run(request).await
@@ -58,6 +55,11 @@ pub(crate) async fn own_address(
         response.headers_mut().entry(name).or_insert(value);
     }
     response
+}
+
+fn arrival_of(request: &Request) -> Result<Arrival, Problem> {
+    let arrival = request.extensions().get::<Arrival>().copied();
+    arrival.ok_or_else(|| super::bug("a request came from nowhere"))
 }
 
 fn origin_of(arrival: Arrival, uri: &Uri, headers: &HeaderMap) -> Result<Origin, Problem> {
@@ -108,7 +110,11 @@ pub(crate) async fn known_caller(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match caller_of(&desk, &request) {
+    let arrival = match arrival_of(&request) {
+        Ok(arrival) => arrival,
+        Err(problem) => return problem.into_response(),
+    };
+    match caller_of(&desk, arrival, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -120,13 +126,9 @@ pub(crate) async fn known_caller(
     }
 }
 
-fn caller_of(desk: &Desk, request: &Request) -> Result<Caller, Unproven> {
-    let extensions = request.extensions();
-    let arrival = extensions
-        .get::<Arrival>()
-        .copied()
-        .unwrap_or(Arrival::Port);
-    let origin = extensions
+fn caller_of(desk: &Desk, arrival: Arrival, request: &Request) -> Result<Caller, Unproven> {
+    let origin = request
+        .extensions()
         .get::<Origin>()
         .copied()
         .unwrap_or(Origin::Absent);
@@ -158,9 +160,26 @@ fn refused(unproven: Unproven, headers: &HeaderMap) -> Response {
 }
 
 /// Lets only those through to the link who may be agents.
-pub(crate) async fn agents_only(request: Request, next: Next) -> Result<Response, Problem> {
-    let caller = request.extensions().get::<Caller>().cloned();
-    let caller = caller.ok_or_else(|| super::bug("a request passed without a caller"))?;
+///
+/// An agent carries no token; until it has a certificate, it is known by the user that runs it, as
+/// on the Unix socket. No browser gets this far: the link takes only HTTP/2 without TLS.
+pub(crate) async fn agents_only(
+    State(desk): State<Desk>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let arrival = arrival_of(&request)?;
+    let caller = match caller_of(&desk, arrival, &request) {
+        Err(Unproven::Missing) => desk.caller_by_user(arrival).await,
+        known => known.ok(),
+    };
+    let caller = caller.ok_or_else(|| {
+        tracing::warn!(?arrival, "agent of another user refused");
+        Problem::new(
+            CREDENTIALS_WRONG,
+            "the agent runs as another user than the server",
+        )
+    })?;
     let _ = caller.may(Verb::NodeConnect, &Object::Fleet)?;
     Ok(next.run(request).await)
 }

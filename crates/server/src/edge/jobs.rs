@@ -210,12 +210,20 @@ pub(super) async fn cancel(
 mod tests {
     use super::*;
 
+    fn headers(values: &[&[u8]]) -> HeaderMap {
+        let value = |bytes: &&[u8]| HeaderValue::from_bytes(bytes).unwrap();
+        let name = header::HeaderName::from_static("idempotency-key");
+        values
+            .iter()
+            .map(|bytes| (name.clone(), value(bytes)))
+            .fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            })
+    }
+
     fn key(values: &[&[u8]]) -> Result<Option<String>, Problem> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append("idempotency-key", HeaderValue::from_bytes(value).unwrap());
-        }
-        idempotency_key(&headers)
+        idempotency_key(&headers(values))
     }
 
     #[test]

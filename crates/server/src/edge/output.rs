@@ -1,5 +1,7 @@
 //! The bytes that an attempt wrote: from the store, or from the node where they are.
 
+use std::time::Duration;
+
 use axum::{
     Extension,
     extract::{Path, State},
@@ -14,6 +16,7 @@ use flota_model::{
     outcome::{Stream, StreamName},
 };
 use flota_store::history::{OutputFound, OutputWanted};
+use tokio::time::timeout;
 
 use super::{Desk, Parameters, bug, jobs::record, tasks::task_named};
 use crate::{
@@ -24,6 +27,8 @@ use crate::{
     },
 };
 
+/// From asking a node to giving up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Bytes of the whole output at this moment.
 const LENGTH_HEADER: HeaderName = HeaderName::from_static("x-flota-length");
 /// `true` while the attempt may still write.
@@ -154,8 +159,13 @@ async fn from_node(desk: &Desk, permit: Permit, place: Place) -> Result<OutputPa
         offset,
         length: OUTPUT_PART_MAX,
     };
-    let Reply::Output(part) = desk.query(permit, query).await? else {
-        return Err(bug("a query of an output got another answer"));
+    let answer = timeout(ANSWER_WITHIN, desk.query(permit, query)).await;
+    let part = match answer {
+        Ok(Ok(Reply::Output(part))) => part,
+        Ok(Ok(_)) => return Err(bug("a query of an output got another answer")),
+        Ok(Err(problem)) => return Err(problem),
+        // The node is connected, but its disk may hang.
+        Err(_) => Err(OutputFault::Unreachable),
     };
     part.map_err(|fault| match fault {
         OutputFault::Gone => Problem::new(

@@ -109,9 +109,12 @@ fn distance(left: &str, right: &str) -> usize {
 mod tests {
     use super::*;
 
+    fn uri(query: &str) -> Uri {
+        format!("http://localhost/x?{query}").parse().unwrap()
+    }
+
     fn parse(query: &str) -> Result<Parameters, Problem> {
-        let uri = format!("http://localhost/x?{query}").parse().unwrap();
-        Parameters::parse(&uri, &["limit", "before"])
+        Parameters::parse(&uri(query), &["limit", "before"])
     }
 
     #[test]

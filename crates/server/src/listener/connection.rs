@@ -1,6 +1,6 @@
 //! One connection from its first byte to its last.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{
@@ -41,8 +41,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How a request came to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Through the TCP port.
-    Port,
+    /// Through the TCP port, between these addresses.
+    Port { peer: SocketAddr, local: SocketAddr },
     /// Through the Unix socket, from a process of this user.
     Local { uid: u32 },
 }

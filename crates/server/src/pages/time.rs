@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(span(Duration::from_millis(8)), "8 ms");
         assert_eq!(span(Duration::from_secs(59)), "59 s");
         assert_eq!(span(Duration::from_secs(3_599)), "59 min");
-        assert_eq!(span(Duration::from_secs(86_400 * 4)), "4 d");
+        assert_eq!(span(Duration::from_hours(96)), "4 d");
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(3 << 30), "3.0 GiB");

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use flota_engine::fleet::api::Effect;
+use flota_link::ServerSender;
 use flota_model::{
     change::Batch,
-    frame::Down,
-    ids::{BatchNumber, ConnectionId, RequestId},
+    ids::{BatchNumber, RequestId},
 };
 use flota_store::{
     journal::{ApplyFault, Journal, LoadFault},
@@ -45,17 +45,11 @@ pub enum CommitFault {
     },
 }
 
-/// The way out to the agents. Never blocks: a connection that takes nothing is closed.
-pub(crate) trait Outlet: Send {
-    fn send(&self, connection: ConnectionId, frame: Down);
-    fn close(&self, connection: ConnectionId);
-}
-
 /// Owns the writing side of the store and all that leaves the server.
 pub(crate) struct Committer {
     journal: Box<dyn Journal>,
     reserve: Reserve,
-    link: Box<dyn Outlet>,
+    link: ServerSender,
     published: broadcast::Sender<Published>,
     /// Requests without a reply yet.
     askers: BTreeMap<RequestId, Asker>,
@@ -65,7 +59,7 @@ impl Committer {
     pub(crate) fn new(
         journal: Box<dyn Journal>,
         reserve: Reserve,
-        link: Box<dyn Outlet>,
+        link: ServerSender,
         published: broadcast::Sender<Published>,
     ) -> Self {
         Self {
@@ -156,3 +150,6 @@ pub(crate) fn commit(
         applied => applied.map_err(fault),
     }
 }
+
+#[cfg(test)]
+mod tests;

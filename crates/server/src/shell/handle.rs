@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use flota_engine::fleet::api::{Event, FleetEvent};
+use flota_engine::fleet::api::FleetEvent;
 use flota_model::{
     command::{Ask, Principal, Refusal, Reply, Request},
     ids::{EventId, RequestId},
@@ -33,13 +33,11 @@ pub(crate) struct Published {
     pub(crate) event: FleetEvent,
 }
 
-/// Something for the collector.
+/// A request for the collector, and the one who waits for its reply.
 #[derive(Debug)]
-pub(crate) enum Inbound {
-    /// A request and the one who waits for its reply.
-    Ask(Request, Asker),
-    /// Something that the link noticed.
-    Link(Event),
+pub(crate) struct Inbound {
+    pub(crate) request: Request,
+    pub(crate) asker: Asker,
 }
 
 /// The one who waits for a reply, with the place that the request takes until then.
@@ -99,13 +97,14 @@ impl FleetHandle {
             .map_err(|_| AskFault::Busy)?;
         let (answer, answered) = oneshot::channel();
         let id = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
-        let inbound = Inbound::Ask(
-            Request { id, principal, ask },
-            Asker {
+        let request = Request { id, principal, ask };
+        let inbound = Inbound {
+            request,
+            asker: Asker {
                 answer,
                 _place: place,
             },
-        );
+        };
         self.inbox
             .send(inbound)
             .await

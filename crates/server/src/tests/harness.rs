@@ -95,7 +95,7 @@ impl Harness {
         let server = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             run(settings, stopped, |running| {
-                tell.send(running.addresses.clone()).unwrap()
+                tell.send(running.addresses.clone()).unwrap();
             })
             .await
         });
@@ -127,11 +127,6 @@ impl Harness {
         self.server.abort();
         drop(self.server.await);
         self.folder
-    }
-
-    /// Waits until the server ends by itself.
-    pub(super) async fn ended(self) -> Result<(), ServerFault> {
-        timeout(PATIENCE, self.server).await.unwrap().unwrap()
     }
 
     pub(super) fn token(&self) -> String {

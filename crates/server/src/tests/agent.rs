@@ -1,0 +1,173 @@
+//! An agent by hand: a real link, and a test that says what the agent does.
+
+use std::collections::BTreeMap;
+
+use flota_link::{
+    AgentEvent, AgentLink, AgentSender,
+    direct::{AgentSettings, agent},
+};
+use flota_model::{
+    frame::{Down, DownBody, GrantOrder, Hello, PROTOCOL_VERSION, Up, UpBody},
+    ids::{
+        AttemptId, Authority, BootId, ConnectionId, JobId, Nonce, SessionNumber, SpecHash,
+        TaskIndex,
+    },
+    outcome::{Outcome, Output, Report, Usage},
+    resources::Resources,
+    units::{Cpus, Moment, Timestamp},
+};
+use tokio::time::timeout;
+
+use super::harness::{Harness, PATIENCE};
+
+/// One agent in its first session.
+pub(super) struct Agent {
+    link: AgentLink,
+    sender: AgentSender,
+    connection: ConnectionId,
+    sequence: u64,
+}
+
+/// One attempt that the server ordered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ordered {
+    pub(super) attempt: AttemptId,
+    pub(super) job: JobId,
+    pub(super) task: TaskIndex,
+    spec_hash: SpecHash,
+}
+
+impl Agent {
+    /// Connects and is welcomed as a new node of four cores.
+    pub(super) async fn join(server: &Harness, name: &str) -> Self {
+        let mut joined = Self::connect(server).await;
+        joined.say(UpBody::Hello(Box::new(hello(name))));
+        let welcome = joined.hear().await;
+        assert!(
+            matches!(welcome.body, DownBody::Welcome { .. }),
+            "{welcome:?}"
+        );
+        joined
+    }
+
+    async fn connect(server: &Harness) -> Self {
+        let mut link = agent(server.addresses.http, AgentSettings { seed: 1 }).unwrap();
+        let connected = timeout(PATIENCE, link.next()).await.unwrap();
+        let Some(AgentEvent::Connected { connection }) = connected else {
+            panic!("{connected:?}")
+        };
+        let sender = link.sender();
+        Self {
+            link,
+            sender,
+            connection,
+            sequence: 0,
+        }
+    }
+
+    pub(super) fn say(&mut self, body: UpBody) {
+        let frame = Up {
+            session: SessionNumber(1),
+            sequence: self.sequence,
+            body,
+        };
+        self.sequence += 1;
+        self.sender.send(self.connection, frame);
+    }
+
+    /// The next frame.
+    pub(super) async fn hear(&mut self) -> Down {
+        match timeout(PATIENCE, self.link.next()).await.unwrap() {
+            Some(AgentEvent::Frame { frame, .. }) => frame,
+            other => panic!("no frame: {other:?}"),
+        }
+    }
+
+    /// The next frame that `wanted` takes something from.
+    pub(super) async fn hear_until<T>(&mut self, wanted: impl Fn(DownBody) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.hear().await.body) {
+                return found;
+            }
+        }
+    }
+
+    /// Attempts until there are `count`.
+    pub(super) async fn ordered(&mut self, count: usize) -> Vec<Ordered> {
+        let mut ordered = Vec::new();
+        while ordered.len() < count {
+            let orders = self
+                .hear_until(|body| {
+                    let DownBody::Grants { orders, .. } = body else {
+                        return None;
+                    };
+                    Some(orders)
+                })
+                .await;
+            ordered.extend(orders.iter().flat_map(attempts));
+        }
+        ordered
+    }
+
+    pub(super) fn report(&mut self, ordered: Ordered, outcome: Outcome, output: Option<Output>) {
+        let now = Timestamp(1_795_235_530_000_000);
+        let report = Report {
+            attempt: ordered.attempt,
+            job: ordered.job,
+            task: ordered.task,
+            spec_hash: ordered.spec_hash,
+            outcome,
+            started_at: Some(now),
+            ended_at: Timestamp(now.0 + 250_000),
+            usage: Usage::default(),
+            output: output.map(Box::new),
+        };
+        self.say(UpBody::Reports(vec![report]));
+    }
+
+    pub(super) fn beat(&mut self) {
+        self.say(UpBody::Heartbeat {
+            sent_at: Moment(1),
+            running: Vec::new(),
+        });
+    }
+
+    /// Waits for the end of the connection.
+    pub(super) async fn disconnected(&mut self) {
+        loop {
+            let event = timeout(PATIENCE, self.link.next()).await.unwrap();
+            if let Some(AgentEvent::Disconnected { .. }) = event {
+                return;
+            }
+        }
+    }
+}
+
+fn attempts(order: &GrantOrder) -> Vec<Ordered> {
+    let offsets = 0..order.attempts.count;
+    offsets
+        .map(|offset| Ordered {
+            attempt: order.attempts.first.plus(offset),
+            job: order.job,
+            task: order.task(offset),
+            spec_hash: order.spec_hash,
+        })
+        .collect()
+}
+
+fn hello(name: &str) -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        version: "test".into(),
+        name: name.into(),
+        node: None,
+        nonce_previous: None,
+        nonce: Nonce(7),
+        boot: BootId(1),
+        journal: Nonce(8),
+        obeyed: Authority::default(),
+        capacity: Resources::of_cpus(Cpus::whole(4)),
+        labels: BTreeMap::new(),
+        held: Vec::new(),
+    }
+}
