@@ -1,0 +1,96 @@
+//! Problems that servers tell. Their English titles come with them; what to do about them is said
+//! here in terms of this command line where it differs from the API's.
+
+use super::Language;
+
+/// What is told of a problem instead of the server's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProblemText {
+    pub(crate) title: Option<&'static str>,
+    pub(crate) hint: Option<&'static str>,
+}
+
+/// The text of a code, where we have one.
+pub(crate) fn problem_text(language: Language, code: &str) -> Option<ProblemText> {
+    let entry = PROBLEMS.iter().find(|entry| entry.code == code)?;
+    let given = |text: &'static str| (!text.is_empty()).then_some(text);
+    Some(match language {
+        Language::English => ProblemText {
+            title: None,
+            hint: given(entry.hint),
+        },
+        Language::Spanish => ProblemText {
+            title: Some(entry.title_es),
+            hint: given(entry.hint_es),
+        },
+    })
+}
+
+pub(super) struct Entry {
+    pub(super) code: &'static str,
+    /// English; empty: as the server says.
+    pub(super) hint: &'static str,
+    /// Spanish.
+    pub(super) title_es: &'static str,
+    /// Spanish; empty: none.
+    pub(super) hint_es: &'static str,
+}
+
+macro_rules! problems {
+    ($($code:literal $hint:literal, $title_es:literal, $hint_es:literal;)+) => {
+        pub(super) const PROBLEMS: &[Entry] =
+            &[$(Entry { code: $code, hint: $hint, title_es: $title_es, hint_es: $hint_es }),+];
+    };
+}
+
+problems! {
+    "E-CREDENTIALS-MISSING" "give the file DATA/token of the server with --token-file",
+        "no se sabe quién pregunta", "dé el archivo DATA/token del servidor con --token-file";
+    "E-CREDENTIALS-WRONG" "give the file DATA/token of this very server with --token-file",
+        "las credenciales no son válidas", "dé con --token-file el archivo DATA/token de este mismo servidor";
+    "E-LOGIN-EXPIRED" "", "el enlace de entrada no es válido",
+        "un enlace sirve una vez y hasta que el servidor se detenga: arránquelo de nuevo para obtener otro";
+    "E-ACCESS-DENIED" "", "sin permiso", "";
+    "E-HOST-FOREIGN" "", "la cabecera Host nombra otro servidor", "use localhost o una dirección de loopback";
+    "E-ORIGIN-FOREIGN" "", "la petición viene de la página de otro sitio", "";
+    "E-CSRF-MISSING" "", "una sesión de navegador debe mostrar que la página es nuestra",
+        "envíe la cabecera `X-Flota-CSRF: 1`";
+    "E-ROUTE-UNKNOWN" "is the server of the same version? `flota version` prints ours",
+        "no existe esa dirección", "¿es el servidor de la misma versión? `flota version` muestra la nuestra";
+    "E-METHOD-WRONG" "", "esta dirección no tiene ese método", "";
+    "E-QUERY-UNKNOWN" "", "parámetro de consulta desconocido", "";
+    "E-QUERY-INVALID" "", "un parámetro de consulta no es válido", "";
+    "E-BODY-TOO-LARGE" "", "el cuerpo es demasiado grande",
+        "ponga las listas largas en archivos de los nodos, o envíe varios trabajos";
+    "E-BODY-SLOW" "", "el cuerpo no llegó a tiempo", "";
+    "E-BODY-BROKEN" "", "el cuerpo terminó antes de tiempo", "";
+    "E-BODY-TYPE" "", "el cuerpo es de otro tipo que JSON", "";
+    "E-BODY-UNEXPECTED" "", "esta petición no lleva cuerpo", "";
+    "E-SPEC-INVALID" "", "el trabajo no se puede aceptar tal como está", "";
+    "E-KERNEL-UNKNOWN" "flota kernel ls", "no existe esa función incluida", "flota kernel ls";
+    "E-KEY-INVALID" "", "la clave de idempotencia no es válida", "de 1 a 128 caracteres ASCII visibles";
+    "E-KEY-REUSED" "use a new --idempotency-key for each job", "la clave de idempotencia se usó para otro trabajo",
+        "use una --idempotency-key nueva para cada trabajo";
+    "E-JOB-NOT-FOUND" "flota job ls", "no existe ese trabajo", "flota job ls";
+    "E-JOB-FINISHED" "", "el trabajo ya ha terminado", "";
+    "E-JOBS-TOO-MANY" "", "demasiados trabajos vivos", "espere a que terminen algunos";
+    "E-TASKS-TOO-MANY" "", "demasiadas tareas vivas", "espere a que terminen algunas";
+    "E-TASK-NOT-FOUND" "", "el trabajo no tiene esa tarea", "";
+    "E-ATTEMPT-NOT-FOUND" "", "la tarea no tiene ese intento", "";
+    "E-STREAM-UNKNOWN" "", "no existe esa salida", "stdout, stderr o result";
+    "E-NODE-NOT-FOUND" "flota node ls", "no existe ese nodo", "flota node ls";
+    "E-NODE-UNKNOWN" "flota node ls", "el trabajo pide un nodo que nunca se ha unido", "flota node ls";
+    "E-OUTPUT-GONE" "", "el nodo ya no tiene la salida", "";
+    "E-OUTPUT-UNREADABLE" "", "el nodo no pudo leer la salida", "";
+    "E-OUTPUT-UNREACHABLE" "", "el nodo que tiene la salida no responde", "pruebe otra vez cuando el nodo esté en marcha";
+    "E-STORE-FULL" "", "el disco del servidor está casi lleno",
+        "libere espacio en el disco de la carpeta de datos; los resultados del trabajo en marcha se siguen guardando";
+    "E-STORE-BEHIND" "flota fleet recover goes on with it", "el almacén es más antiguo que la flota",
+        "flota fleet recover sigue con él";
+    "E-STORE-CURRENT" "", "el almacén no está atrasado", "";
+    "E-STORE-UNREADABLE" "", "no se puede leer el almacén", "vea el registro del servidor";
+    "E-SERVER-BUSY" "", "hay demasiadas peticiones esperando", "pruebe otra vez dentro de un momento";
+    "E-SERVER-STOPPING" "", "el servidor se está deteniendo",
+        "puede que la orden se haya cumplido: repetirla con la misma clave es seguro";
+    "E-SERVER-BUG" "", "el servidor se contradice", "por favor, avise";
+}

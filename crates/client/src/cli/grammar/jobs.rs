@@ -1,0 +1,228 @@
+//! The commands about jobs.
+
+use clap::{Arg, Command};
+use flota_model::state::TaskState;
+
+use super::{
+    LIST_ALIASES,
+    build::{argument, flag, group, leaf, option, options},
+    examples, timeout,
+};
+use crate::{catalogue::Language, cli::values};
+
+pub(super) fn job(language: Language) -> Command {
+    group("job", language.about_job())
+        .before_help(examples(
+            language,
+            &["flota job ls", "flota job show last", "flota job logs 7 -f"],
+        ))
+        .subcommands([
+            submit(language, "submit"),
+            list(language, "ls").aliases(LIST_ALIASES),
+            leaf("show", language.about_job_show())
+                .aliases(["describe", "inspect"])
+                .alias("mostrar")
+                .args([job_argument(language), timeout(language)]),
+            tasks(language),
+            wait(language),
+            leaf("cancel", language.about_job_cancel())
+                .alias("cancelar")
+                .args([job_argument(language), timeout(language)]),
+            logs(language),
+            results(language),
+        ])
+}
+
+pub(super) fn list(language: Language, name: &'static str) -> Command {
+    let phase = option("phase", language.value_phase(), language.help_job_phase());
+    leaf(name, language.about_job_ls()).args([
+        limit(language),
+        phase.value_parser(["active", "cancelling", "finished"]),
+        timeout(language),
+    ])
+}
+
+fn tasks(language: Language) -> Command {
+    let state = option("state", language.value_state(), language.help_task_state());
+    let states: Vec<&str> = TaskState::ALL.into_iter().map(TaskState::word).collect();
+    leaf("tasks", language.about_job_tasks())
+        .before_help(examples(language, &["flota job tasks last --state failed"]))
+        .args([
+            job_argument(language),
+            state.value_parser(states),
+            limit(language),
+            timeout(language),
+        ])
+}
+
+fn wait(language: Language) -> Command {
+    let limit = option(
+        "timeout",
+        language.value_duration(),
+        language.help_wait_timeout(),
+    );
+    leaf("wait", language.about_job_wait())
+        .alias("esperar")
+        .before_help(examples(language, &["flota job wait last --timeout 10m"]))
+        .args([
+            job_argument(language),
+            limit.value_parser(values::duration(language)),
+        ])
+}
+
+fn logs(language: Language) -> Command {
+    leaf("logs", language.about_job_logs())
+        .before_help(examples(
+            language,
+            &["flota job logs last", "flota job logs 7 --task 3 -f"],
+        ))
+        .args([
+            job_argument(language),
+            task(language),
+            option(
+                "stream",
+                language.value_stream(),
+                language.help_logs_stream(),
+            )
+            .value_parser(["stdout", "stderr", "result", "both"]),
+            flag("follow", language.help_logs_follow()).short('f'),
+            timeout(language),
+        ])
+}
+
+fn results(language: Language) -> Command {
+    leaf("results", language.about_job_results())
+        .before_help(examples(language, &["flota job results last -d out"]))
+        .args([
+            job_argument(language),
+            option(
+                "dir",
+                language.value_folder(),
+                language.help_results_folder(),
+            )
+            .short('d'),
+            task(language),
+            timeout(language),
+        ])
+}
+
+fn job_argument(language: Language) -> Arg {
+    argument("job", language.value_job(), language.help_job()).value_parser(values::job(language))
+}
+
+fn task(language: Language) -> Arg {
+    option("task", language.value_task(), language.help_logs_task()).value_parser(values::number(
+        language,
+        0,
+        u32::MAX,
+    ))
+}
+
+fn limit(language: Language) -> Arg {
+    option("limit", language.value_count(), language.help_limit())
+        .short('n')
+        .value_parser(values::number(language, 1, u32::MAX))
+}
+
+/// `submit`, also as `job submit`.
+pub(super) fn submit(language: Language, name: &'static str) -> Command {
+    leaf(name, language.about_submit())
+        .alias("enviar")
+        .before_help(examples(
+            language,
+            &[
+                "flota submit --wait -- echo hello",
+                "flota submit --array 1-100 --retries 3 -- ./sim {index}",
+                "flota submit --kernel noop --array 1-1000000",
+                "flota submit --file job.toml --wait",
+            ],
+        ))
+        .args(work(language))
+        .args(shape(language))
+        .args(policy(language))
+        .args(program(language))
+        .args([
+            option(
+                "idempotency-key",
+                language.value_key(),
+                language.help_idempotency_key(),
+            )
+            .value_parser(values::idempotency_key(language)),
+            flag("wait", language.help_wait()),
+        ])
+}
+
+/// What runs.
+fn work(language: Language) -> [Arg; 4] {
+    [
+        argument("program", language.value_program(), language.help_program())
+            .required(false)
+            .num_args(1..)
+            .trailing_var_arg(true)
+            .conflicts_with_all(["kernel"]),
+        option("kernel", language.value_name(), language.help_kernel()),
+        options(
+            "param",
+            language.value_key_value(),
+            language.help_parameter(),
+        )
+        .short('p')
+        .value_parser(values::pair(language)),
+        option("file", language.value_file(), language.help_file()),
+    ]
+}
+
+/// How many, how large, and where.
+fn shape(language: Language) -> [Arg; 7] {
+    [
+        option("array", language.value_range(), language.help_array())
+            .value_parser(values::range(language)),
+        option("name", language.value_name(), language.help_name()),
+        option("priority", language.value_count(), language.help_priority())
+            .value_parser(values::number(language, 1, 3)),
+        option("cpus", language.value_amount(), language.help_cpus())
+            .value_parser(values::cpus(language)),
+        option("memory", language.value_amount(), language.help_memory())
+            .value_parser(values::size(language)),
+        option("node", language.value_node(), language.help_submit_node()),
+        options("label", language.value_key_value(), language.help_label())
+            .short('l')
+            .value_parser(values::pair(language)),
+    ]
+}
+
+/// What happens when it takes too long or fails.
+fn policy(language: Language) -> [Arg; 6] {
+    let duration = |id, help| {
+        option(id, language.value_duration(), help).value_parser(values::duration(language))
+    };
+    [
+        duration("timeout", language.help_submit_timeout()),
+        duration("grace", language.help_grace()),
+        option("retries", language.value_count(), language.help_retries())
+            .value_parser(values::number(
+                language,
+                0,
+                u32::from(flota_model::spec::RETRIES_MAX),
+            ))
+            .conflicts_with("retry-never"),
+        flag("retry-never", language.help_retry_never()),
+        duration("backoff", language.help_backoff()).conflicts_with("retry-never"),
+        option(
+            "on-disconnect",
+            language.value_policy(),
+            language.help_on_disconnect(),
+        )
+        .value_parser(values::on_disconnect(language)),
+    ]
+}
+
+/// What a program finds around it.
+fn program(language: Language) -> [Arg; 3] {
+    [
+        options("env", language.value_key_value(), language.help_env())
+            .value_parser(values::pair(language)),
+        option("cwd", language.value_folder(), language.help_cwd()),
+        option("stdin", language.value_path(), language.help_stdin()),
+    ]
+}

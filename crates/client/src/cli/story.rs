@@ -1,0 +1,110 @@
+//! How an attempt ended, in words.
+
+use std::{collections::BTreeMap, io};
+
+use flota_wire::rest::{Attempt, Task};
+
+use super::Session;
+use crate::{catalogue::Language, render::clean};
+
+/// Most nodes whose names are asked for, one request each; others are shown by number.
+const NAMES_MAX: usize = 32;
+
+/// Names of the nodes on which the last attempts of `tasks` ran. Best effort: a name is a comfort.
+pub(super) async fn node_names(session: &mut Session<'_>, tasks: &[Task]) -> BTreeMap<u32, String> {
+    let mut names = BTreeMap::new();
+    for node in tasks
+        .iter()
+        .filter_map(|task| task.attempts.last())
+        .map(|last| last.node)
+    {
+        if names.len() < NAMES_MAX && !names.contains_key(&node) {
+            let Ok(client) = session.client().await else {
+                return names;
+            };
+            if let Ok(found) = client.node(&node.to_string()).await {
+                names.insert(node, found.name);
+            }
+        }
+    }
+    names
+}
+
+/// Exit code, signal or `errno`, as a column.
+pub(super) fn exit(attempt: &Attempt) -> String {
+    match (attempt.exit_code, attempt.signal, attempt.errno) {
+        (Some(code), _, _) => code.to_string(),
+        (_, Some(signal), _) => signal_name(signal),
+        (_, _, Some(errno)) => {
+            let stage = attempt.stage.as_deref().unwrap_or_default();
+            format!("{stage} errno {errno}")
+        }
+        (None, None, None) => String::new(),
+    }
+}
+
+/// How the last attempt of a task ended, and where.
+pub(super) fn of_task(language: Language, task: &Task, names: &BTreeMap<u32, String>) -> String {
+    if task.state == "succeeded" {
+        return language.story_succeeded();
+    }
+    if task.state == "cancelled" {
+        return language.story_cancelled();
+    }
+    match task.attempts.last() {
+        Some(last) => {
+            let name = names.get(&last.node).map(|name| clean(name));
+            let node = name.unwrap_or_else(|| language.node_number(last.node));
+            of_attempt(language, last, &node)
+        }
+        None => language.story_no_attempt(&task.state),
+    }
+}
+
+fn of_attempt(language: Language, attempt: &Attempt, node: &str) -> String {
+    match attempt.outcome.as_str() {
+        "exited" => language.story_exited(attempt.exit_code.unwrap_or_default(), node),
+        "signalled" => {
+            language.story_signalled(signal_name(attempt.signal.unwrap_or_default()), node)
+        }
+        "not_started" => {
+            let errno = attempt.errno.unwrap_or_default();
+            let why = io::Error::from_raw_os_error(errno);
+            language.story_not_started(attempt.stage.as_deref().unwrap_or("?"), why, node)
+        }
+        "failed" => {
+            language.story_failed(clean(attempt.message.as_deref().unwrap_or_default()), node)
+        }
+        "out_of_memory" => language.story_out_of_memory(node),
+        "timed_out" => language.story_timed_out(node),
+        "cancelled" => language.story_cancelled(),
+        "lost" => language.story_lost(node),
+        "unknown" => language.story_unknown(node),
+        word => language.story_other(word, node),
+    }
+}
+
+/// Signals that end programs (`man 7 signal`, the numbers of x86 and ARM).
+const SIGNALS: [(u8, &str); 14] = [
+    (1, "HUP"),
+    (2, "INT"),
+    (3, "QUIT"),
+    (4, "ILL"),
+    (5, "TRAP"),
+    (6, "ABRT"),
+    (7, "BUS"),
+    (8, "FPE"),
+    (9, "KILL"),
+    (11, "SEGV"),
+    (13, "PIPE"),
+    (14, "ALRM"),
+    (15, "TERM"),
+    (24, "XCPU"),
+];
+
+fn signal_name(number: u8) -> String {
+    match SIGNALS.iter().find(|(known, _)| *known == number) {
+        Some((_, name)) => format!("{number} (SIG{name})"),
+        None => number.to_string(),
+    }
+}

@@ -1,0 +1,347 @@
+//! `flota submit`.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    time::Duration,
+};
+
+use clap::ArgMatches;
+use flota_model::{
+    spec::{
+        JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SPEC_LENGTH_MAX, TaskRange,
+        Work,
+    },
+    units::{Bytes, Cpus},
+};
+use flota_wire::{rest::Submitted, spec};
+use serde_json::json;
+
+use super::{Session, wait};
+use crate::{
+    catalogue::Language,
+    exit::Exit,
+    failure::Failure,
+    render::{Details, Field, Format, print_json},
+};
+
+/// Bytes of randomness in a key: no two submissions of the world share one.
+const KEY_BYTES: usize = 16;
+/// How often a submission without an answer is made again.
+const TRIES: usize = 3;
+/// The most a job's name may have.
+const NAME_LENGTH_MAX: usize = flota_model::spec::NAME_LENGTH_MAX;
+
+pub(super) async fn submit(
+    session: &mut Session<'_>,
+    matches: &ArgMatches,
+) -> Result<Exit, Failure> {
+    let language = session.language();
+    let spec = spec(language, matches, session.options.current_folder.as_deref())?;
+    let key = match matches.get_one::<String>("idempotency-key") {
+        Some(key) => key.clone(),
+        None => random_key(language)?,
+    };
+    let submitted = send(session, &spec, &key).await?;
+    if !matches.get_flag("wait") {
+        announce(session, &submitted)?;
+        return Ok(Exit::Ok);
+    }
+    let text = language.submitted(submitted.job);
+    session.screen.mention(&text);
+    let finished = wait::wait(session, submitted.job, None).await?;
+    match session.screen.format() {
+        Format::Json | Format::JsonLines => print_json(session.screen, &finished)?,
+        Format::Name => session.screen.print_line(&submitted.job.to_string())?,
+        Format::Table | Format::Csv => {}
+    }
+    wait::verdict(session, &finished).await
+}
+
+/// Sends it again when no answer came: the key makes that safe.
+async fn send(session: &mut Session<'_>, spec: &JobSpec, key: &str) -> Result<Submitted, Failure> {
+    let body = spec::to_value(spec);
+    let mut tries = 1;
+    loop {
+        let fault = match session.client().await?.submit(&body, key).await {
+            Ok(submitted) => return Ok(submitted),
+            Err(fault) => fault,
+        };
+        if !fault.may_pass() {
+            return Err(session.failure(&fault));
+        }
+        if tries == TRIES {
+            let hint = session.language().hint_submit_again(key);
+            return Err(session.failure(&fault).hint(hint));
+        }
+        tries += 1;
+    }
+}
+
+fn announce(session: &mut Session<'_>, submitted: &Submitted) -> Result<(), Failure> {
+    let language = session.language();
+    if session.screen.format() == Format::Table {
+        let text = if submitted.existing {
+            language.submitted_before(submitted.job)
+        } else {
+            language.submitted(submitted.job)
+        };
+        session.screen.print_line(&text)?;
+        session
+            .screen
+            .mention(&language.submitted_next(submitted.job));
+        return Ok(());
+    }
+    let fields = vec![
+        Field::number("job", language.header_job(), |item: &Submitted| {
+            item.job.to_string()
+        }),
+        Field::text("existing", String::new(), |item: &Submitted| {
+            item.existing.to_string()
+        }),
+    ];
+    Details {
+        item: submitted,
+        fields,
+        name: |item| item.job.to_string(),
+    }
+    .print(session.screen)
+}
+
+fn random_key(language: Language) -> Result<String, Failure> {
+    let mut bytes = [0_u8; KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(|source| {
+        Failure::new(
+            "E-RANDOM-UNAVAILABLE",
+            Exit::Failed,
+            language.error_random(),
+        )
+        .because(source.to_string())
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// The job that the command line describes.
+pub(super) fn spec(
+    language: Language,
+    matches: &ArgMatches,
+    current_folder: Option<&Path>,
+) -> Result<JobSpec, Failure> {
+    let mut spec = base(language, matches)?;
+    apply_shape(&mut spec, matches);
+    apply_policy(&mut spec, matches);
+    apply_work(language, &mut spec, matches, current_folder)?;
+    spec::check(&spec)
+        .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))?;
+    Ok(spec)
+}
+
+/// The job before the other options: of the file, or of the program or kernel with all defaults.
+fn base(language: Language, matches: &ArgMatches) -> Result<JobSpec, Failure> {
+    let argv: Vec<&str> = words(matches, "program");
+    if let Some(path) = matches.get_one::<String>("file") {
+        return from_file(language, path);
+    }
+    let body = match (argv.first(), matches.get_one::<String>("kernel")) {
+        (Some(program), _) => json!({"name": name_of(program), "program": {"argv": argv}}),
+        (None, Some(kernel)) => json!({"name": name_of(kernel), "kernel": {"name": kernel}}),
+        (None, None) => {
+            let failure = Failure::usage(language.error_nothing_to_run());
+            return Err(failure.hint(language.hint_nothing_to_run()));
+        }
+    };
+    spec::parse_json(body.to_string().as_bytes())
+        .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))
+}
+
+fn words<'a>(matches: &'a ArgMatches, id: &str) -> Vec<&'a str> {
+    matches
+        .get_many::<String>(id)
+        .unwrap_or_default()
+        .map(String::as_str)
+        .collect()
+}
+
+/// A job needs a name: that of its program, without what a name cannot have.
+fn name_of(program: &str) -> String {
+    let file = program.rsplit('/').next().unwrap_or_default();
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let kept: String = file.chars().filter(|letter| allowed(*letter)).collect();
+    let name = kept.trim_start_matches(['.', '_', '-']);
+    match name.get(..NAME_LENGTH_MAX).unwrap_or(name) {
+        "" => "job".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn from_file(language: Language, path: &str) -> Result<JobSpec, Failure> {
+    let bytes =
+        read_file(path).map_err(|source| Failure::of_unreadable(language, path, &source))?;
+    if bytes.len() > SPEC_LENGTH_MAX {
+        let what = language.error_file_too_long(path, SPEC_LENGTH_MAX);
+        return Err(Failure::new("E-FILE-TOO-LONG", Exit::Usage, what));
+    }
+    let is_json = bytes.trim_ascii_start().first() == Some(&b'{');
+    let parsed = match String::from_utf8(bytes) {
+        Ok(text) if is_json => spec::parse_json(text.as_bytes()),
+        Ok(text) => spec::parse_toml(&text),
+        Err(_) => {
+            let what = language.error_spec_invalid(path);
+            return Err(Failure::new("E-SPEC-INVALID", Exit::Usage, what).because("UTF-8"));
+        }
+    };
+    parsed.map_err(|faults| Failure::of_spec(language.error_spec_invalid(path), faults))
+}
+
+/// One byte more than a spec may have is enough to know.
+fn read_file(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = SPEC_LENGTH_MAX as u64 + 1;
+    match path {
+        "-" => io::stdin().lock().take(limit).read_to_end(&mut bytes)?,
+        path => File::open(path)?.take(limit).read_to_end(&mut bytes)?,
+    };
+    Ok(bytes)
+}
+
+fn apply_shape(spec: &mut JobSpec, matches: &ArgMatches) {
+    if let Some(range) = matches.get_one::<TaskRange>("array") {
+        spec.tasks = *range;
+    }
+    if let Some(name) = matches.get_one::<String>("name") {
+        spec.name.clone_from(name);
+    }
+    if let Some(priority) = matches.get_one::<u32>("priority") {
+        spec.priority = Priority(u8::try_from(*priority).expect("the parser takes 1 to 3"));
+    }
+    if let Some(cpus) = matches.get_one::<Cpus>("cpus") {
+        spec.resources.cpus = *cpus;
+    }
+    if let Some(memory) = matches.get_one::<Bytes>("memory") {
+        spec.resources.memory = *memory;
+    }
+    if let Some(node) = matches.get_one::<String>("node") {
+        spec.constraints.node = Some(node.clone());
+    }
+    spec.constraints.labels.extend(pairs(matches, "label"));
+}
+
+fn apply_policy(spec: &mut JobSpec, matches: &ArgMatches) {
+    if let Some(timeout) = matches.get_one::<Duration>("timeout") {
+        spec.timeout = Some(*timeout);
+    }
+    if let Some(grace) = matches.get_one::<Duration>("grace") {
+        spec.grace = *grace;
+    }
+    if let Some(policy) = matches.get_one::<OnDisconnect>("on-disconnect") {
+        spec.on_disconnect = *policy;
+    }
+    if matches.get_flag("retry-never") {
+        spec.retry = Retry::Never;
+    }
+    let asked = matches.get_one::<u32>("retries");
+    let waited = matches.get_one::<Duration>("backoff");
+    if asked.is_none() && waited.is_none() {
+        return;
+    }
+    if spec.retry == Retry::Never {
+        spec.retry = Retry::default();
+    }
+    if let Retry::Limited {
+        retries,
+        backoff,
+        backoff_max,
+    } = &mut spec.retry
+    {
+        if let Some(asked) = asked {
+            *retries = u16::try_from(*asked).expect("the parser takes at most RETRIES_MAX");
+        }
+        if let Some(waited) = waited {
+            *backoff = *waited;
+            *backoff_max = (*backoff_max).max(*waited);
+        }
+    }
+}
+
+fn apply_work(
+    language: Language,
+    spec: &mut JobSpec,
+    matches: &ArgMatches,
+    current_folder: Option<&Path>,
+) -> Result<(), Failure> {
+    if let Some(kernel) = matches.get_one::<String>("kernel") {
+        spec.work = Work::Kernel(KernelCall {
+            name: kernel.clone(),
+            ..KernelCall::default()
+        });
+    }
+    let argv = words(matches, "program");
+    if !argv.is_empty() {
+        let argv = argv.into_iter().map(str::to_owned).collect();
+        spec.work = Work::Program(Program {
+            argv,
+            ..Program::default()
+        });
+    }
+    match &mut spec.work {
+        Work::Kernel(call) => {
+            let of_programs = ["env", "cwd", "stdin"];
+            if of_programs.into_iter().any(|id| matches.contains_id(id)) {
+                return Err(Failure::usage(language.error_program_option_with_kernel()));
+            }
+            call.parameters.extend(pairs(matches, "param"));
+        }
+        Work::Program(program) => {
+            if matches.contains_id("param") {
+                return Err(Failure::usage(language.error_parameter_without_kernel()));
+            }
+            apply_program(program, matches, current_folder);
+        }
+    }
+    Ok(())
+}
+
+fn apply_program(program: &mut Program, matches: &ArgMatches, current_folder: Option<&Path>) {
+    program.environment.extend(pairs(matches, "env"));
+    if let Some(stdin) = matches.get_one::<String>("stdin") {
+        program.stdin = Some(absolute(stdin, current_folder));
+    }
+    if let Some(folder) = matches.get_one::<String>("cwd") {
+        program.working_directory = Some(absolute(folder, current_folder));
+    }
+    // `./sim` has no meaning but from where the person stands.
+    let relative = program
+        .argv
+        .first()
+        .is_some_and(|name| name.contains('/') && !name.starts_with('/'));
+    if relative && program.working_directory.is_none() {
+        let folder = current_folder.and_then(Path::to_str);
+        program.working_directory = folder.map(escape_braces);
+    }
+}
+
+/// From where the person stands, if it is relative.
+fn absolute(path: &str, current_folder: Option<&Path>) -> String {
+    let folder = current_folder.and_then(Path::to_str);
+    match folder {
+        Some(folder) if !path.starts_with('/') && !path.starts_with('{') => {
+            format!("{}/{path}", escape_braces(folder).trim_end_matches('/'))
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// In a spec, `{` begins a placeholder.
+fn escape_braces(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
+fn pairs(matches: &ArgMatches, id: &str) -> BTreeMap<String, String> {
+    matches
+        .get_many::<(String, String)>(id)
+        .unwrap_or_default()
+        .cloned()
+        .collect()
+}
