@@ -21,6 +21,7 @@ use std::{
     process::ExitCode,
 };
 
+use flota_model::{ids::AttemptId, outcome::StreamName};
 use rustix::process::{Resource, Rlimit};
 
 use crate::sys::files;
@@ -199,6 +200,11 @@ impl Place {
             let _ = rustix::fs::unlinkat(&self.folder, self.name(extension), flags);
         }
     }
+}
+
+/// The name of an output file that could not be without one, until the agent has read it.
+pub(crate) fn partial_name(attempt: AttemptId, stream: StreamName) -> String {
+    format!("{attempt}.{}.partial", stream.word())
 }
 
 /// The numbers of all keepers that have files in a folder.

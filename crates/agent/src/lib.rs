@@ -3,7 +3,11 @@
 //! What this crate does NOT do: it decides nothing about attempts (the engines do), speaks no
 //! transport of its own (`flota_link` does), and reads no environment variables.
 
+mod folder;
+mod journal;
 pub mod keeper;
 mod machine;
+mod outputs;
+mod pool;
 mod proc;
 mod sys;

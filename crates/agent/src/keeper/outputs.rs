@@ -8,7 +8,7 @@ use std::{
 use flota_model::{ids::AttemptId, outcome::StreamName};
 use rustix::fs::Mode;
 
-use super::CUT;
+use super::{CUT, partial_name};
 use crate::sys::files;
 
 /// Empty files kept for the next programs: enough for a burst of short ones on a large machine.
@@ -70,11 +70,6 @@ impl Outputs {
             let _ = rustix::fs::ftruncate(&file, self.bytes_max);
         }
     }
-}
-
-/// The name of an output file that could not be without one, until the agent has read it.
-pub(crate) fn partial_name(attempt: AttemptId, stream: StreamName) -> String {
-    format!("{attempt}.{}.partial", stream.word())
 }
 
 #[cfg(test)]
