@@ -12,7 +12,7 @@ mod tasks;
 mod wait;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     http::{Method, Uri},
     middleware,
@@ -25,7 +25,10 @@ pub(crate) use jobs::{record, summaries};
 pub(crate) use query::Parameters;
 pub(crate) use tasks::{TaskFilter, page as task_page};
 
+use flota_model::command::Query;
+
 use crate::{
+    access::{Caller, Object, Verb},
     pages,
     problem::{METHOD_WRONG, Problem, ROUTE_UNKNOWN},
 };
@@ -73,7 +76,12 @@ pub(crate) fn router(desk: Desk, link: Router) -> Router {
 }
 
 /// Whether requests would be served: the fleet answers and submissions are accepted.
-async fn readyz(State(desk): State<Desk>) -> Result<&'static str, Problem> {
+async fn readyz(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+) -> Result<&'static str, Problem> {
+    let permit = caller.may(Verb::FleetRead, &Object::Fleet)?;
+    desk.query(permit, Query::Fleet).await?;
     desk.refuse_when_full()?;
     Ok("ready\n")
 }

@@ -48,7 +48,10 @@ pub enum ListenFault {
     #[error("refused to listen on {0}: only loopback addresses are allowed without TLS")]
     NotLoopback(SocketAddr),
     /// Somebody else listens there.
-    #[error("the address {address} is taken{}", held_by(holder.as_ref()))]
+    #[error(
+        "the address {address} is taken{}; choose another one with --listen",
+        held_by(holder.as_ref())
+    )]
     Taken {
         /// Where.
         address: SocketAddr,

@@ -131,7 +131,7 @@ pub async fn run(
     };
     let uid = rustix::process::geteuid().as_raw();
     let sessions = Sessions::new(settings.one_time_token.as_deref());
-    let server = Server::start(settings, opened, Credentials::new(&token, sessions, uid))?;
+    let server = Server::start(settings, opened, Credentials::new(&token, sessions, uid)).await?;
     let listeners = reserved.listen(&folder.socket())?;
     folder.write_addresses(&addresses)?;
     let (router, limits) = (server.router.clone(), server.settings.limits.clone());
@@ -247,7 +247,7 @@ impl Server {
         clippy::significant_drop_tightening,
         reason = "the parts are moved to those who drop them"
     )]
-    fn start(
+    async fn start(
         settings: Settings,
         opened: OpenedFleet,
         credentials: Credentials,
@@ -267,12 +267,14 @@ impl Server {
         let (stop_fleet, fleet_stopped) = stop::stop();
         let handle = FleetHandle::new(inbox, settings.limits.requests_max);
         let full = Arc::new(AtomicBool::new(false));
-        let space = SpaceWatch {
+        let space = Arc::new(SpaceWatch {
             folder: settings.data.clone(),
             required: settings.limits.free_space,
             reserve: reserve.clone(),
             full: Arc::clone(&full),
-        };
+        });
+        // Before anybody can submit.
+        space.look_apart().await;
         let (sender, publisher) = (link.sender(), handle.publisher());
         let committer = Committer::new(Box::new(journal), reserve, sender, publisher);
         let committed = start_committer(committer, decided)?;

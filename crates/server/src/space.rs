@@ -57,17 +57,19 @@ impl SpaceWatch {
         }
     }
 
+    /// Looks once, on a thread that may block.
+    pub(crate) async fn look_apart(self: &Arc<Self>) {
+        let watch = Arc::clone(self);
+        if let Err(fault) = task::spawn_blocking(move || watch.look()).await {
+            tracing::error!(%fault, "the look at the free space panicked");
+        }
+    }
+
     /// Looks every second, for ever.
-    pub(crate) async fn run(self) {
-        let watch = Arc::new(self);
-        let mut interval = time::interval(LOOK_INTERVAL);
-        interval.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    pub(crate) async fn run(self: Arc<Self>) {
         loop {
-            interval.tick().await;
-            let watch = Arc::clone(&watch);
-            if let Err(fault) = task::spawn_blocking(move || watch.look()).await {
-                tracing::error!(%fault, "the look at the free space panicked");
-            }
+            time::sleep(LOOK_INTERVAL).await;
+            self.look_apart().await;
         }
     }
 }

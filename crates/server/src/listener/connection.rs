@@ -58,12 +58,16 @@ pub(super) fn serve<S: Stream>(
     arrival: Arrival,
     router: Router,
     limits: &Limits,
-    stop: Stop,
+    mut stop: Stop,
 ) -> impl Future<Output = ()> + Send + use<S> {
     let (first_bytes_within, stall_max) = (limits.first_bytes_within, limits.write_stall_max);
     let http1 = http1(limits);
     async move {
-        let detected = timeout(first_bytes_within, protocol::detect(&mut stream)).await;
+        let detected = tokio::select! {
+            detected = timeout(first_bytes_within, protocol::detect(&mut stream)) => detected,
+            // Nothing was asked, so nothing is owed.
+            () = stop.said() => return,
+        };
         let Ok(Ok(Some((protocol, ahead)))) = detected else {
             tracing::debug!("connection closed before its protocol was known");
             return;
