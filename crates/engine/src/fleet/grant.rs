@@ -51,7 +51,9 @@ impl Grants {
         let (_, id) = self.by_attempt.range(..=attempt).next_back()?;
         let range = self.live[id].record.attempts;
         let same_start = range.first.epoch == attempt.epoch && range.first.salt == attempt.salt;
-        let offset = u32::try_from(attempt.sequence - range.first.sequence).ok()?;
+        // Of another start the sequence may be lower, because the salt decides the order first.
+        let distance = attempt.sequence.checked_sub(range.first.sequence)?;
+        let offset = u32::try_from(distance).ok()?;
         (same_start && offset < range.count).then_some((*id, offset))
     }
 

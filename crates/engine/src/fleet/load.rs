@@ -16,6 +16,8 @@ const AHEAD_MAX: u32 = 4_096;
 const CLASSES_KEPT: usize = 64;
 /// A rate is measured over at least this long.
 const RATE_WINDOW: Duration = Duration::from_millis(5);
+/// A class that was idle for longer is measured from its next grant on.
+const RATE_STALE: Duration = Duration::from_secs(1);
 
 /// The load of a node by class.
 #[derive(Debug, Default)]
@@ -65,9 +67,6 @@ impl Load {
         let Some(load) = self.classes.get(class) else {
             return 0;
         };
-        if load.active == 0 {
-            return 0;
-        }
         // At most 4,096, so the cast is exact enough and never negative.
         #[expect(clippy::cast_possible_truncation, reason = "clamped right behind")]
         #[expect(clippy::cast_sign_loss, reason = "a rate is never negative")]
@@ -82,7 +81,7 @@ impl Load {
             .times_that_fit(&class.resources)
             .min(count);
         let load = self.classes.entry(class.clone()).or_default();
-        if load.active == 0 {
+        if load.active == 0 && now.since(load.measured_at) > RATE_STALE {
             load.ended = 0;
             load.measured_at = now;
         }

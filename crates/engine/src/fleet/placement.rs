@@ -150,6 +150,7 @@ impl Fleet {
             }
         }
         let mut left = self.waiting_up_to(class, wanted);
+        let ahead_max = self.known_to_be_short(class, left);
         let mut shares = Shares::new();
         while left > 0
             && let Some(mut best) = heap.pop()
@@ -160,7 +161,7 @@ impl Fleet {
                 heap.push(best);
             }
         }
-        share_ahead(&ahead, left, &mut shares);
+        share_ahead(&ahead, left.min(ahead_max), &mut shares);
         shares
     }
 
@@ -174,6 +175,22 @@ impl Fleet {
             }
         }
         waiting
+    }
+
+    /// Tasks of a class that may be sent ahead, counted no further than `most`: eight for each one of
+    /// their job that has ended. The rate of a class says little about a job that has just come,
+    /// and long tasks must not queue up behind one node while another is idle.
+    fn known_to_be_short(&self, class: &ClassKey, most: u64) -> u64 {
+        let mut short = 0;
+        for job in self.queue.jobs(class).filter_map(|job| self.jobs.get(job)) {
+            let waiting = u64::from(job.waiting());
+            let allowed = 1 + 8 * job.record.counts.ended();
+            short += waiting.min(allowed);
+            if short >= most || allowed < waiting {
+                break;
+            }
+        }
+        short
     }
 
     /// The first class that has to wait although some node is large enough keeps the roomiest such
