@@ -21,7 +21,7 @@ use crate::{
     keeper::{
         api::{
             Child, Effect, Event, FromKeeper, Identity, LIST_PART_MAX, Launch, LogRecord, Peer,
-            Settings, ToKeeper,
+            Settings, TOO_LATE, ToKeeper,
         },
         child::{Held, Leader, Live, Order},
     },
@@ -30,8 +30,6 @@ use crate::{
 
 /// `EAGAIN`, the answer to a start beyond the limit (`man 3 errno`).
 const TOO_MANY: i32 = 11;
-/// `ETIME`, the answer to a start after its own deadline.
-const TOO_LATE: i32 = 62;
 /// `man 7 signal`.
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;

@@ -211,7 +211,7 @@ impl Node {
                 self.output_read(connection, request, part, draft);
             }
             Event::DiskFull => self.disk_is_full = true,
-            Event::DiskFree => self.disk_is_full = false,
+            Event::DiskFree => self.disk_is_free(draft),
             Event::StopAll => self.stop_all(draft),
             Event::Tick => {}
         }

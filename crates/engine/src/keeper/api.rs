@@ -14,6 +14,9 @@ use crate::sabotage::Sabotage;
 /// one packet carries at most 253 (`SCM_MAX_FD`, `man 7 unix`).
 pub const LIST_PART_MAX: usize = 80;
 
+/// `ETIME` (`man 3 errno`), the answer to a start after its own deadline: the lease ended on the way.
+pub const TOO_LATE: i32 = 62;
+
 /// A keeper of a folder, as the agent's shell numbers them. Not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeeperId(pub u32);

@@ -8,7 +8,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{ChildState, End},
+    keeper::api::{ChildState, End, TOO_LATE},
     node::{
         Node,
         api::{Effect, KernelEnd},
@@ -90,6 +90,8 @@ fn outcome_of(status: i32) -> Outcome {
 fn judge(fate: Fate, natural: Outcome) -> Outcome {
     match (fate, natural) {
         (_, Outcome::Unknown) => Outcome::Unknown,
+        // A stop that was ordered while `execve` hung: it never ran, so not for too long either.
+        (Fate::TimedOut, never @ Outcome::NotStarted { .. }) => never,
         (Fate::Open | Fate::Forgotten, natural) => natural,
         (Fate::Fenced, _) => Outcome::Lost,
         (Fate::TimedOut, _) => Outcome::TimedOut,
@@ -105,7 +107,11 @@ impl Node {
         };
         running.started_at = Some(at);
         running.confirmed = true;
-        self.progress.prove(running.turn);
+        let (turn, timeout) = (running.turn, running.spec.spec.timeout);
+        self.progress.prove(turn);
+        // `execve` may have taken its time: the program has all of its own.
+        self.table
+            .rearm(attempt, timeout.map(|timeout| draft.now.moment + timeout));
         // The lease may have been renewed since the start was ordered.
         if self.table.is_fenced_by_keeper(attempt) {
             self.fence_at_keeper(attempt, draft);
@@ -120,7 +126,13 @@ impl Node {
         errno: i32,
         draft: &mut Draft,
     ) {
-        let outcome = Outcome::NotStarted { stage, errno };
+        // The program did not fail: its lease ended before it could start.
+        let too_late = stage == StartStage::Spawn && errno == TOO_LATE;
+        let outcome = if too_late {
+            Outcome::Lost
+        } else {
+            Outcome::NotStarted { stage, errno }
+        };
         self.conclude(attempt, Fact::bare(outcome, draft.now.wall), draft);
     }
 

@@ -28,26 +28,36 @@ impl Node {
     /// ended is reported again.
     pub(super) fn forget(&mut self, range: AttemptRange, draft: &mut Draft) {
         self.queue.carve(range);
-        self.retract(range, Fate::Forgotten, draft);
+        self.retract(range, Vec::new(), Fate::Forgotten, draft);
     }
 
     /// A person wants these stopped.
     pub(super) fn cancel(&mut self, range: AttemptRange, draft: &mut Draft) {
-        for piece in self.queue.carve(range) {
+        let granted = self.queue.carve(range);
+        let answered = granted.iter().map(|piece| piece.order.attempts).collect();
+        self.retract(range, answered, Fate::Cancelled, draft);
+        for piece in granted {
             for offset in 0..piece.order.attempts.count {
                 self.report(cancelled(&piece, offset, draft), draft);
             }
         }
-        self.retract(range, Fate::Cancelled, draft);
     }
 
-    /// Stops what runs of `range`, reports again what ended, refuses what is not held.
-    fn retract(&mut self, range: AttemptRange, fate: Fate, draft: &mut Draft) {
+    /// Stops what runs of `range`, reports again what ended, refuses what is not held and not
+    /// `answered`.
+    fn retract(
+        &mut self,
+        range: AttemptRange,
+        mut answered: Vec<AttemptRange>,
+        fate: Fate,
+        draft: &mut Draft,
+    ) {
         let running = self.table.within(range);
         let strays = self.table.strays_within(range);
         let ended = self.reports.within(range);
-        let answered = running.iter().chain(&strays).chain(&ended).copied();
-        let absent = without(range, AttemptRange::gather(answered));
+        let held = running.iter().chain(&strays).chain(&ended).copied();
+        answered.extend(AttemptRange::gather(held));
+        let absent = without(range, answered);
         for attempt in running {
             self.doom(attempt, fate, draft);
         }
@@ -56,12 +66,10 @@ impl Node {
                 stray.asked_for = true;
             }
         }
-        draft.reports.extend(
-            ended
-                .iter()
-                .filter_map(|attempt| self.reports.get(*attempt))
-                .cloned(),
-        );
+        let again = ended
+            .iter()
+            .filter_map(|attempt| self.reports.get(*attempt));
+        draft.reports.extend(again.cloned());
         if !absent.is_empty() {
             self.refuse(absent, draft);
         }

@@ -152,6 +152,20 @@ impl Node {
             || self.reports.bytes() > self.opening.settings.unacknowledged_bytes_max
     }
 
+    /// What waited for the journal starts now, so its time begins now.
+    pub(super) fn disk_is_free(&mut self, draft: &Draft) {
+        self.disk_is_full = false;
+        let waited: Vec<(AttemptId, Duration)> = self
+            .table
+            .iter()
+            .filter(|(_, running)| !running.confirmed && !self.progress.is_durable(running.turn))
+            .filter_map(|(attempt, running)| Some((attempt, running.spec.spec.timeout?)))
+            .collect();
+        for (attempt, timeout) in waited {
+            self.table.rearm(attempt, Some(draft.now.moment + timeout));
+        }
+    }
+
     /// How many more attempts may run.
     fn room(&self) -> u32 {
         self.opening

@@ -198,6 +198,22 @@ impl Table {
         Some(attempt)
     }
 
+    /// Moves the moment at which an attempt has run too long, unless it is being stopped.
+    pub(super) fn rearm(&mut self, attempt: AttemptId, expires: Option<Moment>) {
+        let Some(running) = self.running.get_mut(&attempt) else {
+            return;
+        };
+        if running.fate != Fate::Open {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut running.expires, expires) {
+            self.expiries.remove(&(before, attempt));
+        }
+        if let Some(expires) = expires {
+            self.expiries.insert((expires, attempt));
+        }
+    }
+
     pub(super) fn next_expiry(&self) -> Option<Moment> {
         self.expiries.first().map(|(expires, _)| *expires)
     }

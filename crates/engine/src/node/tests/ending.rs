@@ -1,0 +1,192 @@
+use flota_model::{
+    ids::{JobId, TaskIndex},
+    outcome::{Outcome, Output, Report, StartStage, Stream, Usage},
+    units::Timestamp,
+};
+
+use super::bench::{
+    Bench, Kind, attempt, ended, exit, keeper_forgets, kernel_ended, outcomes, reports, started,
+};
+use crate::{
+    journal::Record,
+    keeper::api::{End, KeeperId},
+    node::api::{Event, KernelEnd},
+};
+
+fn end(status: i32) -> End {
+    End::Known {
+        status,
+        usage: Usage::default(),
+        out_of_memory: false,
+        started_at: Timestamp(1),
+        ended_at: Timestamp(2),
+        fenced: false,
+    }
+}
+
+fn with(end: End, change: impl FnOnce(&mut bool, &mut bool)) -> End {
+    let End::Known {
+        status,
+        usage,
+        mut out_of_memory,
+        started_at,
+        ended_at,
+        mut fenced,
+    } = end
+    else {
+        return end;
+    };
+    change(&mut out_of_memory, &mut fenced);
+    End::Known {
+        status,
+        usage,
+        out_of_memory,
+        started_at,
+        ended_at,
+        fenced,
+    }
+}
+
+#[test]
+fn the_outcome_of_a_program_is_what_was_seen() {
+    let cases = [
+        (exit(0), Outcome::Exited { code: 0 }),
+        (exit(255), Outcome::Exited { code: 255 }),
+        (end(9), Outcome::Signalled { signal: 9 }),
+        (end(0x80 | 6), Outcome::Signalled { signal: 6 }),
+        (
+            with(end(9), |memory, _| *memory = true),
+            Outcome::OutOfMemory,
+        ),
+        (with(end(9), |_, fenced| *fenced = true), Outcome::Lost),
+        (
+            End::Unknown {
+                started_at: None,
+                found_at: Timestamp(5),
+            },
+            Outcome::Unknown,
+        ),
+    ];
+    for (end, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::Program, 1, 1);
+        assert_eq!(
+            outcomes(&bench.turn(vec![ended(1, end)])),
+            [(1, expected)],
+            "{end:?}"
+        );
+    }
+}
+
+#[test]
+fn a_report_is_durable_before_it_is_sent_and_before_the_keeper_forgets() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 41, 2);
+    bench.turn(vec![started(42)]);
+    let output = Output {
+        stdout: Stream::Inline(b"hi".to_vec()),
+        ..Output::default()
+    };
+    let event = Event::Ended {
+        attempt: attempt(42),
+        end: exit(3),
+        output: Some(Box::new(output.clone())),
+    };
+    let turn = bench.turn(vec![event.clone()]);
+    let report = Report {
+        attempt: attempt(42),
+        job: JobId(5),
+        task: TaskIndex(42),
+        spec_hash: Kind::Program.hash(),
+        outcome: Outcome::Exited { code: 3 },
+        started_at: Some(Timestamp(100)),
+        ended_at: Timestamp(200),
+        usage: Usage::default(),
+        output: Some(Box::new(output)),
+    };
+    assert_eq!(turn.records, [Record::Done(report.clone())]);
+    assert!(turn.sync);
+    assert_eq!(reports(&turn), [report]);
+    assert_eq!(keeper_forgets(&turn), [42]);
+    assert_eq!(
+        bench.turn(vec![event]),
+        crate::node::api::Turn::default(),
+        "only once"
+    );
+}
+
+#[test]
+fn a_program_that_could_not_be_started_says_why() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 1);
+    let (stage, errno) = (StartStage::ChangeDirectory, 2);
+    let turn = bench.turn(vec![Event::NotStarted {
+        attempt: attempt(1),
+        stage,
+        errno,
+    }]);
+    assert_eq!(outcomes(&turn), [(1, Outcome::NotStarted { stage, errno })]);
+    assert_eq!(keeper_forgets(&turn), [1]);
+}
+
+#[test]
+fn the_outcome_of_a_kernel_is_what_it_returned() {
+    let long = "é".repeat(1_000);
+    let cases = [
+        (KernelEnd::Completed(None), Outcome::Completed),
+        (
+            KernelEnd::Failed("bad".to_owned()),
+            Outcome::Failed {
+                message: "bad".to_owned(),
+            },
+        ),
+        (
+            KernelEnd::Failed(long),
+            Outcome::Failed {
+                message: "é".repeat(512),
+            },
+        ),
+        (KernelEnd::Stopped, Outcome::Lost),
+    ];
+    for (end, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::Noop, 1, 1);
+        let turn = bench.turn(vec![kernel_ended(1, end)]);
+        assert_eq!(outcomes(&turn), [(1, expected)]);
+        assert_eq!(keeper_forgets(&turn), [0; 0]);
+    }
+}
+
+#[test]
+fn children_of_a_dead_keeper_end_as_the_shell_tells() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 2);
+    bench.turn(vec![started(1), started(2)]);
+    let gone = Event::KeeperGone {
+        keeper: super::bench::KEEPER,
+        replacement: KeeperId(2),
+    };
+    bench.turn(vec![gone]);
+    let unknown = End::Unknown {
+        started_at: None,
+        found_at: Timestamp(5),
+    };
+    let turn = bench.turn(vec![ended(1, unknown)]);
+    assert_eq!(outcomes(&turn), [(1, Outcome::Unknown)]);
+    assert_eq!(
+        reports(&turn)[0].started_at,
+        Some(Timestamp(100)),
+        "that much was known"
+    );
+    assert_eq!(keeper_forgets(&turn), [0; 0]);
+    let turn = bench.grant(Kind::Program, 3, 1);
+    let keepers: Vec<KeeperId> = turn
+        .after
+        .iter()
+        .filter_map(|effect| match effect {
+            crate::node::api::Effect::Start { keeper, .. } => Some(*keeper),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(keepers, [KeeperId(2)]);
+}

@@ -1,0 +1,70 @@
+use flota_model::{
+    ids::{JobId, NodeId, TaskIndex},
+    spec::Program,
+};
+
+use super::bench::attempt;
+use crate::node::expand::{Names, expand, launch};
+
+fn names() -> Names {
+    Names {
+        attempt: attempt(7),
+        job: JobId(17),
+        task: TaskIndex(42),
+    }
+}
+
+#[test]
+fn placeholders_are_replaced() {
+    let cases = [
+        ("", ""),
+        ("plain", "plain"),
+        ("{index}", "42"),
+        ("a{job}b{index}c", "a17b42c"),
+        ("{attempt}", "1-0000000000000009-7"),
+        ("{{index}}", "{index}"),
+        ("{{{index}}}", "{42}"),
+        ("}}{{", "}{"),
+        ("{other} { } é{index}", "{other} { } é42"),
+        ("{", "{"),
+        ("{index", "{index"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(expand(text, names()), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_program_gets_a_clean_environment() {
+    let program = Program {
+        argv: vec!["render".to_owned(), "--frame={index}".to_owned()],
+        environment: [("LANG", "es"), ("FRAME", "{index}"), ("FLOTA_JOB", "false")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        working_directory: Some("/work/{job}".to_owned()),
+        stdin: Some("/in/{index}".to_owned()),
+    };
+    let launch = launch(&program, names(), NodeId(3), None);
+    assert_eq!(launch.argv, ["render", "--frame=42"]);
+    assert_eq!(launch.working_directory, "/work/17");
+    assert_eq!(launch.stdin.as_deref(), Some("/in/42"));
+    let environment: Vec<(&str, &str)> = launch
+        .environment
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    let expected = [
+        ("FLOTA_ATTEMPT", "1-0000000000000009-7"),
+        ("FLOTA_JOB", "17"),
+        ("FLOTA_NODE", "3"),
+        ("FLOTA_TASK", "42"),
+        ("FRAME", "42"),
+        ("HOME", "/"),
+        ("LANG", "es"),
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
+    ];
+    assert_eq!(environment, expected);
+}

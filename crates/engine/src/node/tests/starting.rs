@@ -1,0 +1,202 @@
+use std::time::Duration;
+
+use flota_model::{
+    frame::DownBody,
+    outcome::{Outcome, StartStage},
+};
+
+use super::bench::{
+    Bench, Kind, attempt, completed, ended, exit, kernel_ended, outcomes, range, started, starts,
+    stops,
+};
+use crate::{
+    journal::Record,
+    node::api::{Effect, Event, KernelEnd, Settings},
+};
+
+#[test]
+fn a_program_starts_behind_its_records() {
+    let mut bench = Bench::ready();
+    let turn = bench.grant(Kind::Program, 1, 1);
+    let starting = Record::Starting {
+        attempt: attempt(1),
+        at: bench.now.wall,
+    };
+    assert_eq!(turn.records.last(), Some(&starting));
+    assert_eq!(starts(&turn.after), [1]);
+    assert_eq!(starts(&turn.at_once), []);
+    let Some(Effect::Start { launch, .. }) = turn.after.first() else {
+        panic!("a start")
+    };
+    assert_eq!(launch.argv, ["true", "1"]);
+}
+
+#[test]
+fn a_start_at_most_once_is_synced_before() {
+    for kind in [Kind::ProgramOnce, Kind::NoopOnce] {
+        let mut bench = Bench::ready();
+        bench.grant(kind, 1, 3);
+        let turn = bench.turn(vec![ended(1, exit(0)), completed(1)]);
+        let starting = Record::Starting {
+            attempt: attempt(3),
+            at: bench.now.wall,
+        };
+        assert!(turn.records.contains(&starting));
+        assert!(turn.sync);
+        assert_eq!(starts(&turn.after), [3], "{kind:?}");
+    }
+}
+
+#[test]
+fn a_kernel_starts_at_once_when_its_grant_is_known_to_be_durable() {
+    let mut bench = Bench::ready();
+    let turn = bench.grant(Kind::Noop, 1, 4);
+    assert_eq!(
+        (starts(&turn.at_once), starts(&turn.after)),
+        (vec![], vec![1, 2])
+    );
+    let turn = bench.turn(vec![completed(1)]);
+    // The end of a kernel that ran behind the batch of the grant proves it durable.
+    assert!(starts(&turn.at_once).contains(&3));
+    assert_eq!(starts(&turn.after), []);
+}
+
+#[test]
+fn what_does_not_fit_waits() {
+    let mut bench = Bench::ready();
+    assert_eq!(starts(&bench.grant(Kind::Program, 1, 5).after), [1, 2]);
+    assert_eq!(starts(&bench.pass(Duration::from_secs(1)).after), []);
+    assert_eq!(starts(&bench.turn(vec![ended(1, exit(0))]).after), [3]);
+    assert_eq!(
+        starts(&bench.turn(vec![ended(2, exit(0)), ended(3, exit(1))]).after),
+        [4, 5]
+    );
+}
+
+#[test]
+fn small_work_passes_large_work_for_a_while_only() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 1);
+    assert_eq!(starts(&bench.grant(Kind::Wide, 10, 1).after), []);
+    assert_eq!(
+        starts(&bench.grant(Kind::Narrow, 20, 1).after),
+        [20],
+        "it fills the gap"
+    );
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(
+        starts(&bench.grant(Kind::Narrow, 21, 1).after),
+        [],
+        "the large one has waited"
+    );
+    assert_eq!(starts(&bench.turn(vec![ended(1, exit(0))]).after), []);
+    assert_eq!(starts(&bench.turn(vec![ended(20, exit(0))]).after), [10]);
+    assert_eq!(starts(&bench.turn(vec![ended(10, exit(0))]).after), [21]);
+}
+
+#[test]
+fn no_more_run_than_the_limit() {
+    let mut bench = Bench::ready_with(Settings {
+        running_max: 3,
+        ..Settings::default()
+    });
+    assert_eq!(starts(&bench.grant(Kind::Narrow, 1, 10).after), [1, 2, 3]);
+    assert_eq!(starts(&bench.turn(vec![ended(2, exit(0))]).after), [4]);
+}
+
+#[test]
+fn short_kernels_are_handed_out_ahead_of_time_and_long_ones_are_not() {
+    let mut bench = Bench::ready_with(Settings {
+        kernels_ahead: 5,
+        ..Settings::default()
+    });
+    assert_eq!(
+        starts(&bench.grant(Kind::Noop, 1, 100).after),
+        [1, 2],
+        "not measured yet"
+    );
+    let turn = bench.turn(vec![completed(1)]);
+    assert_eq!(
+        starts(&turn.at_once),
+        (3..=8).collect::<Vec<u64>>(),
+        "one free slot and five"
+    );
+    // Each that ends makes room for one more.
+    let turn = bench.turn(vec![completed(2), completed(3)]);
+    assert_eq!(starts(&turn.at_once), [9, 10]);
+    assert_eq!(
+        stops(&bench.say(DownBody::Cancel(vec![range(8, 1)])).at_once).len(),
+        1
+    );
+    let ran = (
+        flota_model::units::Timestamp(0),
+        flota_model::units::Timestamp(900_000),
+    );
+    let slow = |sequence| Event::KernelEnded {
+        attempt: attempt(sequence),
+        end: KernelEnd::Completed(None),
+        ran,
+        usage: flota_model::outcome::Usage::default(),
+    };
+    let turn = bench.turn((4..=10).map(slow).collect());
+    assert_eq!(starts(&turn.at_once), [11, 12], "as many as fit");
+}
+
+#[test]
+fn nothing_starts_while_too_many_bytes_of_reports_wait() {
+    let settings = Settings {
+        unacknowledged_bytes_max: 1_100,
+        ..Settings::default()
+    };
+    let mut bench = Bench::ready_with(settings);
+    bench.grant(Kind::Noop, 1, 10);
+    let message = "x".repeat(1_100);
+    let turn = bench.turn(vec![kernel_ended(1, KernelEnd::Failed(message))]);
+    assert_eq!(starts(&turn.at_once), []);
+    let turn = bench.say(DownBody::Acknowledge(vec![range(1, 1)]));
+    assert!(starts(&turn.at_once).contains(&3));
+}
+
+#[test]
+fn arguments_that_fit_into_no_packet_are_reported_as_such() {
+    let turn = Bench::ready().grant(Kind::Long, 1, 1);
+    let outcome = Outcome::NotStarted {
+        stage: StartStage::Execute,
+        errno: 7,
+    };
+    assert_eq!(outcomes(&turn), [(1, outcome)]);
+    assert_eq!(starts(&turn.after), []);
+}
+
+#[test]
+fn a_stop_never_overtakes_the_start() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 2);
+    bench.turn(vec![started(2)]);
+    let turn = bench.say(DownBody::Cancel(vec![range(1, 2)]));
+    assert_eq!(
+        stops(&turn.after),
+        [(1, Some(Duration::from_secs(10)))],
+        "not confirmed"
+    );
+    assert_eq!(stops(&turn.at_once), [(2, Some(Duration::from_secs(10)))]);
+}
+
+#[test]
+fn a_large_queue_costs_little_per_kernel() {
+    // Not a benchmark: it ends in a blink, or the test runs into its time limit.
+    let mut bench = Bench::ready();
+    for piece in 0..9_u64 {
+        bench.grant(Kind::Noop, 1 + piece * 10_000, 10_000);
+    }
+    let mut running: std::collections::VecDeque<u64> = [1, 2].into();
+    let mut ran = 0;
+    while !running.is_empty() {
+        let batch: Vec<Event> = running.drain(..).map(completed).collect();
+        ran += batch.len();
+        let turn = bench.node.handle(batch, bench.now);
+        running.extend(starts(&turn.at_once));
+        running.extend(starts(&turn.after));
+    }
+    assert_eq!(ran, 90_000);
+}
