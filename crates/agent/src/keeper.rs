@@ -11,6 +11,8 @@ mod outputs;
 mod peers;
 mod reactor;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod trees;
 
 use std::{

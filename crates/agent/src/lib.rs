@@ -11,3 +11,5 @@ mod outputs;
 mod pool;
 mod proc;
 mod sys;
+#[cfg(test)]
+mod testing;

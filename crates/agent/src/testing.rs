@@ -1,0 +1,295 @@
+//! Real keepers and a client for them, for tests.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use flota_engine::keeper::{
+    api::{ChildState, End, FromKeeper, Launch, ToKeeper},
+    codec::{decode_from_keeper, encode_to_keeper},
+};
+use flota_model::ids::{AttemptId, Nonce};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{
+    keeper::KeeperSettings,
+    proc,
+    sys::{
+        clock, files,
+        pidfd::PidFd,
+        socket::{self, Received},
+    },
+};
+
+/// Longest wait for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The executable with the subcommand of the keeper.
+pub(crate) fn harness() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().and_then(Path::parent).unwrap();
+    let path = folder.join("examples/agent_harness");
+    assert!(
+        path.exists(),
+        "`{}` was not built; run the tests of the whole crate",
+        path.display()
+    );
+    path
+}
+
+/// A data folder with a keeper.
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) keeper: Child,
+    pub(crate) number: u32,
+    salt: u64,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with_output_limit(1 << 20)
+    }
+
+    pub(crate) fn with_output_limit(output_bytes_max: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = KeeperSettings {
+            data: folder.path().to_owned(),
+            output_bytes_max,
+        };
+        let (keeper, number) = start_keeper(&settings);
+        let mut salt = [0; 8];
+        getrandom::fill(&mut salt).unwrap();
+        Self {
+            folder,
+            keeper,
+            number,
+            salt: u64::from_le_bytes(salt),
+        }
+    }
+
+    /// Attempts of this bench alone.
+    pub(crate) fn attempt(&self, sequence: u64) -> AttemptId {
+        AttemptId {
+            salt: self.salt,
+            sequence,
+            ..AttemptId::default()
+        }
+    }
+
+    /// A connection that has not said hello.
+    pub(crate) fn connect(&self) -> Client {
+        let folder = files::folder(&self.folder.path().join(crate::keeper::FOLDER)).unwrap();
+        let name = format!("{}.sock", self.number);
+        Client {
+            // Refused for a moment while too many others wait to be accepted.
+            socket: wait_for("a connection", || socket::connect(&folder, &name).ok()),
+            inbox: VecDeque::new(),
+        }
+    }
+
+    /// A connection that has said hello, with what was listed.
+    pub(crate) fn agent(&self) -> (Client, Vec<flota_engine::keeper::api::Child>) {
+        let mut client = self.connect();
+        client.send(ToKeeper::Hello { nonce: Nonce(1) });
+        let mut all = Vec::new();
+        loop {
+            let (message, _) = client.next();
+            let FromKeeper::Listed { children, last } = message else {
+                panic!("{message:?} before the list");
+            };
+            all.extend(children);
+            if last {
+                return (client, all);
+            }
+        }
+    }
+
+    /// A launch of a shell script.
+    pub(crate) fn script(&self, sequence: u64, script: &str) -> Launch {
+        self.launch(sequence, &["/bin/sh", "-c", script])
+    }
+
+    pub(crate) fn launch(&self, sequence: u64, argv: &[&str]) -> Launch {
+        let attempt = self.attempt(sequence);
+        Launch {
+            attempt,
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            environment: vec![
+                ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+                (proc::COOKIE.to_owned(), attempt.to_string()),
+            ],
+            working_directory: "/".to_owned(),
+            stdin: None,
+            fence: None,
+        }
+    }
+
+    /// All processes of an attempt that can be found by its cookie.
+    pub(crate) fn processes(&self, sequence: u64) -> Vec<u32> {
+        let attempt = self.attempt(sequence);
+        self.find(|found| found == attempt)
+    }
+
+    fn find(&self, fits: impl Fn(AttemptId) -> bool) -> Vec<u32> {
+        let mut found = Vec::new();
+        proc::all(|pid| {
+            let is_alive = proc::stat(pid).is_ok_and(|stat| stat.state != b'Z');
+            if is_alive && proc::cookie(pid).is_some_and(&fits) {
+                found.push(pid);
+            }
+        });
+        found
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        for pid in self.find(|attempt| attempt.salt == self.salt) {
+            let _ = PidFd::open(pid).and_then(|pidfd| pidfd.signal(libc::SIGKILL));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts the harness")]
+pub(crate) fn start_keeper(settings: &KeeperSettings) -> (Child, u32) {
+    let mut keeper = Command::new(harness())
+        .arg("__keeper")
+        .args(settings.to_arguments())
+        .arg0("flota-keeper")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(keeper.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (keeper, line.trim().parse().unwrap())
+}
+
+/// A hand-driven agent.
+pub(crate) struct Client {
+    pub(crate) socket: OwnedFd,
+    inbox: VecDeque<(FromKeeper, Vec<OwnedFd>)>,
+}
+
+impl Client {
+    pub(crate) fn send(&self, message: ToKeeper) {
+        let mut packet = Vec::new();
+        assert_eq!(encode_to_keeper(&[message], &mut packet), 1);
+        socket::send(&self.socket, &packet, &[]).unwrap();
+    }
+
+    pub(crate) fn start(&self, launch: Launch) {
+        self.send(ToKeeper::Start(Box::new(launch)));
+    }
+
+    /// The next message with its descriptors.
+    pub(crate) fn next(&mut self) -> (FromKeeper, Vec<OwnedFd>) {
+        let deadline = clock::moment() + PATIENCE;
+        while self.inbox.is_empty() {
+            assert!(clock::moment() < deadline, "no message came");
+            assert!(self.receive(), "the keeper closed the connection");
+        }
+        self.inbox.pop_front().unwrap()
+    }
+
+    /// Waits until the keeper has closed the connection.
+    pub(crate) fn wait_closed(mut self) {
+        while self.receive() {}
+    }
+
+    /// Takes one packet; `false` when the connection is closed.
+    fn receive(&mut self) -> bool {
+        wait_readable(&self.socket);
+        let mut buffer = vec![0; socket::PACKET_LENGTH_MAX];
+        match socket::receive(&self.socket, &mut buffer).unwrap() {
+            Received::Packet {
+                length,
+                descriptors,
+                ..
+            } => {
+                let mut descriptors = descriptors.into_iter();
+                for message in decode_from_keeper(&buffer[..length]).unwrap() {
+                    let count = descriptors_of(&message);
+                    let taken: Vec<OwnedFd> = descriptors.by_ref().take(count).collect();
+                    assert_eq!(taken.len(), count, "{message:?}");
+                    self.inbox.push_back((message, taken));
+                }
+                assert_eq!(descriptors.count(), 0, "descriptors of nobody");
+                true
+            }
+            Received::Closed => false,
+            other @ (Received::Broken | Received::Nothing) => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for the end of an attempt; other messages are skipped.
+    pub(crate) fn wait_end(&mut self, attempt: AttemptId) -> End {
+        loop {
+            if let (
+                FromKeeper::Ended {
+                    attempt: ended,
+                    end,
+                },
+                _,
+            ) = self.next()
+                && ended == attempt
+            {
+                return end;
+            }
+        }
+    }
+}
+
+fn descriptors_of(message: &FromKeeper) -> usize {
+    match message {
+        FromKeeper::Started { .. } => 3,
+        FromKeeper::Listed { children, .. } => {
+            let has = |state| matches!(state, ChildState::Running { .. } | ChildState::Ended(_));
+            3 * children.iter().filter(|child| has(child.state)).count()
+        }
+        FromKeeper::NotStarted { .. } | FromKeeper::Ended { .. } | FromKeeper::Refused { .. } => 0,
+    }
+}
+
+/// Waits until a descriptor is readable; fails after [`PATIENCE`].
+pub(crate) fn wait_readable(descriptor: impl AsFd) {
+    let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+    let timeout = Timespec {
+        tv_sec: i64::try_from(PATIENCE.as_secs()).unwrap(),
+        tv_nsec: 0,
+    };
+    assert_eq!(
+        poll(&mut polled, Some(&timeout)).unwrap(),
+        1,
+        "nothing came"
+    );
+}
+
+/// Looks again and again until there is something; fails after [`PATIENCE`].
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = clock::moment() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(clock::moment() < deadline, "{what} did not happen");
+        std::thread::yield_now();
+    }
+}
+
+/// The wait status of an exit with that code.
+pub(crate) fn exit(code: i32) -> i32 {
+    code << 8
+}
