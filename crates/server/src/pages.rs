@@ -8,7 +8,7 @@ mod texts;
 mod time;
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -33,8 +33,8 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// An error as a page, with the status of the error.
-pub(crate) fn problem(problem: &Problem, headers: &HeaderMap) -> Response {
-    let language = Language::of(headers, None);
+pub(crate) fn problem(problem: &Problem, headers: &HeaderMap, uri: &Uri) -> Response {
+    let language = Language::of_request(headers, uri);
     let texts = language.texts();
     let kind = problem.kind();
     let what = match kind.status {

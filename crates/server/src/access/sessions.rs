@@ -87,3 +87,52 @@ impl State {
 fn fingerprint(secret: &str) -> Fingerprint {
     Sha256::digest(secret).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A further session, as if there had been a further token.
+    fn open(sessions: &Sessions, now: Moment) -> String {
+        sessions.lock().one_time = Some(fingerprint("again"));
+        sessions.open("again", now).unwrap()
+    }
+
+    #[test]
+    fn a_token_opens_one_session_and_a_wrong_one_does_not_use_it_up() {
+        let sessions = Sessions::new(Some("right"));
+        let now = Moment(0);
+        assert_eq!(sessions.open("wrong", now), None);
+        assert_eq!(sessions.open("", now), None);
+        let secret = sessions.open("right", now).unwrap();
+        assert!(sessions.holds(&secret, now));
+        assert!(!sessions.holds("right", now));
+        assert_eq!(sessions.open("right", now), None);
+        assert_eq!(Sessions::new(None).open("", now), None);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_age() {
+        let sessions = Sessions::new(None);
+        let secret = open(&sessions, Moment(5));
+        let last = Moment(4) + SESSION_AGE_MAX;
+        assert!(sessions.holds(&secret, last));
+        assert!(!sessions.holds(&secret, Moment(last.0 + 1)));
+        assert!(!sessions.holds(&secret, Moment(5)), "it does not come back");
+    }
+
+    #[test]
+    fn one_session_too_many_ends_the_oldest() {
+        let sessions = Sessions::new(None);
+        let secrets: Vec<String> = (0..=SESSIONS_MAX as u64)
+            .map(|number| open(&sessions, Moment(number)))
+            .collect();
+        let now = Moment(SESSIONS_MAX as u64);
+        assert!(!sessions.holds(&secrets[0], now));
+        assert!(
+            secrets[1..]
+                .iter()
+                .all(|secret| sessions.holds(secret, now))
+        );
+    }
+}

@@ -121,7 +121,7 @@ pub(crate) async fn known_caller(
         }
         Err(unproven) => {
             tracing::warn!(path = request.uri().path(), ?unproven, "request refused");
-            refused(unproven, request.headers())
+            refused(unproven, request.headers(), request.uri())
         }
     }
 }
@@ -138,7 +138,7 @@ fn caller_of(desk: &Desk, arrival: Arrival, request: &Request) -> Result<Caller,
     Ok(caller)
 }
 
-fn refused(unproven: Unproven, headers: &HeaderMap) -> Response {
+fn refused(unproven: Unproven, headers: &HeaderMap, uri: &Uri) -> Response {
     let problem = match unproven {
         Unproven::Missing => {
             Problem::new(CREDENTIALS_MISSING, "the request carries no credentials")
@@ -153,7 +153,7 @@ fn refused(unproven: Unproven, headers: &HeaderMap) -> Response {
         ),
     };
     if pages::wants_page(headers) {
-        pages::problem(&problem, headers)
+        pages::problem(&problem, headers, uri)
     } else {
         problem.into_response()
     }

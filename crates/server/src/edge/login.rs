@@ -25,7 +25,7 @@ pub(super) async fn login(State(desk): State<Desk>, headers: HeaderMap, uri: Uri
             let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, "/".into())];
             (StatusCode::SEE_OTHER, headers).into_response()
         }
-        Err(problem) if pages::wants_page(&headers) => pages::problem(&problem, &headers),
+        Err(problem) if pages::wants_page(&headers) => pages::problem(&problem, &headers, &uri),
         Err(problem) => problem.into_response(),
     }
 }

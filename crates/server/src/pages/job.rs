@@ -1,5 +1,7 @@
 //! `/jobs/{id}`: one job and its tasks.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Extension,
     extract::{Path, State},
@@ -8,6 +10,7 @@ use axum::{
 };
 use flota_model::{
     change::JobRecord,
+    ids::JobId,
     state::{JobPhase, TaskState},
 };
 use flota_wire::{rest, spec::to_value};
@@ -23,9 +26,19 @@ use super::{
 };
 use crate::{
     access::{Caller, Object, Verb},
-    edge::{Desk, Parameters, TaskFilter, record, task_page},
+    edge::{Desk, Parameters, TaskFilter, node_views, record, task_page},
     problem::Problem,
 };
+
+/// What the page shows.
+struct View {
+    record: JobRecord,
+    tasks: rest::Tasks,
+    /// Only tasks in this state.
+    state: Option<TaskState>,
+    /// Names of nodes by their number.
+    nodes: BTreeMap<u32, String>,
+}
 
 /// `GET /jobs/{id}?lang=es&after=INDEX&state=WORD&limit=100`
 pub(crate) async fn job(
@@ -35,28 +48,20 @@ pub(crate) async fn job(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let loaded = load(&desk, &caller, &name, &uri).await;
-    let (parameters, record, tasks) = match loaded {
-        Ok(loaded) => loaded,
-        Err(problem) => return failed(problem, &headers),
+    let language = Language::of_request(&headers, &uri);
+    let view = match load(&desk, &caller, &name, &uri).await {
+        Ok(view) => view,
+        Err(problem) => return failed(problem, &headers, &uri),
     };
-    let language = Language::of(&headers, parameters.text("lang"));
-    let refresh = if record.phase == JobPhase::Finished {
-        Refresh::Never
-    } else {
-        Refresh::Often
+    let refresh = match view.record.phase {
+        JobPhase::Finished => Refresh::Never,
+        JobPhase::Active | JobPhase::Cancelling => Refresh::Often,
     };
-    let title = format!("{} {}", language.texts().job, record.job);
-    let body = render(language, &record, &tasks, parameters.text("state"));
-    page(language, &title, refresh, &body)
+    let title = format!("{} {}", language.texts().job, view.record.job);
+    page(language, &title, refresh, &render(language, &view))
 }
 
-async fn load(
-    desk: &Desk,
-    caller: &Caller,
-    name: &str,
-    uri: &Uri,
-) -> Result<(Parameters, JobRecord, rest::Tasks), Problem> {
+async fn load(desk: &Desk, caller: &Caller, name: &str, uri: &Uri) -> Result<View, Problem> {
     let parameters = Parameters::parse(uri, &["lang", "after", "state", "limit"])?;
     let filter = TaskFilter::of(&parameters)?;
     let job = desk.job_named(name).await?;
@@ -66,16 +71,22 @@ async fn load(
     let tasks = desk
         .read(&permit, move |history| task_page(history, &wanted, filter))
         .await?;
-    Ok((parameters, record, tasks))
+    let nodes = node_views(desk, caller, &Object::Fleet).await?;
+    let nodes = nodes
+        .into_iter()
+        .map(|node| (node.node.0, node.name))
+        .collect();
+    Ok(View {
+        record,
+        tasks,
+        state: filter.state,
+        nodes,
+    })
 }
 
-fn render(
-    language: Language,
-    record: &JobRecord,
-    tasks: &rest::Tasks,
-    state: Option<&str>,
-) -> String {
+fn render(language: Language, view: &View) -> String {
     let (texts, lang) = (language.texts(), language.word());
+    let record = &view.record;
     let spec = &record.spec.spec;
     let finished = record.finished_at.map_or_else(String::new, |at| {
         let took = time::span(time::between(record.submitted_at, at));
@@ -110,25 +121,25 @@ fn render(
         as_json = Text(texts.as_json),
         json = Text(json),
         tasks_word = Text(texts.tasks),
-        filters = filters(texts, lang, record, state),
-        table = table(texts, record, tasks),
-        pages = pages(texts, lang, tasks, state),
+        filters = filters(texts, lang, view),
+        table = table(texts, view),
+        pages = pages(texts, lang, view),
     )
 }
 
 /// One link per state that has tasks.
-fn filters(texts: &Texts, lang: &str, record: &JobRecord, state: Option<&str>) -> String {
+fn filters(texts: &Texts, lang: &str, view: &View) -> String {
     let mut links = format!(
         "<p class=\"filters\"><a href=\"?lang={lang}\">{}</a>",
         Text(texts.all)
     );
     for shown in TaskState::ALL {
-        let count = record.counts.of(shown);
+        let count = view.record.counts.of(shown);
         if count == 0 {
             continue;
         }
         let (word, badge) = (shown.word(), task_badge(texts, shown));
-        let link = if state == Some(word) {
+        let link = if view.state == Some(shown) {
             format!("<b aria-current=\"true\">{badge} {count}</b>")
         } else {
             format!("<a href=\"?lang={lang}&amp;state={word}\">{badge} {count}</a>")
@@ -138,18 +149,19 @@ fn filters(texts: &Texts, lang: &str, record: &JobRecord, state: Option<&str>) -
     links + "</p>"
 }
 
-fn table(texts: &Texts, record: &JobRecord, tasks: &rest::Tasks) -> String {
-    if tasks.tasks.is_empty() {
+fn table(texts: &Texts, view: &View) -> String {
+    if view.tasks.tasks.is_empty() {
         return format!("<p>{}</p>", Text(texts.no_tasks));
     }
-    let rows: String = tasks
+    let rows: String = view
+        .tasks
         .tasks
         .iter()
-        .map(|task| task_rows(texts, record, task))
+        .map(|task| task_rows(texts, view, task))
         .collect();
     format!(
         "<div class=\"scroll\"><table><thead><tr><th class=\"number\">{}</th><th>{}</th>\
-         <th>{}</th><th>{}</th><th class=\"number\">{}</th><th class=\"number\">{}</th>\
+         <th>{}</th><th>{}</th><th>{}</th><th class=\"number\">{}</th>\
          <th>{}</th></tr></thead><tbody>{rows}</tbody></table></div>",
         Text(texts.task),
         Text(texts.state),
@@ -162,7 +174,7 @@ fn table(texts: &Texts, record: &JobRecord, tasks: &rest::Tasks) -> String {
 }
 
 /// One row per attempt; a task without one has a row of its own.
-fn task_rows(texts: &Texts, record: &JobRecord, task: &rest::Task) -> String {
+fn task_rows(texts: &Texts, view: &View, task: &rest::Task) -> String {
     let state = TaskState::ALL
         .into_iter()
         .find(|state| state.word() == task.state);
@@ -182,14 +194,14 @@ fn task_rows(texts: &Texts, record: &JobRecord, task: &rest::Task) -> String {
             &mut rows,
             format_args!(
                 "<tr>{head}{}</tr>",
-                attempt_cells(texts, record, task, number)
+                attempt_cells(texts, view, task, number)
             ),
         );
     }
     rows
 }
 
-fn attempt_cells(texts: &Texts, record: &JobRecord, task: &rest::Task, number: usize) -> String {
+fn attempt_cells(texts: &Texts, view: &View, task: &rest::Task, number: usize) -> String {
     let attempt = &task.attempts[number];
     let took = attempt.started_at.map_or_else(String::new, |started| {
         let length = (attempt.ended_at - started).max(0.0);
@@ -200,29 +212,37 @@ fn attempt_cells(texts: &Texts, record: &JobRecord, task: &rest::Task, number: u
     } else {
         String::new()
     };
-    let mut outputs = String::new();
-    for (name, length) in &attempt.outputs {
-        add(
-            &mut outputs,
-            format_args!(
-                "<a href=\"/api/v1/jobs/{}/tasks/{}/output/{name}?attempt={}\">{name}</a> {} ",
-                record.job,
-                task.index,
-                Text(&attempt.id),
-                time::size(*length),
-            ),
-        );
-    }
+    let node = view.nodes.get(&attempt.node).cloned();
     format!(
-        "<td title=\"{}\">{}{}</td><td>{}</td><td class=\"number\">{}</td>\
-         <td class=\"number\">{}</td><td>{outputs}</td>",
+        "<td title=\"{}\">{}{}</td><td class=\"wrap\">{}</td><td>{}</td>\
+         <td class=\"number\">{}</td><td>{}</td>",
         Text(&attempt.id),
         number + 1,
         Text(counted),
         Text(outcome(attempt)),
-        attempt.node,
+        Text(node.unwrap_or_else(|| attempt.node.to_string())),
         Text(took),
+        outputs(view.record.job, task.index, attempt),
     )
+}
+
+/// A link for each output that is not empty.
+fn outputs(job: JobId, task: u32, attempt: &rest::Attempt) -> String {
+    let mut links = String::new();
+    for name in ["stdout", "stderr", "result"] {
+        let Some(length) = attempt.outputs.get(name) else {
+            continue;
+        };
+        let (id, size) = (Text(&attempt.id), time::size(*length));
+        add(
+            &mut links,
+            format_args!(
+                "<a href=\"/api/v1/jobs/{job}/tasks/{task}/output/{name}?attempt={id}\">{name}</a> \
+                 <span class=\"quiet\">{size}</span> ",
+            ),
+        );
+    }
+    links
 }
 
 /// The outcome with what it carries, e.g. `exited 3`.
@@ -245,9 +265,11 @@ fn outcome(attempt: &rest::Attempt) -> String {
     text
 }
 
-fn pages(texts: &Texts, lang: &str, tasks: &rest::Tasks, state: Option<&str>) -> String {
-    let state = state.map_or_else(String::new, |word| format!("&amp;state={}", Text(word)));
-    let next = tasks.next.map_or_else(String::new, |after| {
+fn pages(texts: &Texts, lang: &str, view: &View) -> String {
+    let state = view
+        .state
+        .map_or_else(String::new, |state| format!("&amp;state={}", state.word()));
+    let next = view.tasks.next.map_or_else(String::new, |after| {
         format!(
             "<a href=\"?lang={lang}{state}&amp;after={after}\">{}</a>",
             Text(texts.next)

@@ -1,6 +1,6 @@
 //! Which language a person reads.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 
 use super::texts::{EN, ES, Texts};
 
@@ -12,7 +12,7 @@ pub(super) enum Language {
 
 impl Language {
     /// By `?lang=`, else by `Accept-Language` (RFC 9110, 12.5.4), else English.
-    pub(super) fn of(headers: &HeaderMap, asked: Option<&str>) -> Self {
+    fn of(headers: &HeaderMap, asked: Option<&str>) -> Self {
         let accepted = || {
             let line = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
             preferred(line)
@@ -21,6 +21,13 @@ impl Language {
             .and_then(Self::named)
             .or_else(accepted)
             .unwrap_or(Self::English)
+    }
+
+    /// As [`Self::of`], whatever else is wrong with the query.
+    pub(super) fn of_request(headers: &HeaderMap, uri: &Uri) -> Self {
+        let mut pairs = uri.query().unwrap_or("").split('&');
+        let asked = pairs.find_map(|pair| pair.strip_prefix("lang="));
+        Self::of(headers, asked)
     }
 
     /// By the first part of a language tag, e.g. `es-AR`.

@@ -53,9 +53,9 @@ pub(crate) async fn overview(
 ) -> Response {
     let parameters = match Parameters::parse(&uri, &["lang", "before", "refresh"]) {
         Ok(parameters) => parameters,
-        Err(problem) => return failed(problem, &headers),
+        Err(problem) => return failed(problem, &headers, &uri),
     };
-    let language = Language::of(&headers, parameters.text("lang"));
+    let language = Language::of_request(&headers, &uri);
     let refresh = Refresh::of(&parameters);
     match load(&desk, &caller, &parameters).await {
         Ok(overview) => {
@@ -63,14 +63,14 @@ pub(crate) async fn overview(
             let body = render(&overview, language, refresh);
             page(language, texts.overview, refresh, &body)
         }
-        Err(problem) => failed(problem, &headers),
+        Err(problem) => failed(problem, &headers, &uri),
     }
 }
 
 /// People get a page, programs that ask for `/` the problem itself.
-pub(super) fn failed(problem: Problem, headers: &HeaderMap) -> Response {
+pub(super) fn failed(problem: Problem, headers: &HeaderMap, uri: &Uri) -> Response {
     if super::wants_page(headers) {
-        super::problem(&problem, headers)
+        super::problem(&problem, headers, uri)
     } else {
         problem.into_response()
     }

@@ -5,8 +5,8 @@ use std::{io::ErrorKind, time::Duration};
 use hyper::Method;
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
     time::timeout,
 };
 
@@ -14,7 +14,7 @@ use super::harness::{Harness, PATIENCE, connect, job};
 use crate::FreeSpace;
 
 /// Reads until the server closes; what it had said is returned.
-async fn until_closed(stream: &mut TcpStream) -> String {
+async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut said = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut said))
         .await
@@ -110,6 +110,21 @@ async fn one_connection_too_many_is_told_so() {
     timeout(PATIENCE, freed)
         .await
         .expect("the place is given again");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_socket_has_a_limit_of_its_own() {
+    let server = Harness::start_with(|settings| settings.limits.local_connections_max = 1).await;
+    let _first = UnixStream::connect(&server.addresses.socket).await.unwrap();
+    let mut second = UnixStream::connect(&server.addresses.socket).await.unwrap();
+    let said = until_closed(&mut second).await;
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    let token = format!("Bearer {}", server.token());
+    let remote = server
+        .remote(Method::GET, "/readyz", &[("authorization", &token)])
+        .await;
+    assert_eq!(remote.status, 200);
     server.stop().await;
 }
 

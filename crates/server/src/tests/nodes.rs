@@ -66,7 +66,9 @@ async fn a_job_runs_from_submission_to_recorded_result() {
     let other = server.get("/api/v1/jobs/1/tasks/1/output/stdout?attempt=1-0000000000000000-9");
     assert_eq!(other.await.problem(), (404, "E-ATTEMPT-NOTFOUND".into()));
     let page = server.get("/jobs/1").await;
-    assert!(page.text().contains("exited 3") && page.text().contains(">stdout</a> 5 B"));
+    for part in ["exited 3", ">stdout</a>", ">5 B<", "<td>n1</td>"] {
+        assert!(page.text().contains(part), "{part}");
+    }
     server.stop().await;
 }
 
