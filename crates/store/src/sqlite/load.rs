@@ -33,14 +33,15 @@ pub(super) const JOB: &str = "jobs.job, spec_hash, principal, submitted_at, phas
 /// Reads everything that is not finished, as of one commit.
 pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Snapshot, LoadFault> {
     let head = read_head(connection)?;
+    let jobs = live_jobs(connection, decode)?;
     Ok(Snapshot {
         authority: head.authority,
         restored: head.restored,
         batch: head.batch,
         counters: counters(connection)?,
-        jobs: live_jobs(connection, decode)?,
         chunks: chunks(connection)?,
-        histories: histories(connection)?,
+        histories: histories(connection, &jobs)?,
+        jobs,
         grants: all(connection, &format!("{GRANT} ORDER BY grant"), [], grant)?,
         nodes: nodes(connection)?,
         keys: keys(connection)?,
@@ -132,25 +133,26 @@ fn chunks(connection: &Connection) -> Result<Vec<(JobId, u32, Vec<u8>)>> {
     })
 }
 
-fn histories(connection: &Connection) -> Result<Vec<(JobId, TaskIndex, TaskHistory)>> {
-    let sql = format!(
-        "{LIVE} SELECT task_histories.job, task, failures, losses, apart \
-         FROM live CROSS JOIN task_histories ON task_histories.job = live.job \
-         ORDER BY live.job, task"
-    );
-    all(connection, &sql, [], |row| {
+/// Those of `jobs`. Read from end to end: a history goes away when its task ends, so hardly any is
+/// of another job, while a search for each of a million jobs takes its time.
+fn histories(
+    connection: &Connection,
+    jobs: &[JobRecord],
+) -> Result<Vec<(JobId, TaskIndex, TaskHistory)>> {
+    const SQL: &str =
+        "SELECT job, task, failures, losses, apart FROM task_histories ORDER BY job, task";
+    let mut histories = all(connection, SQL, [], |row| {
         let mut columns = Columns::of(row);
         let (job, task) = (JobId(columns.bits()?), TaskIndex(columns.take()?));
-        Ok((
-            job,
-            task,
-            TaskHistory {
-                failures: columns.take()?,
-                losses: columns.take()?,
-                apart: columns.take()?,
-            },
-        ))
-    })
+        let history = TaskHistory {
+            failures: columns.take()?,
+            losses: columns.take()?,
+            apart: columns.take()?,
+        };
+        Ok((job, task, history))
+    })?;
+    histories.retain(|(job, ..)| jobs.binary_search_by_key(job, |record| record.job).is_ok());
+    Ok(histories)
 }
 
 pub(super) fn grant(row: &Row<'_>) -> Result<GrantRecord> {

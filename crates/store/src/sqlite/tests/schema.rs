@@ -111,10 +111,6 @@ fn hot_queries_use_a_key_and_never_read_a_table_from_end_to_end() {
     let live = crate::sqlite::load::LIVE;
     let queries = [
         format!("{live} SELECT * FROM live CROSS JOIN chunks ON chunks.job = live.job"),
-        format!(
-            "{live} SELECT * FROM live CROSS JOIN task_histories AS h ON h.job = live.job \
-             ORDER BY live.job, task"
-        ),
         "SELECT node FROM attempts WHERE job = 1 AND task <= 9 \
          AND (task, epoch, salt, sequence) > (5, -1, 0, 0) \
          ORDER BY task, epoch, salt, sequence LIMIT 9"
