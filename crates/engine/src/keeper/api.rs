@@ -76,6 +76,9 @@ pub enum End {
         ended_at: Timestamp,
         /// Whether the keeper killed it at its deadline (PROTOCOL 10).
         fenced: bool,
+        /// Whether the agent had asked to stop it before it ended: then what it did is no result
+        /// of its own, also for an agent that was started since and does not know why.
+        stopped: bool,
     },
     /// Nobody saw it end.
     Unknown {

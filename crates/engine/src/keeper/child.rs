@@ -55,6 +55,7 @@ pub(super) struct Live {
     /// Set once the leader was reaped.
     leader: Option<Leader>,
     is_fenced: bool,
+    is_stopped: bool,
 }
 
 /// How far a stop has come. It holds from the order on, also before `execve` has succeeded.
@@ -100,6 +101,7 @@ impl Live {
             stop: Stop::No,
             leader: None,
             is_fenced: false,
+            is_stopped: false,
         }
     }
 
@@ -114,6 +116,7 @@ impl Live {
 
     /// Stops it; a second stop can only shorten the grace.
     pub(super) fn stop(&mut self, kill_at: Moment, is_immediate: bool) -> Order {
+        self.is_stopped |= self.leader.is_none();
         match self.stop {
             Stop::Sweeping => Order::Nothing,
             Stop::No | Stop::Asked { .. } if is_immediate => self.sweep(),
@@ -153,6 +156,7 @@ impl Live {
             started_at: self.started_at,
             ended_at: leader.ended_at,
             fenced: self.is_fenced,
+            stopped: self.is_stopped,
         })
     }
 

@@ -1,5 +1,7 @@
 //! What becomes of attempts that end: an outcome that is never invented, a durable report.
 
+use std::time::Duration;
+
 use flota_model::{
     ids::AttemptId,
     outcome::{Outcome, Output, Report, StartStage, Usage},
@@ -28,6 +30,8 @@ pub(super) struct Fact {
     pub(super) ended_at: Timestamp,
     pub(super) usage: Usage,
     pub(super) output: Option<Box<Output>>,
+    /// It was told to stop before it ended, perhaps by an earlier start of the agent.
+    pub(super) stopped: bool,
 }
 
 impl Fact {
@@ -39,6 +43,7 @@ impl Fact {
             ended_at,
             usage: Usage::default(),
             output: None,
+            stopped: false,
         }
     }
 
@@ -51,6 +56,7 @@ impl Fact {
                 started_at,
                 ended_at,
                 fenced,
+                stopped,
             } => Self {
                 outcome: match () {
                     () if fenced => Outcome::Lost,
@@ -61,6 +67,7 @@ impl Fact {
                 ended_at,
                 usage,
                 output,
+                stopped: stopped && !fenced,
             },
             End::Unknown {
                 started_at,
@@ -177,6 +184,7 @@ impl Node {
             ended_at: ran.1,
             usage,
             output,
+            stopped: false,
         };
         self.conclude(attempt, fact, draft);
     }
@@ -249,11 +257,25 @@ fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
         job: running.job,
         task: running.task,
         spec_hash: running.spec.hash,
-        outcome: judge(running.fate, fact.outcome),
+        outcome: judge(fate_of(running, &fact), fact.outcome),
         started_at: fact.started_at.or(running.started_at),
         ended_at: fact.ended_at,
         usage: fact.usage,
         output: fact.output,
+    }
+}
+
+/// Why an attempt was stopped. An agent that was started since does not know, but can tell: it stops
+/// attempts that ran too long, and otherwise only because a person asked.
+fn fate_of(running: &Running, fact: &Fact) -> Fate {
+    if running.fate != Fate::Open || !fact.stopped {
+        return running.fate;
+    }
+    let started_at = fact.started_at.unwrap_or(fact.ended_at);
+    let ran = Duration::from_micros(fact.ended_at.0.saturating_sub(started_at.0));
+    match running.spec.spec.timeout {
+        Some(timeout) if ran >= timeout => Fate::TimedOut,
+        Some(_) | None => Fate::Cancelled,
     }
 }
 

@@ -231,6 +231,7 @@ impl Node {
                 ended_at,
                 usage,
                 output,
+                stopped: _,
             } = fact;
             let report = Report {
                 outcome,

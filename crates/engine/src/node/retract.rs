@@ -31,6 +31,15 @@ impl Node {
         self.retract(range, Vec::new(), Fate::Forgotten, draft);
     }
 
+    /// Another node is idle: what has not started is given back to run there.
+    pub(super) fn give_back(&mut self, range: AttemptRange, draft: &mut Draft) {
+        let granted = self.queue.carve(range);
+        if !granted.is_empty() {
+            let ranges = granted.iter().map(|piece| piece.order.attempts).collect();
+            self.refuse(ranges, draft);
+        }
+    }
+
     /// A person wants these stopped.
     pub(super) fn cancel(&mut self, range: AttemptRange, draft: &mut Draft) {
         let granted = self.queue.carve(range);

@@ -333,6 +333,11 @@ impl Node {
                     self.forget(range, draft);
                 }
             }
+            DownBody::Retract(ranges) if all_sound(&ranges) => {
+                for range in ranges {
+                    self.give_back(range, draft);
+                }
+            }
             DownBody::Cancel(ranges) if all_sound(&ranges) => {
                 for range in ranges {
                     self.cancel(range, draft);
@@ -341,7 +346,10 @@ impl Node {
             DownBody::Acknowledge(ranges) if all_sound(&ranges) => {
                 self.acknowledge(&ranges, draft);
             }
-            DownBody::Forget(_) | DownBody::Cancel(_) | DownBody::Acknowledge(_) => return false,
+            DownBody::Forget(_)
+            | DownBody::Retract(_)
+            | DownBody::Cancel(_)
+            | DownBody::Acknowledge(_) => return false,
             DownBody::ReadOutput {
                 request,
                 attempt,

@@ -37,6 +37,7 @@ impl Code for End {
                 started_at,
                 ended_at,
                 fenced,
+                stopped,
             } => {
                 out.push(1);
                 status.put(out);
@@ -45,6 +46,7 @@ impl Code for End {
                 started_at.put(out);
                 ended_at.put(out);
                 fenced.put(out);
+                stopped.put(out);
             }
             Self::Unknown {
                 started_at,
@@ -66,6 +68,7 @@ impl Code for End {
                 started_at: Code::take(input)?,
                 ended_at: Code::take(input)?,
                 fenced: Code::take(input)?,
+                stopped: Code::take(input)?,
             },
             2 => Self::Unknown {
                 started_at: Code::take(input)?,

@@ -35,6 +35,7 @@ fn end(random: &mut Random) -> End {
         started_at: Timestamp(random.number()),
         ended_at: Timestamp(random.number()),
         fenced: random.below(2) == 1,
+        stopped: random.below(2) == 1,
     }
 }
 

@@ -172,6 +172,7 @@ pub(super) fn exit(code: u8) -> End {
         started_at: Timestamp(100),
         ended_at: Timestamp(200),
         fenced: false,
+        stopped: false,
     }
 }
 

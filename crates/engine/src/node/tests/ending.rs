@@ -21,6 +21,7 @@ fn end(status: i32) -> End {
         started_at: Timestamp(1),
         ended_at: Timestamp(2),
         fenced: false,
+        stopped: false,
     }
 }
 
@@ -32,6 +33,7 @@ fn with(end: End, change: impl FnOnce(&mut bool, &mut bool)) -> End {
         started_at,
         ended_at,
         mut fenced,
+        stopped,
     } = end
     else {
         return end;
@@ -44,6 +46,7 @@ fn with(end: End, change: impl FnOnce(&mut bool, &mut bool)) -> End {
         started_at,
         ended_at,
         fenced,
+        stopped,
     }
 }
 
