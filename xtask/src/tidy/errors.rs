@@ -1,23 +1,44 @@
-//! Every error code has a page, and every page a code.
+//! Every error code has a page, and every page a code; what the API raises is translated.
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{code, files};
+use super::{File, code, files};
 
 const PAGES: &str = "docs/errors";
+/// The catalogue of the API.
+const API: &str = "crates/server/src/problem.rs";
+/// The texts for people of the codes of the API.
+const TRANSLATIONS: &str = "crates/client/src/catalogue/problems.rs";
 
-/// Every code without a page, page without a code, and page that does not begin with its code.
+/// Codes, each with the first place where it stands.
+type Codes = BTreeMap<String, String>;
+
+/// Every code without a page or without a text, and every page or text without a code.
 pub(super) fn problems(root: &Path) -> Vec<String> {
+    let sources = files(root, "crates", ".rs");
+    let is_source = |file: &&File| file.path.contains("/src/") && !file.is_test();
+    let (translations, sources): (Vec<&File>, Vec<&File>) = sources
+        .iter()
+        .filter(is_source)
+        .partition(|file| file.path == TRANSLATIONS);
+    let raised = codes(&sources);
+    let mut problems = of_pages(root, &raised);
+    problems.extend(of_translations(&sources, &codes(&translations), &raised));
+    problems
+}
+
+fn of_pages(root: &Path, raised: &Codes) -> Vec<String> {
     let pages = files(root, PAGES, ".md");
-    let mut titles = BTreeMap::new();
-    for page in pages.iter().filter(|page| page.name() != "README.md") {
-        titles.insert(
-            page.name().trim_end_matches(".md"),
-            page.text.lines().next().unwrap_or(""),
-        );
-    }
-    let codes = codes(root);
-    let missing = codes
+    let pages = pages.iter().filter(|page| page.name() != "README.md");
+    let titles: BTreeMap<&str, &str> = pages
+        .map(|page| {
+            (
+                page.name().trim_end_matches(".md"),
+                page.text.lines().next().unwrap_or(""),
+            )
+        })
+        .collect();
+    let missing = raised
         .iter()
         .filter(|(code, _)| !titles.contains_key(code.as_str()))
         .map(|(code, place)| {
@@ -25,8 +46,8 @@ pub(super) fn problems(root: &Path) -> Vec<String> {
         });
     let idle = titles
         .keys()
-        .filter(|page| !codes.contains_key(**page))
-        .map(|page| format!("{PAGES}/{page}.md: no code of crates/*/src raises {page}"));
+        .filter(|page| !raised.contains_key(**page))
+        .map(|page| format!("{PAGES}/{page}.md: nothing raises {page}"));
     let untitled = titles
         .iter()
         .filter(|(page, title)| **title != format!("# {page}"))
@@ -34,19 +55,31 @@ pub(super) fn problems(root: &Path) -> Vec<String> {
     missing.chain(idle).chain(untitled).collect()
 }
 
-/// The codes in the sources of the crates, tests apart, each with the first place where it stands.
-fn codes(root: &Path) -> BTreeMap<String, String> {
-    let mut codes = BTreeMap::new();
-    let sources = files(root, "crates", ".rs");
-    for file in sources
+fn of_translations(sources: &[&File], translated: &Codes, raised: &Codes) -> Vec<String> {
+    let api: Vec<&File> = sources
         .iter()
-        .filter(|file| file.path.contains("/src/") && !file.is_test())
-    {
+        .copied()
+        .filter(|file| file.path == API)
+        .collect();
+    let api = codes(&api);
+    let missing = api
+        .iter()
+        .filter(|(code, _)| !translated.contains_key(*code))
+        .map(|(code, place)| format!("{place}: {code} has no text in {TRANSLATIONS}"));
+    let idle = translated
+        .iter()
+        .filter(|(code, _)| !raised.contains_key(*code))
+        .map(|(code, place)| format!("{place}: nothing raises {code}"));
+    missing.chain(idle).collect()
+}
+
+fn codes(sources: &[&File]) -> Codes {
+    let mut codes = Codes::new();
+    for file in sources {
         for (number, line) in code(&file.text) {
             for code in codes_of(line) {
-                codes
-                    .entry(code.to_owned())
-                    .or_insert_with(|| format!("{}:{number}", file.path));
+                let place = || format!("{}:{number}", file.path);
+                codes.entry(code.to_owned()).or_insert_with(place);
             }
         }
     }
@@ -55,16 +88,16 @@ fn codes(root: &Path) -> BTreeMap<String, String> {
 
 /// The words of the form `E-NOUN-REASON`.
 fn codes_of(line: &str) -> impl Iterator<Item = &str> {
-    let words =
-        line.split(|letter: char| !letter.is_alphanumeric() && letter != '-' && letter != '_');
-    words.filter(|word| {
-        let mut parts = word.split('-');
-        let capital = |part: &str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        };
-        parts.next() == Some("E") && word.split('-').count() >= 3 && parts.all(capital)
-    })
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '_';
+    line.split(move |letter: char| !is_part(letter))
+        .filter(|word| is_code(word))
+}
+
+fn is_code(word: &str) -> bool {
+    let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let Some(rest) = word.strip_prefix("E-") else {
+        return false;
+    };
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(capital);
+    rest.contains('-') && rest.split('-').all(is_part)
 }

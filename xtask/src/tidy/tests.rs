@@ -134,7 +134,7 @@ fn codes_and_pages_that_miss_each_other_are_found() {
     ];
     let expected = [
         "crates/a/src/a.rs:3: the error code E-PORT-USED has no page docs/errors/E-PORT-USED.md",
-        "docs/errors/E-OLD-PAGE.md: no code of crates/*/src raises E-OLD-PAGE",
+        "docs/errors/E-OLD-PAGE.md: nothing raises E-OLD-PAGE",
         "docs/errors/E-OLD-PAGE.md: the first line must be `# E-OLD-PAGE`",
     ];
     check(errors::problems, &files, &expected);
@@ -208,4 +208,30 @@ fn a_promise_that_names_no_test_is_found() {
     ];
     let expected = ["docs/guarantees.md: there is no test `a_job_is_never_lost`"];
     check(documents::problems, &files, &expected);
+}
+
+#[test]
+fn an_error_of_the_api_without_its_text_is_found() {
+    let files = [
+        (
+            "crates/server/src/problem.rs",
+            "\"E-JOB-LIMIT\" \"E-TASK-LIMIT\"\n",
+        ),
+        (
+            "crates/client/src/catalogue/problems.rs",
+            "\"E-JOB-LIMIT\"\n\"E-JOBS-MANY\"\n",
+        ),
+        ("docs/errors/E-JOB-LIMIT.md", "# E-JOB-LIMIT\n"),
+        ("docs/errors/E-TASK-LIMIT.md", "# E-TASK-LIMIT\n"),
+    ];
+    let text = "crates/client/src/catalogue/problems.rs";
+    let expected = [
+        format!("crates/server/src/problem.rs:1: E-TASK-LIMIT has no text in {text}"),
+        format!("{text}:2: nothing raises E-JOBS-MANY"),
+    ];
+    check(
+        errors::problems,
+        &files,
+        &expected.each_ref().map(String::as_str),
+    );
 }

@@ -60,26 +60,24 @@ problems! {
     "E-METHOD-WRONG" "", "esta dirección no tiene ese método", "";
     "E-QUERY-UNKNOWN" "", "parámetro de consulta desconocido", "";
     "E-QUERY-INVALID" "", "un parámetro de consulta no es válido", "";
-    "E-BODY-TOO-LARGE" "", "el cuerpo es demasiado grande",
+    "E-BODY-LENGTH" "", "el cuerpo es demasiado grande",
         "ponga las listas largas en archivos de los nodos, o envíe varios trabajos";
     "E-BODY-SLOW" "", "el cuerpo no llegó a tiempo", "";
     "E-BODY-BROKEN" "", "el cuerpo terminó antes de tiempo", "";
     "E-BODY-TYPE" "", "el cuerpo es de otro tipo que JSON", "";
-    "E-BODY-UNEXPECTED" "", "esta petición no lleva cuerpo", "";
     "E-SPEC-INVALID" "", "el trabajo no se puede aceptar tal como está", "";
     "E-KERNEL-UNKNOWN" "flota kernel ls", "no existe esa función incluida", "flota kernel ls";
     "E-KEY-INVALID" "", "la clave de idempotencia no es válida", "de 1 a 128 caracteres ASCII visibles";
     "E-KEY-REUSED" "use a new --idempotency-key for each job", "la clave de idempotencia se usó para otro trabajo",
         "use una --idempotency-key nueva para cada trabajo";
-    "E-JOB-NOT-FOUND" "flota job ls", "no existe ese trabajo", "flota job ls";
+    "E-JOB-NOTFOUND" "flota job ls", "no existe ese trabajo", "flota job ls";
     "E-JOB-FINISHED" "", "el trabajo ya ha terminado", "";
-    "E-JOBS-TOO-MANY" "", "demasiados trabajos vivos", "espere a que terminen algunos";
-    "E-TASKS-TOO-MANY" "", "demasiadas tareas vivas", "espere a que terminen algunas";
-    "E-TASK-NOT-FOUND" "", "el trabajo no tiene esa tarea", "";
-    "E-ATTEMPT-NOT-FOUND" "", "la tarea no tiene ese intento", "";
-    "E-STREAM-UNKNOWN" "", "no existe esa salida", "stdout, stderr o result";
-    "E-NODE-NOT-FOUND" "flota node ls", "no existe ese nodo", "flota node ls";
-    "E-NODE-UNKNOWN" "flota node ls", "el trabajo pide un nodo que nunca se ha unido", "flota node ls";
+    "E-JOB-LIMIT" "", "demasiados trabajos vivos", "espere a que terminen algunos";
+    "E-TASK-LIMIT" "", "demasiadas tareas vivas", "espere a que terminen algunas";
+    "E-TASK-NOTFOUND" "", "el trabajo no tiene esa tarea", "";
+    "E-ATTEMPT-NOTFOUND" "", "la tarea no tiene ese intento", "";
+    "E-STREAM-NOTFOUND" "", "no existe esa salida", "stdout, stderr o result";
+    "E-NODE-NOTFOUND" "flota node ls", "no existe ese nodo", "flota node ls";
     "E-OUTPUT-GONE" "", "el nodo ya no tiene la salida", "";
     "E-OUTPUT-UNREADABLE" "", "el nodo no pudo leer la salida", "";
     "E-OUTPUT-UNREACHABLE" "", "el nodo que tiene la salida no responde", "pruebe otra vez cuando el nodo esté en marcha";

@@ -190,5 +190,5 @@ impl Reading {
 fn is_not_there_yet(fault: &ClientFault) -> bool {
     fault
         .problem()
-        .is_some_and(|problem| problem.code == "E-ATTEMPT-NOT-FOUND")
+        .is_some_and(|problem| problem.code == "E-ATTEMPT-NOTFOUND")
 }

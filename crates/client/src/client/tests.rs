@@ -253,8 +253,8 @@ async fn a_silent_server_is_given_up_after_the_time_out() {
 }
 
 fn refusal(line: &str) -> Response<Full<Bytes>> {
-    let problem = r#"{"type": "/docs/errors/E-NODE-NOT-FOUND", "title": "no such node",
-        "status": 404, "code": "E-NODE-NOT-FOUND", "detail": "there is no node `x`"}"#;
+    let problem = r#"{"type": "/docs/errors/E-NODE-NOTFOUND", "title": "no such node",
+        "status": 404, "code": "E-NODE-NOTFOUND", "detail": "there is no node `x`"}"#;
     let mut response = json(if line.contains("/nodes/") {
         problem
     } else {
@@ -269,7 +269,7 @@ async fn a_refusal_is_a_problem_and_anything_else_is_not_understood() {
     let server = Server::start(refusal).await;
     let mut client = server.client();
     let fault = client.node("x").await.unwrap_err();
-    assert_eq!(fault.problem().unwrap().code, "E-NODE-NOT-FOUND");
+    assert_eq!(fault.problem().unwrap().code, "E-NODE-NOTFOUND");
     assert!(!fault.may_pass());
     let fault = client.fleet().await.unwrap_err();
     assert!(
