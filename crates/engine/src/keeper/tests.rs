@@ -533,3 +533,25 @@ fn a_keeper_without_fencing_does_not_kill() {
     assert_eq!(words(&keeper.handle(vec![fence], at(1))), [""; 0]);
     assert_eq!(words(&keeper.handle(vec![Event::Tick], at(9_000))), [""; 0]);
 }
+
+#[test]
+fn an_end_tells_whether_it_was_asked_for() {
+    let stopped_by = |stop_before_exit: bool| {
+        let mut keeper = keeper();
+        keeper.handle(vec![start(1), executed(1)], at(0));
+        let mut events = vec![exited(1, 0)];
+        events.insert(usize::from(!stop_before_exit), stop(1, GRACE));
+        events.push(empty(1));
+        let effects = keeper.handle(events, at(1));
+        effects.into_iter().find_map(|effect| {
+            if let Effect::Log(LogRecord::Ended { end, .. }) = effect
+                && let End::Known { stopped, .. } = end
+            {
+                return Some(stopped);
+            }
+            None
+        })
+    };
+    assert_eq!(stopped_by(true), Some(true));
+    assert_eq!(stopped_by(false), Some(false), "it had ended by itself");
+}

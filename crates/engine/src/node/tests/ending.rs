@@ -193,3 +193,47 @@ fn children_of_a_dead_keeper_end_as_the_shell_tells() {
         .collect();
     assert_eq!(keepers, [KeeperId(2)]);
 }
+
+#[test]
+fn a_program_whose_lease_ended_on_the_way_to_the_keeper_is_lost_and_has_not_failed() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ProgramLeased, 1, 1);
+    let (stage, errno) = (StartStage::Spawn, crate::keeper::api::TOO_LATE);
+    let turn = bench.turn(vec![Event::NotStarted {
+        attempt: attempt(1),
+        stage,
+        errno,
+    }]);
+    assert_eq!(outcomes(&turn), [(1, Outcome::Lost)]);
+}
+
+#[test]
+fn a_program_that_an_earlier_agent_stopped_has_no_result_of_its_own() {
+    let End::Known { status, usage, .. } = exit(0) else {
+        panic!("a known end")
+    };
+    let stopped = |ran_for: u64| End::Known {
+        status,
+        usage,
+        out_of_memory: false,
+        started_at: Timestamp(100),
+        ended_at: Timestamp(100 + ran_for),
+        fenced: false,
+        stopped: true,
+    };
+    let cases = [
+        (Kind::ProgramTimed, 6_000_000, Outcome::TimedOut),
+        (Kind::ProgramTimed, 1_000_000, Outcome::Cancelled),
+        (Kind::Program, 6_000_000, Outcome::Cancelled),
+    ];
+    for (kind, ran_for, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(kind, 1, 1);
+        let turn = bench.turn(vec![ended(1, stopped(ran_for))]);
+        assert_eq!(
+            outcomes(&turn),
+            [(1, expected)],
+            "{kind:?} for {ran_for} us"
+        );
+    }
+}

@@ -180,3 +180,27 @@ fn stopping_everything_waits_for_the_keepers() {
     assert_eq!(turn.after, []);
     assert_eq!(bench.recover(Vec::new()).after, [Effect::Quit]);
 }
+
+#[test]
+fn a_timeout_runs_from_the_start_and_not_from_its_order() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ProgramTimed, 1, 1);
+    bench.pass(Duration::from_secs(4));
+    bench.turn(vec![started(1)]);
+    let turn = bench.pass(Duration::from_secs(4));
+    assert_eq!((stops(&turn.at_once), stops(&turn.after)), (vec![], vec![]));
+    assert_eq!(stops(&bench.pass(Duration::from_secs(1)).at_once).len(), 1);
+}
+
+#[test]
+fn only_what_has_not_started_is_given_back_to_run_elsewhere() {
+    let mut bench = busy();
+    let turn = bench.say(DownBody::Retract(vec![range(1, 6)]));
+    assert_eq!(forgotten(&turn), [range(4, 3)]);
+    assert_eq!(turn.records, [Record::Refused(vec![range(4, 3)])]);
+    assert!(turn.sync);
+    assert_eq!(outcomes(&turn), []);
+    assert_eq!(stops(&turn.at_once), []);
+    let turn = bench.turn(vec![ended(2, exit(0))]);
+    assert_eq!(starts(&turn.after), [7], "the rest stays");
+}
