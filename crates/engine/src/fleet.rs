@@ -20,6 +20,7 @@ mod outcomes;
 mod placement;
 mod queue;
 mod requests;
+mod retract;
 mod sessions;
 mod settle;
 

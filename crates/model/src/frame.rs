@@ -175,6 +175,8 @@ pub enum DownBody {
     },
     /// Never start these, stop them if they run; confirm each by tombstone or report.
     Forget(Vec<AttemptRange>),
+    /// Give these back unless they have started; confirm what is given back by tombstone.
+    Retract(Vec<AttemptRange>),
     /// Stop these because a person asked; answer by report or tombstone.
     Cancel(Vec<AttemptRange>),
     /// These reports are settled; forget them.

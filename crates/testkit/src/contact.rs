@@ -21,6 +21,8 @@ pub(crate) struct Contact {
     /// The sequence number of the next frame that it may believe.
     expected: u64,
     obeyed: Authority,
+    /// The last start of the agent that was welcomed.
+    pub(crate) welcomed: u32,
 }
 
 impl World {
@@ -64,8 +66,32 @@ impl World {
                 self.silence_ends(machine);
                 let now = self.now;
                 self.contact(machine).heard = now;
+                if matches!(frame.body, DownBody::Welcome { .. }) {
+                    self.news_arrives(machine);
+                }
             }
         }
+    }
+
+    fn news_arrives(&mut self, machine: usize) {
+        for excuse in [Excuse::PowerCut, Excuse::JournalLost] {
+            if self.truth.news.contains(&(machine, excuse)) {
+                self.truth.excuse(machine, self.now, excuse);
+                self.truth.news.remove(&(machine, excuse));
+            }
+        }
+    }
+
+    /// Whether the server's answer to the hello of the present start is durable at the agent: from
+    /// here on a copy of its folder can be told from it (PROTOCOL 3).
+    pub(crate) fn is_acknowledged(&self, machine: usize) -> bool {
+        let host = &self.machines[machine];
+        let contact = self.truth.contacts.get(&machine).copied().unwrap_or_default();
+        host.agent.as_ref().is_some_and(|agent| {
+            contact.welcomed == agent.life
+                && agent.journal.is_empty()
+                && host.disk.synced() == host.disk.bytes().len()
+        })
     }
 
     /// An agent sends: a hello begins a session.
@@ -140,8 +166,10 @@ impl World {
         match body {
             DownBody::Welcome { node, fresh, .. } => {
                 self.silence_ends(machine);
+                let life = self.machines[machine].lives;
                 let contact = self.contact(machine);
                 contact.answered = contact.hello_sent;
+                contact.welcomed = life;
                 self.truth
                     .machines_of
                     .entry(*node)
@@ -166,6 +194,8 @@ impl World {
             DownBody::Refused(_)
             | DownBody::Grants { .. }
             | DownBody::Forget(_)
+            | DownBody::Retract(_)
+            | DownBody::Retract(_)
             | DownBody::Acknowledge(_)
             | DownBody::ReadOutput { .. } => {}
         }

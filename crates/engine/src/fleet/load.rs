@@ -55,6 +55,25 @@ impl Load {
             .sum()
     }
 
+    /// The class that will keep it busy for longest with attempts sent ahead: how many, how long.
+    pub(crate) fn longest_ahead(&self, now: Moment) -> Option<(&ClassKey, u32, Duration)> {
+        let waiting = self.classes.iter().filter(|(_, load)| load.ahead > 0);
+        let queues = waiting.map(|(class, load)| {
+            // What has not ended for a while is slower than it was measured.
+            let silence = now.since(load.measured_at).as_secs_f64().max(0.001);
+            let rate = load
+                .rate
+                .min(f64::from(load.ended + 1) / silence)
+                .max(0.001);
+            (
+                class,
+                load.ahead,
+                Duration::from_secs_f64(f64::from(load.ahead) / rate),
+            )
+        });
+        queues.max_by_key(|(_, _, span)| *span)
+    }
+
     /// What is left of `capacity`.
     pub(crate) fn free(&self, capacity: &Resources) -> Resources {
         let mut free = capacity.clone();

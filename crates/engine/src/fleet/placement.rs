@@ -34,7 +34,11 @@ type Shares = BTreeMap<NodeId, u32>;
 impl Fleet {
     pub(crate) fn place(&mut self) {
         let frozen = self.office.is_frozen() || !self.nodes.awaited.is_empty();
-        if frozen || self.queue.is_empty() || self.nodes.dirty.is_empty() {
+        if frozen || self.nodes.dirty.is_empty() {
+            return;
+        }
+        if self.queue.is_empty() {
+            self.retract();
             return;
         }
         let now = self.office.now.moment;
@@ -325,7 +329,7 @@ impl Node {
     }
 
     /// Whether it meets the constraints of a class.
-    fn suits(&self, class: &ClassKey) -> bool {
+    pub(crate) fn suits(&self, class: &ClassKey) -> bool {
         let wanted = &class.constraints;
         wanted
             .node

@@ -92,6 +92,7 @@ impl Fleet {
             self.grants.remove(place.grant);
             self.ledger.jobs.insert(place.job);
         }
+        node.asked.remove(&place.attempt);
         self.nodes.dirty.insert(place.node);
     }
 

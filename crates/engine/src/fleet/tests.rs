@@ -680,3 +680,43 @@ fn a_task_that_takes_its_node_down_is_found_among_innocents() {
     ];
     assert_eq!(counted, expected);
 }
+
+#[test]
+fn work_sent_ahead_is_taken_back_when_another_node_is_idle() {
+    let mut bench = Bench::new();
+    let mut busy = Agent::new("busy", 1, 1);
+    busy.hello(&mut bench);
+    let job = bench.submit(spec(40));
+    busy.listen(&bench);
+    // Short tasks: the fleet takes the rest for short, too, and sends it ahead.
+    for index in 0..40 {
+        if !bench.states(job).contains(&TaskState::Waiting) {
+            break;
+        }
+        bench.at += Duration::from_millis(2);
+        busy.report(&mut bench, index, Outcome::Completed);
+    }
+    assert!(
+        !bench.states(job).contains(&TaskState::Waiting),
+        "all is granted"
+    );
+    // Then one takes long.
+    let rate = Duration::from_secs(1);
+    bench.wait(rate);
+    busy.heartbeat(&mut bench);
+    let mut idle = Agent::new("idle", 2, 3);
+    idle.hello(&mut bench);
+    let back = busy
+        .listen(&bench)
+        .into_iter()
+        .find_map(|frame| match frame {
+            DownBody::Retract(ranges) => Some(ranges),
+            _ => None,
+        });
+    let back = back.expect("the idle node's three cores are worth it");
+    assert_eq!(back.iter().map(|range| range.count).sum::<u32>(), 3);
+    assert!(idle.attempts().is_empty(), "still the other one's");
+    busy.say(&mut bench, UpBody::Forgotten(back));
+    idle.listen(&bench);
+    assert_eq!(idle.attempts().len(), 3);
+}

@@ -39,6 +39,7 @@ pub(super) fn encode(frame: &Down) -> proto::Down {
             orders: orders.iter().map(encode_order).collect(),
         }),
         DownBody::Forget(list) => Body::Forget(ranges(list)),
+        DownBody::Retract(list) => Body::Retract(ranges(list)),
         DownBody::Cancel(list) => Body::Cancel(ranges(list)),
         DownBody::Acknowledge(list) => Body::Acknowledge(ranges(list)),
         DownBody::ReadOutput {
@@ -76,6 +77,7 @@ pub(super) fn decode(frame: proto::Down) -> Result<Down, DecodeFault> {
         },
         Body::Grants(grants) => decode_grants(grants)?,
         Body::Forget(list) => DownBody::Forget(decode_ranges("forget", list.ranges)?),
+        Body::Retract(list) => DownBody::Retract(decode_ranges("retract", list.ranges)?),
         Body::Cancel(list) => DownBody::Cancel(decode_ranges("cancel", list.ranges)?),
         Body::Acknowledge(list) => {
             DownBody::Acknowledge(decode_ranges("acknowledge", list.ranges)?)

@@ -260,6 +260,7 @@ pub(super) fn down(random: &mut Random) -> Down {
         4 => DownBody::Forget(list(random, attempts)),
         5 => DownBody::Cancel(list(random, attempts)),
         6 => DownBody::Acknowledge(list(random, attempts)),
+        7 => DownBody::Retract(list(random, attempts)),
         _ => DownBody::ReadOutput {
             request: RequestId(number(random)),
             attempt: attempt(random),
