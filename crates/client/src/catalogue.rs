@@ -12,6 +12,7 @@ mod problems;
 mod tests;
 mod usage;
 
+pub use problems::knows_problem;
 pub(crate) use problems::problem_text;
 
 /// The language of the texts.

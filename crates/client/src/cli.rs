@@ -23,6 +23,7 @@ use clap::ArgMatches;
 pub use self::{
     grammar::grammar,
     usage::{Stopped, parse},
+    values::parse_cpus,
 };
 use crate::{
     catalogue::Language, client::Client, endpoint::Search, exit::Exit, failure::Failure,

@@ -16,8 +16,8 @@ mod nearest;
 mod progress;
 mod render;
 
-pub use catalogue::Language;
-pub use cli::{Options, Stopped, grammar, parse, path_of, run};
+pub use catalogue::{Language, knows_problem};
+pub use cli::{Options, Stopped, grammar, parse, parse_cpus, path_of, run};
 pub use client::{Client, JobsQuery, OutputPart, OutputQuery, TIMEOUT, TasksQuery};
 pub use endpoint::{Candidate, DEV_FOLDER, Endpoint, PORT, Search};
 pub use exit::Exit;

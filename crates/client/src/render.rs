@@ -153,6 +153,11 @@ impl Screen {
         self.style.language
     }
 
+    /// Whether only what was asked for is told.
+    pub fn is_quiet(&self) -> bool {
+        self.style.quiet
+    }
+
     /// The format of reads; `-q` is the same as `-o name`.
     pub(crate) fn format(&self) -> Format {
         if self.style.quiet {

@@ -27,9 +27,8 @@ texts! { HOST:
     server_data(folder) => "  data      {folder}", "  datos       {folder}";
     server_listens(address) => "  listens   {address}", "  escucha     {address}";
     server_exposed_here => "  exposed   to programs of this machine only", "  expuesto    solo a programas de esta máquina";
-    server_exposed_network(address) => "  exposed   to every machine that can reach {address}",
-        "  expuesto    a toda máquina que llegue a {address}";
     server_token(path) => "  token     {path}", "  token       {path}";
+    server_login(url) => "  log in    {url}", "  entrar      {url}";
     server_next(agent) => "next:\n  flota node ls\n  {agent}\n  flota submit --wait -- echo hello",
         "siguiente:\n  flota node ls\n  {agent}\n  flota submit --wait -- echo hola";
     server_stopped => "Flota server stopped", "El servidor de Flota se detuvo";
@@ -38,18 +37,21 @@ texts! { HOST:
     error_port_in_use(address) => "{address} is in use by another program", "otro programa usa {address}";
     hint_port_in_use => "give another one with --listen; port 0 picks a free one",
         "dé otra con --listen; el puerto 0 elige una libre";
-    error_folder_held(folder, pid, command) => "the data folder {folder} is held by process {pid} ({command})",
-        "la carpeta de datos {folder} la tiene el proceso {pid} ({command})";
+    error_folder_held(folder) => "the data folder {folder} is in use", "la carpeta de datos {folder} está en uso";
     hint_folder_held => "stop that process, or give another folder with --data",
         "pare ese proceso, o dé otra carpeta con --data";
+    hint_not_loopback => "this version has no TLS: listen on 127.0.0.1 and reach it through an SSH tunnel",
+        "esta versión no tiene TLS: escuche en 127.0.0.1 y llegue por un túnel SSH";
     error_folder_unusable(folder) => "the data folder {folder} cannot be used", "no se puede usar la carpeta de datos {folder}";
     error_no_home => "there is no place for the data folder", "no hay sitio para la carpeta de datos";
     hint_no_home => "set HOME or XDG_STATE_HOME, or give --data", "defina HOME o XDG_STATE_HOME, o dé --data";
 
-    agent_ready(name, server) => "Flota agent {name} serves {server}", "El agente {name} de Flota sirve a {server}";
+    agent_starting(name, server) => "Flota agent {name} works for {server}", "El agente {name} de Flota trabaja para {server}";
+    agent_stop_hint(folder) => "  Ctrl-C detaches: programs go on; to end them: flota agent stop --all --data {folder}",
+        "  Ctrl-C separa: los programas siguen; para terminarlos: flota agent stop --all --data {folder}";
     agent_detached(running, folder) => "detached: {running} programs go on; end them with: flota agent stop --all --data {folder}",
         "separado: siguen {running} programas; para terminarlos: flota agent stop --all --data {folder}";
-    agent_stopped_all(programs) => "{programs} programs ended", "{programs} programas terminados";
+    agent_stopped_all => "everything is stopped", "todo está parado";
     agent_stopped_none => "nothing was running", "no había nada en marcha";
     error_stop_needs_all => "say --all: every program of this machine's agent ends",
         "diga --all: se terminan todos los programas del agente de esta máquina";
@@ -67,6 +69,12 @@ texts! { HOST:
     error_dev_child_ended(name, status) => "{name} ended by itself: {status}", "{name} terminó por su cuenta: {status}";
     error_dev_start(name) => "{name} cannot be started", "no se puede arrancar {name}";
     error_dev_not_ready(span) => "the server was not ready within {span}", "el servidor no estuvo listo en {span}";
+    error_agent_refused => "the server does not take this agent", "el servidor no acepta este agente";
+    hint_agent_refused => "give another --name, or stop the other agent", "dé otro --name, o pare el otro agente";
+    error_agent_server(server) => "an agent cannot reach {server}", "un agente no puede llegar a {server}";
+    hint_agent_server => "write http://HOST:PORT; this version has no TLS, so it must be an address of this machine (an SSH tunnel, for instance)",
+        "escriba http://HOST:PUERTO; esta versión no tiene TLS, así que debe ser una dirección de esta máquina (por ejemplo un túnel SSH)";
+    error_stop_failed => "not everything could be stopped", "no se pudo parar todo";
     error_dev_left(count) => "{count} processes could not be stopped", "{count} procesos no se pudieron parar";
 
     error_bug(place) => "flota has a bug at {place}", "flota tiene un error de programación en {place}";

@@ -67,7 +67,7 @@ texts! { MESSAGES:
     submitted_next(job) => "  wait for it: flota job wait {job}\n  its output:  flota job logs {job}",
         "  esperarlo:  flota job wait {job}\n  su salida:  flota job logs {job}";
     cancelling(job) => "job {job} is being cancelled", "el trabajo {job} se está cancelando";
-    cancelled_already_finished(job) => "job {job} is finished", "el trabajo {job} ha terminado";
+    cancelled_at_once(job) => "job {job} is cancelled", "el trabajo {job} está cancelado";
     recovered => "work is placed again", "se vuelve a asignar trabajo";
     results_written(count, folder) => "{count} files written to {folder}", "{count} archivos escritos en {folder}";
 
@@ -103,8 +103,7 @@ texts! { MESSAGES:
     story_succeeded => "succeeded", "tuvo éxito";
     output_restarted(task) => "the output of task {task} starts again (a new attempt)",
         "la salida de la tarea {task} empieza otra vez (un intento nuevo)";
-    logs_left_out(task) => "task {task} has not ended; give --task {task} to see its output",
-        "la tarea {task} no ha terminado; use --task {task} para ver su salida";
+    logs_not_started(task) => "task {task} has not been started", "la tarea {task} no ha arrancado";
 
     error_server_unreachable(server) => "no server answers at {server}", "ningún servidor responde en {server}";
     hint_server_unreachable => "start one with `flota dev` or `flota server`, or say where it is with --server",

@@ -10,6 +10,11 @@ pub(crate) struct ProblemText {
     pub(crate) hint: Option<&'static str>,
 }
 
+/// Whether a problem of this code is told in every language, for the test that knows the server.
+pub fn knows_problem(code: &str) -> bool {
+    PROBLEMS.iter().any(|entry| entry.code == code)
+}
+
 /// The text of a code, where we have one.
 pub(crate) fn problem_text(language: Language, code: &str) -> Option<ProblemText> {
     let entry = PROBLEMS.iter().find(|entry| entry.code == code)?;

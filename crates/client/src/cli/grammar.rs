@@ -26,14 +26,7 @@ pub fn grammar(language: Language) -> Command {
         .arg_required_else_help(true)
         .args(global(language))
         .arg(version(language))
-        .arg(
-            option(
-                "request-timeout",
-                language.value_duration(),
-                language.help_timeout(),
-            )
-            .long("timeout"),
-        )
+        .arg(timeout(language))
         .subcommands([
             host::server(language),
             host::agent(language),
@@ -128,12 +121,13 @@ fn version(language: Language) -> clap::Arg {
         .help_heading(language.help_global_options())
 }
 
-/// How long the answer may take. Not a global option: `submit` has another one of that name.
+/// How long the answer may take. It is a setting, so it is read by
+/// the binary. Not a global option: `submit` has another one of that name.
 fn timeout(language: Language) -> clap::Arg {
     option(
-        "timeout",
+        "request-timeout",
         language.value_duration(),
         language.help_timeout(),
     )
-    .value_parser(super::values::duration(language))
+    .long("timeout")
 }

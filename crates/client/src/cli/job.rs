@@ -90,7 +90,7 @@ pub(super) async fn cancel(
     let language = session.language();
     if session.screen.format() == Format::Table {
         let text = match answer.phase.as_str() {
-            "finished" => language.cancelled_already_finished(answer.job),
+            "finished" => language.cancelled_at_once(answer.job),
             _ => language.cancelling(answer.job),
         };
         session.screen.mention(&text);

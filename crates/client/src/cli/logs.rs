@@ -106,6 +106,10 @@ async fn of_task(
         }
         session.screen.flush()?;
         if !follow {
+            if readings.iter().all(|reading| reading.attempt.is_none()) {
+                let text = session.language().logs_not_started(index);
+                session.screen.mention(&text);
+            }
             return Ok(());
         }
         let another = attempts_before.replace(task.attempts.len());

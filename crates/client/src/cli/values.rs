@@ -35,8 +35,8 @@ pub(super) fn cpus(language: Language) -> impl Fn(&str) -> Result<Cpus, String> 
     move |text| parse_cpus(text).ok_or_else(|| language.why_not_cpus())
 }
 
-/// Thousandths of a core from a decimal number with at most three decimals.
-fn parse_cpus(text: &str) -> Option<Cpus> {
+/// Cores as people write them: a decimal number with at most three decimals.
+pub fn parse_cpus(text: &str) -> Option<Cpus> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || fraction.len() > 3 {

@@ -1,0 +1,196 @@
+//! `flota agent`, `flota agent stop` and the keeper.
+
+use std::{
+    ffi::OsString,
+    io,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use clap::ArgMatches;
+use flota_agent::{
+    AgentEnd, AgentFault, AgentSettings, FolderFault, StopFault, keeper::KeeperSettings,
+};
+use flota_client::{Endpoint, Exit, Failure, Screen};
+use flota_model::{
+    resources::Resources,
+    units::{Bytes, Cpus},
+};
+
+use crate::{Context, Threads, environment, logging, signals::EndSignals};
+
+/// The name under which an agent starts this binary as its keeper.
+pub(crate) const KEEPER: &str = "__keeper";
+
+/// Runs a keeper; `arguments` are those behind [`KEEPER`].
+pub(crate) fn keeper(arguments: &[OsString]) -> ExitCode {
+    logging::start_small();
+    match KeeperSettings::from_arguments(arguments.iter().cloned()) {
+        Ok(settings) => flota_agent::keeper::main(&settings),
+        Err(fault) => {
+            tracing::error!(%fault, "no keeper was started");
+            ExitCode::from(Exit::Usage.code())
+        }
+    }
+}
+
+pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Failure> {
+    let language = context.language;
+    let settings = settings(context)?;
+    let data = settings.data.display().to_string();
+    if !screen.is_quiet() {
+        let server = format!("http://{}", settings.server);
+        screen.tell(&language.agent_starting(&settings.name, server));
+        screen.tell(&language.agent_stop_hint(&data));
+    }
+    let ended = context.runtime(Threads::One)?.block_on(async {
+        let mut signals = EndSignals::take_over().map_err(|source| context.not_set_up(&source))?;
+        crate::dev::follow_parent(context);
+        let ended = flota_agent::run(settings, signals.next()).await;
+        ended.map_err(|fault| failure(context, &fault))
+    })?;
+    if !screen.is_quiet() {
+        screen.tell(&match ended {
+            AgentEnd::Detached { programs } => language.agent_detached(programs, &data),
+            AgentEnd::StoppedAll => language.agent_stopped_all(),
+        });
+    }
+    Ok(Exit::Ok)
+}
+
+fn settings(context: &Context) -> Result<AgentSettings, Failure> {
+    let given = &context.settings;
+    let machine = machine().map_err(|source| context.not_set_up(&source))?;
+    let name = given.name.clone().unwrap_or_else(environment::host_name);
+    Ok(AgentSettings {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        capacity: Some(Resources {
+            cpus: given.cpus.unwrap_or(machine.cpus),
+            memory: given.memory.unwrap_or(machine.memory),
+            ..machine
+        }),
+        labels: given.labels.clone(),
+        ..AgentSettings::new(context.data()?, server(context)?, name)
+    })
+}
+
+/// The address of the server: the one that is set, or the usual one on this machine.
+fn server(context: &Context) -> Result<SocketAddr, Failure> {
+    let language = context.language;
+    let endpoint = match &context.settings.server {
+        Some(text) => {
+            Endpoint::parse(text).map_err(|fault| Failure::of_client(language, &fault))?
+        }
+        None => Endpoint::local(),
+    };
+    let refused = || {
+        let what = language.error_agent_server(&endpoint);
+        Failure::new("E-AGENT-ADDRESS", Exit::Usage, what).hint(language.hint_agent_server())
+    };
+    let Endpoint::Tcp { host, port } = &endpoint else {
+        return Err(refused());
+    };
+    let found = (host.as_str(), *port).to_socket_addrs();
+    let mut found = found.map_err(|source| refused().because_of(&source))?;
+    found.next().ok_or_else(refused)
+}
+
+fn failure(context: &Context, fault: &AgentFault) -> Failure {
+    let language = context.language;
+    match fault {
+        AgentFault::Folder(folder) => of_folder(context, folder),
+        AgentFault::Refused(_) => Failure::new(
+            "E-AGENT-REFUSED",
+            Exit::Refused,
+            language.error_agent_refused(),
+        )
+        .because_of(fault)
+        .hint(language.hint_agent_refused()),
+        AgentFault::Address(address) => {
+            let what = language.error_agent_server(address.address);
+            Failure::new("E-AGENT-ADDRESS", Exit::Usage, what)
+                .because_of(address)
+                .hint(language.hint_agent_server())
+        }
+        AgentFault::Journal(_)
+        | AgentFault::Keepers(_)
+        | AgentFault::Outputs { .. }
+        | AgentFault::LinkDied
+        | AgentFault::System { .. } => Failure::new(
+            "E-AGENT-FAILED",
+            Exit::Failed,
+            language.error_agent_failed(),
+        )
+        .because_of(fault),
+    }
+}
+
+fn of_folder(context: &Context, fault: &FolderFault) -> Failure {
+    let language = context.language;
+    match fault {
+        FolderFault::Held { path, holder } => {
+            crate::folder_held(language, &path.display().to_string(), holder)
+        }
+        FolderFault::File { .. } => {
+            let what = language.error_folder_unusable(context.data_text());
+            Failure::new("E-FOLDER-UNUSABLE", Exit::Failed, what).because_of(fault)
+        }
+    }
+}
+
+pub(crate) fn stop(
+    context: &Context,
+    screen: &mut Screen,
+    matches: &ArgMatches,
+) -> Result<Exit, Failure> {
+    let language = context.language;
+    if !matches.get_flag("all") {
+        return Err(Failure::usage(language.error_stop_needs_all()));
+    }
+    let data = context.data()?;
+    if !data.exists() {
+        screen.tell(&language.agent_stopped_none());
+        return Ok(Exit::Ok);
+    }
+    let runtime = context.runtime(Threads::One)?;
+    runtime
+        .block_on(flota_agent::stop_all(&data))
+        .map_err(|fault| of_stop(context, &fault))?;
+    screen.tell(&language.agent_stopped_all());
+    Ok(Exit::Ok)
+}
+
+fn of_stop(context: &Context, fault: &StopFault) -> Failure {
+    match fault {
+        StopFault::Folder(folder) => of_folder(context, folder),
+        StopFault::Agent { .. }
+        | StopFault::Keepers(_)
+        | StopFault::System(_)
+        | StopFault::Unstoppable { .. } => {
+            let what = context.language.error_stop_failed();
+            Failure::new("E-STOP-INCOMPLETE", Exit::Failed, what).because_of(fault)
+        }
+    }
+}
+
+/// As [`flota_agent::stop_all`]; what fails is logged, because the caller has more to stop.
+pub(crate) async fn stop_all(data: &Path) {
+    if let Err(fault) = flota_agent::stop_all(data).await {
+        tracing::warn!(data = %data.display(), %fault, "not everything could be stopped");
+    }
+}
+
+/// The cores that this process may use, and all memory.
+pub(crate) fn machine() -> io::Result<Resources> {
+    let cores = rustix::thread::sched_getaffinity(None)?.count().max(1);
+    let system = rustix::system::sysinfo();
+    // `unsigned long` of the kernel, in units of `mem_unit` bytes (`man 2 sysinfo`).
+    let memory = system.totalram.saturating_mul(system.mem_unit.into());
+    let memory = Bytes(memory);
+    Ok(Resources {
+        cpus: Cpus::whole(cores),
+        memory,
+        ..Resources::default()
+    })
+}

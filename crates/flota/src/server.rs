@@ -1,0 +1,128 @@
+//! `flota server`.
+
+use flota_client::{Exit, Failure, Screen};
+use flota_server::{FolderFault, ListenFault, Running, ServerFault};
+
+use crate::{Context, Threads, signals::EndSignals};
+
+/// The token of the login link, handed down by `dev`. Never an argument: those are for all to see.
+pub(crate) const LOGIN_TOKEN: &str = "FLOTA_LOGIN_TOKEN";
+/// Bytes of randomness in a login token.
+const LOGIN_TOKEN_BYTES: usize = 16;
+
+pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Failure> {
+    let login = match context.environment.get(LOGIN_TOKEN) {
+        Some(token) => token.to_owned(),
+        None => login_token(context)?,
+    };
+    let settings = flota_server::Settings {
+        listen: context.settings.listen,
+        one_time_token: Some(login.clone()),
+        kernels: flota_kernels::names()
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..flota_server::Settings::new(context.data()?)
+    };
+    let data = settings.data.clone();
+    context.runtime(Threads::Several)?.block_on(async {
+        let mut signals = EndSignals::take_over().map_err(|source| context.not_set_up(&source))?;
+        crate::dev::follow_parent(context);
+        let announce = |running: &Running| {
+            tell_ready(
+                context,
+                screen,
+                &data.display().to_string(),
+                running,
+                &login,
+            );
+        };
+        flota_server::run(settings, signals.next(), announce)
+            .await
+            .map_err(|fault| failure(context, &fault))
+    })?;
+    if !screen.is_quiet() {
+        screen.tell(&context.language.server_stopped());
+    }
+    Ok(Exit::Ok)
+}
+
+/// A token for one login.
+pub(crate) fn login_token(context: &Context) -> Result<String, Failure> {
+    let mut bytes = [0_u8; LOGIN_TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|source| {
+        let what = context.language.error_random();
+        Failure::new("E-RANDOM-UNAVAILABLE", Exit::Failed, what).because(source.to_string())
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// Where the data is, what is exposed, and what to do next.
+fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Running, login: &str) {
+    if screen.is_quiet() {
+        return;
+    }
+    let language = context.language;
+    let http = running.addresses.http;
+    let lines = [
+        language.server_ready(),
+        language.server_data(data),
+        language.server_listens(format!("http://{http}")),
+        language.server_listens(format!("unix:{}", running.addresses.socket.display())),
+        language.server_exposed_here(),
+        language.server_token(format!("{data}/token")),
+        language.server_login(format!("http://{http}/login?token={login}")),
+        language.server_next(format!("flota agent --server http://{http}")),
+    ];
+    screen.tell(&lines.join("\n"));
+}
+
+fn failure(context: &Context, fault: &ServerFault) -> Failure {
+    let language = context.language;
+    match fault {
+        ServerFault::Folder(FolderFault::InUse { path, holder }) => {
+            let holder = holder.as_ref().map(ToString::to_string).unwrap_or_default();
+            crate::folder_held(language, &path.display().to_string(), &holder)
+        }
+        ServerFault::Folder(folder) => {
+            let what = language.error_folder_unusable(context.data_text());
+            Failure::new("E-FOLDER-UNUSABLE", Exit::Failed, what).because_of(folder)
+        }
+        ServerFault::Listen(ListenFault::Taken { address, holder }) => {
+            let what = language.error_port_in_use(address);
+            let failure = Failure::new("E-PORT-IN-USE", Exit::Refused, what)
+                .hint(language.hint_port_in_use());
+            match holder {
+                Some(holder) => failure.because(holder.to_string()),
+                None => failure,
+            }
+        }
+        ServerFault::Listen(listen @ ListenFault::NotLoopback(_)) => {
+            let what = language.error_server_failed();
+            Failure::new("E-ADDRESS-EXPOSED", Exit::Usage, what)
+                .because_of(listen)
+                .hint(language.hint_not_loopback())
+        }
+        ServerFault::Bug(_) => Failure::new(
+            "E-PROGRAM-BUG",
+            Exit::Bug,
+            language.error_bug("flota server"),
+        )
+        .because_of(fault)
+        .hint(language.hint_bug()),
+        ServerFault::Listen(_)
+        | ServerFault::Link(_)
+        | ServerFault::Open(_)
+        | ServerFault::Load { .. }
+        | ServerFault::Snapshot { .. }
+        | ServerFault::Commit(_)
+        | ServerFault::Random(_)
+        | ServerFault::System { .. } => Failure::new(
+            "E-SERVER-FAILED",
+            Exit::Failed,
+            language.error_server_failed(),
+        )
+        .because_of(fault),
+    }
+}

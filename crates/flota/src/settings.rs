@@ -1,0 +1,293 @@
+//! Settings: defaults < file < environment < flags, merged once, all faults told together.
+//!
+//! Everything here is a pure function of strings.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use flota_client::{Color, Format, Language, PORT, nearest, parse_cpus};
+use flota_model::units::{Bytes, Cpus};
+use flota_wire::quantity;
+use toml::de::{DeTable, DeValue};
+
+/// Longest name of a node (`flota_model::spec::NAME_LENGTH_MAX`).
+const NAME_LENGTH_MAX: usize = flota_model::spec::NAME_LENGTH_MAX;
+
+/// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
+pub(crate) const KEYS: [&str; 13] = [
+    "server",
+    "token_file",
+    "output",
+    "color",
+    "timeout",
+    "data",
+    "listen",
+    "name",
+    "cpus",
+    "memory",
+    "labels",
+    "log",
+    "log_format",
+];
+/// Variables that are no settings: where settings are, and what is handed from process to process.
+pub(crate) const OTHER_VARIABLES: [&str; 8] = [
+    "FLOTA_CONFIG",
+    "FLOTA_LANG",
+    "FLOTA_LOGIN_TOKEN",
+    "FLOTA_DEV_PARENT",
+    "FLOTA_JOB",
+    "FLOTA_TASK",
+    "FLOTA_ATTEMPT",
+    "FLOTA_NODE",
+];
+
+/// All that can be set, with defaults where there are any.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) server: Option<String>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) output: Format,
+    pub(crate) color: Color,
+    pub(crate) timeout: Duration,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) name: Option<String>,
+    pub(crate) cpus: Option<Cpus>,
+    pub(crate) memory: Option<Bytes>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) log: Option<String>,
+    pub(crate) log_as_json: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server: None,
+            token_file: None,
+            output: Format::default(),
+            color: Color::default(),
+            timeout: flota_client::TIMEOUT,
+            data: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            name: None,
+            cpus: None,
+            memory: None,
+            labels: BTreeMap::new(),
+            log: None,
+            log_as_json: false,
+        }
+    }
+}
+
+/// One value as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Where, for messages.
+    pub(crate) place: String,
+    pub(crate) key: String,
+    pub(crate) value: Value,
+}
+
+/// A value before it is understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(String),
+    /// Of `labels`.
+    Table(BTreeMap<String, String>),
+    /// Of a file: something that no setting has.
+    Other(String),
+}
+
+/// Merges what was given, in the order of precedence (the last one wins).
+///
+/// # Errors
+/// All faults, each with its place.
+pub(crate) fn merge(language: Language, given: &[Given]) -> Result<Settings, Vec<String>> {
+    let mut settings = Settings::default();
+    let mut faults = Vec::new();
+    for Given { place, key, value } in given {
+        if !KEYS.contains(&key.as_str()) {
+            faults.push(match nearest(key, KEYS) {
+                Some(near) => language.fault_unknown_key_near(place, key, near),
+                None => language.fault_unknown_key(place, key),
+            });
+            continue;
+        }
+        if let Err(why) = settings.set(language, key, value) {
+            let text = value.text();
+            faults.push(language.fault_invalid_value(place, key, text, why));
+        }
+    }
+    if faults.is_empty() {
+        Ok(settings)
+    } else {
+        Err(faults)
+    }
+}
+
+impl Value {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Other(text) => text.clone(),
+            Self::Table(table) => format!("{table:?}"),
+        }
+    }
+}
+
+impl Settings {
+    fn set(&mut self, language: Language, key: &str, value: &Value) -> Result<(), String> {
+        if key == "labels" {
+            self.labels = labels(language, value)?;
+            return Ok(());
+        }
+        let Value::Text(text) = value else {
+            return Err(language.why_not_a_text());
+        };
+        if text.is_empty() {
+            return Err(language.why_empty());
+        }
+        let text = text.as_str();
+        match key {
+            "server" => self.server = Some(text.to_owned()),
+            "token_file" => self.token_file = Some(text.into()),
+            "output" => self.output = word(language, text, &Format::WORDS)?,
+            "color" => self.color = word(language, text, &Color::WORDS)?,
+            "timeout" => {
+                let parsed = quantity::parse_duration(text)
+                    .ok()
+                    .filter(|span| !span.is_zero());
+                self.timeout = parsed.ok_or_else(|| language.why_not_a_duration())?;
+            }
+            "data" => self.data = Some(text.into()),
+            "listen" => {
+                self.listen = text.parse().map_err(|_| language.why_not_an_address())?;
+            }
+            "name" => self.name = Some(name(language, text)?),
+            "cpus" => self.cpus = Some(cpus(text).ok_or_else(|| language.why_not_cpus())?),
+            "memory" => {
+                let parsed = quantity::parse_size(text).map_err(|_| language.why_not_a_size())?;
+                self.memory = Some(parsed);
+            }
+            "log" => {
+                crate::logging::check(text).map_err(|()| language.why_not_a_log_filter())?;
+                self.log = Some(text.to_owned());
+            }
+            "log_format" => {
+                self.log_as_json = word(language, text, &[("text", false), ("json", true)])?;
+            }
+            other => unreachable!("`{other}` is one of KEYS without a meaning"),
+        }
+        Ok(())
+    }
+}
+
+fn word<T: Copy>(language: Language, text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        language.why_one_of(known.join(", "))
+    })
+}
+
+fn name(language: Language, text: &str) -> Result<String, String> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let begins = text.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+    if begins && text.len() <= NAME_LENGTH_MAX && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(language.why_not_a_name())
+}
+
+/// At least a thousandth of a core.
+fn cpus(text: &str) -> Option<Cpus> {
+    parse_cpus(text).filter(|cpus| *cpus > Cpus(0))
+}
+
+/// A table, or `a=1,b=2`.
+fn labels(language: Language, value: &Value) -> Result<BTreeMap<String, String>, String> {
+    let text = match value {
+        Value::Table(table) => return Ok(table.clone()),
+        Value::Other(_) => return Err(language.why_not_labels()),
+        Value::Text(text) => text,
+    };
+    let pair = |part: &str| {
+        let (key, value) = part.split_once('=').filter(|(key, _)| !key.is_empty())?;
+        Some((key.to_owned(), value.to_owned()))
+    };
+    text.split(',')
+        .filter(|part| !part.is_empty())
+        .map(|part| pair(part).ok_or_else(|| language.why_not_a_pair()))
+        .collect()
+}
+
+/// What a settings file gives.
+///
+/// # Errors
+/// When it is no TOML.
+pub(crate) fn of_file(language: Language, path: &str, text: &str) -> Result<Vec<Given>, String> {
+    let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let table = DeTable::parse(text).map_err(|fault| {
+        let at = fault.span().map_or(0, |span| span.start);
+        let place = language.place_file(path, line(at));
+        language.fault_not_toml(place, fault.message())
+    })?;
+    let given = table.get_ref().iter().map(|(key, value)| Given {
+        place: language.place_file(path, line(key.span().start)),
+        key: key.get_ref().to_string(),
+        value: of_toml(value.get_ref()),
+    });
+    Ok(given.collect())
+}
+
+fn of_toml(value: &DeValue<'_>) -> Value {
+    if let DeValue::Table(table) = value {
+        let pair = |value: &DeValue<'_>| match of_toml(value) {
+            Value::Text(text) => Some(text),
+            Value::Table(_) | Value::Other(_) => None,
+        };
+        let pairs: Option<BTreeMap<String, String>> = table
+            .iter()
+            .map(|(key, value)| Some((key.get_ref().to_string(), pair(value.get_ref())?)))
+            .collect();
+        return pairs.map_or_else(|| Value::Other(value.type_str().into()), Value::Table);
+    }
+    match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => Value::Text(number.as_str().to_owned()),
+        DeValue::Float(number) => Value::Text(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Value::Text(flag.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            Value::Other(value.type_str().into())
+        }
+    }
+}
+
+/// What variables of the environment give; others than `FLOTA_…` are left out.
+pub(crate) fn of_environment(
+    language: Language,
+    variables: &BTreeMap<String, String>,
+) -> Vec<Given> {
+    let ours = variables
+        .iter()
+        .filter(|(name, _)| !OTHER_VARIABLES.contains(&name.as_str()));
+    let given = ours.filter_map(|(name, value)| {
+        let key = name.strip_prefix("FLOTA_")?.to_ascii_lowercase();
+        let place = language.place_environment(name);
+        Some(Given {
+            place,
+            key,
+            value: Value::Text(value.clone()),
+        })
+    });
+    given.collect()
+}
+
+#[cfg(test)]
+mod tests;
