@@ -1,15 +1,21 @@
-//! The keeper as a process of its own, for the tests of this crate. The real binary has the same
-//! subcommand.
+//! Agent and keeper as processes of their own, for the tests of this crate. The real binary has the
+//! same subcommands.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode};
 
-use flota_agent::keeper::{self, KeeperSettings};
+use flota_agent::{
+    AgentEnd, AgentSettings,
+    keeper::{self, KeeperSettings},
+};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let subcommand = arguments.next();
+    let arguments: Vec<OsString> = arguments.collect();
     match subcommand.as_ref().and_then(|name| name.to_str()) {
-        Some("__keeper") => run_keeper(arguments.collect()),
+        Some("__keeper") => run_keeper(arguments),
+        Some("agent") => run_agent(&arguments),
+        Some("stop") => run_stop(&arguments),
         _ => ExitCode::from(2),
     }
 }
@@ -19,4 +25,75 @@ fn run_keeper(arguments: Vec<OsString>) -> ExitCode {
         Ok(settings) => keeper::main(&settings),
         Err(_) => ExitCode::from(2),
     }
+}
+
+/// `agent DATA SERVER OUTPUT-BYTES-MAX`; says on stdout how it ended.
+fn run_agent(arguments: &[OsString]) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+    let [data, server, output_bytes_max] = arguments else {
+        return ExitCode::from(2);
+    };
+    let text = |argument: &OsString| argument.to_str().map(str::to_owned).unwrap_or_default();
+    let (Ok(server), Ok(output_bytes_max)) = (text(server).parse(), text(output_bytes_max).parse())
+    else {
+        return ExitCode::from(2);
+    };
+    let settings = AgentSettings {
+        output_bytes_max,
+        ..AgentSettings::new(data.into(), server, "node".to_owned())
+    };
+    block_on(async {
+        let kind = tokio::signal::unix::SignalKind::terminate();
+        let mut terminate = tokio::signal::unix::signal(kind).map_err(|error| error.to_string())?;
+        let shutdown = async move {
+            terminate.recv().await;
+        };
+        match flota_agent::run(settings, shutdown).await {
+            Ok(AgentEnd::Detached { programs }) => Ok(format!("detached {programs}")),
+            Ok(AgentEnd::StoppedAll) => Ok("stopped".to_owned()),
+            Err(fault) => Err(chain(&fault)),
+        }
+    })
+}
+
+/// `stop DATA`.
+fn run_stop(arguments: &[OsString]) -> ExitCode {
+    let [data] = arguments else {
+        return ExitCode::from(2);
+    };
+    block_on(async {
+        let stopped = flota_agent::stop_all(Path::new(data)).await;
+        stopped
+            .map(|()| "stopped".to_owned())
+            .map_err(|fault| chain(&fault))
+    })
+}
+
+fn block_on(work: impl Future<Output = Result<String, String>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => Err(error.to_string()),
+    };
+    let (text, code) = match result {
+        Ok(text) => (text, ExitCode::SUCCESS),
+        Err(text) => (format!("fault: {text}"), ExitCode::FAILURE),
+    };
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => code,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -258,12 +258,12 @@ impl Shared {
     ) -> Result<(), JournalFault> {
         while !attempt()? {
             let mut state = self.lock();
+            // The main loop looks every second at the latest.
             state.progress.is_full = true;
             if state.is_closing {
-                return Ok(());
+                break;
             }
-            let waited = self.bell.wait_timeout(state, FULL_RETRY);
-            drop(waited);
+            drop(self.bell.wait_timeout(state, FULL_RETRY));
         }
         Ok(())
     }

@@ -3,13 +3,31 @@
 //! What this crate does NOT do: it decides nothing about attempts (the engines do), speaks no
 //! transport of its own (`flota_link` does), and reads no environment variables.
 
+mod control;
+mod dead;
+mod finisher;
 mod folder;
+mod input;
 mod journal;
 pub mod keeper;
+mod keepers;
 mod machine;
+mod orphans;
 mod outputs;
 mod pool;
 mod proc;
+mod run;
+mod settings;
+mod shell;
+mod signal;
+mod stop;
 mod sys;
 #[cfg(test)]
 mod testing;
+
+pub use folder::FolderFault;
+pub use journal::JournalFault;
+pub use keepers::KeepersFault;
+pub use run::{AgentEnd, AgentFault, run};
+pub use settings::{AgentSettings, OUTPUT_BYTES_MAX};
+pub use stop::{StopFault, stop_all};

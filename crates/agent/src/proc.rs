@@ -23,6 +23,8 @@ pub(crate) struct Stat {
     pub(crate) session: u32,
     /// In clock ticks since boot.
     pub(crate) start_time: u64,
+    /// The wait status of a zombie; 0 also where we may not know.
+    pub(crate) exit_status: i32,
 }
 
 /// Reads the state of a process; `NotFound` when it is gone.
@@ -41,6 +43,10 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
         parent: fields.next()?.parse().ok()?,
         session: fields.nth(1)?.parse().ok()?,
         start_time: fields.nth(15)?.parse().ok()?,
+        exit_status: fields
+            .nth(29)
+            .and_then(|field| field.parse().ok())
+            .unwrap_or(0),
     })
 }
 
@@ -122,6 +128,7 @@ mod tests {
             parent: 34,
             session: 56,
             start_time: 987_654,
+            exit_status: 0,
         };
         assert_eq!(stat, expected);
         assert_eq!(parse_stat(b"12 (a S 34"), None);

@@ -17,3 +17,4 @@ pub(crate) mod spawn;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wait;
+pub(crate) mod watched;

@@ -135,26 +135,26 @@ impl Bench {
     /// All processes of an attempt that can be found by its cookie.
     pub(crate) fn processes(&self, sequence: u64) -> Vec<u32> {
         let attempt = self.attempt(sequence);
-        self.find(|found| found == attempt)
+        find(|found| found == attempt)
     }
+}
 
-    fn find(&self, fits: impl Fn(AttemptId) -> bool) -> Vec<u32> {
-        let mut found = Vec::new();
-        proc::all(|pid| {
-            let is_alive = proc::stat(pid).is_ok_and(|stat| stat.state != b'Z');
-            if is_alive && proc::cookie(pid).is_some_and(&fits) {
-                found.push(pid);
-            }
-        });
-        found
-    }
+fn find(fits: impl Fn(AttemptId) -> bool) -> Vec<u32> {
+    let mut found = Vec::new();
+    proc::all(|pid| {
+        let is_alive = proc::stat(pid).is_ok_and(|stat| stat.state != b'Z');
+        if is_alive && proc::cookie(pid).is_some_and(&fits) {
+            found.push(pid);
+        }
+    });
+    found
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
-        for pid in self.find(|attempt| attempt.salt == self.salt) {
+        for pid in find(|attempt| attempt.salt == self.salt) {
             let _ = PidFd::open(pid).and_then(|pidfd| pidfd.signal(libc::SIGKILL));
         }
     }

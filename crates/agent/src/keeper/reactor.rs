@@ -31,6 +31,14 @@ pub(super) enum Source {
     Report(u32),
 }
 
+/// Whether there is something else to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    Wait,
+    /// Only look.
+    Look,
+}
+
 /// An epoll with one timer on `CLOCK_BOOTTIME`.
 pub(super) struct Reactor {
     epoll: OwnedFd,
@@ -96,13 +104,17 @@ impl Reactor {
     }
 
     /// Waits until something happens, or `deadline` has passed.
-    pub(super) fn wait(&mut self, deadline: Option<Moment>) -> io::Result<Vec<Source>> {
+    pub(super) fn wait(&mut self, deadline: Option<Moment>, pace: Pace) -> io::Result<Vec<Source>> {
+        const AT_ONCE: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         self.set_timer(deadline)?;
         self.ready.clear();
         match epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(&mut self.ready),
-            None,
+            (pace == Pace::Look).then_some(&AT_ONCE),
         ) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -1,10 +1,15 @@
 //! Collects what happened, lets the engine decide, and performs.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    os::fd::OwnedFd,
+    time::Duration,
+};
 
 use flota_engine::keeper::{
     Keeper,
-    api::{Effect, Event, Peer, Settings},
+    api::{Effect, Event, Peer, Settings, ToKeeper},
 };
 use flota_model::units::Moment;
 
@@ -15,7 +20,7 @@ use super::{
     outputs::Outputs,
     peers::{Inbound, Peers},
     private_folder,
-    reactor::{Reactor, Source},
+    reactor::{Pace, Reactor, Source},
     system,
     trees::Trees,
 };
@@ -26,6 +31,9 @@ use crate::{
 
 /// How often outputs are held to their limit: a program can exceed it by what it writes in this time.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Messages of a connection handled in one turn. A packet may hold a thousand starts; in between,
+/// ends are reaped and deadlines kept.
+const MESSAGES_MAX: usize = 16;
 /// Connections taken in one turn.
 const ACCEPTED_MAX: usize = 8;
 
@@ -40,6 +48,8 @@ pub(super) struct Shell {
     children: Children,
     trees: Trees,
     log: Log,
+    /// Messages that were read and not handled. At most one packet for each connection.
+    backlog: BTreeMap<Peer, VecDeque<ToKeeper>>,
     limit_at: Option<Moment>,
     is_ended: bool,
 }
@@ -82,6 +92,7 @@ impl Shell {
             children: Children::new(outputs(settings)?, surroundings),
             trees: Trees::new(),
             log,
+            backlog: BTreeMap::new(),
             limit_at: None,
             is_ended: false,
         })
@@ -95,7 +106,13 @@ impl Shell {
             if self.is_ended {
                 return Ok(());
             }
-            let sources = self.reactor.wait(self.deadline()).map_err(system("wait"))?;
+            let pace = if self.backlog.is_empty() {
+                Pace::Wait
+            } else {
+                Pace::Look
+            };
+            let waited = self.reactor.wait(self.deadline(), pace);
+            let sources = waited.map_err(system("wait"))?;
             events = self
                 .collect(&sources)
                 .map_err(system("take what happened"))?;
@@ -127,6 +144,7 @@ impl Shell {
                 self.receive(*peer, &mut events);
             }
         }
+        self.take_messages(&mut events);
         self.limit_outputs();
         Ok(events)
     }
@@ -162,13 +180,12 @@ impl Shell {
 
     /// One packet a turn, so that nobody who sends without end keeps the rest waiting.
     fn receive(&mut self, peer: Peer, events: &mut Vec<Event>) {
+        if self.backlog.contains_key(&peer) {
+            return;
+        }
         match self.peers.receive(peer) {
             Inbound::Messages(messages) => {
-                events.extend(
-                    messages
-                        .into_iter()
-                        .map(|message| Event::Message { peer, message }),
-                );
+                self.backlog.insert(peer, messages.into());
             }
             Inbound::Nothing => {}
             Inbound::Gone => {
@@ -178,7 +195,18 @@ impl Shell {
         }
     }
 
+    /// The newest connection first: its hello makes the rest of an older one void.
+    fn take_messages(&mut self, events: &mut Vec<Event>) {
+        for (peer, messages) in self.backlog.iter_mut().rev() {
+            let peer = *peer;
+            let taken = messages.drain(..messages.len().min(MESSAGES_MAX));
+            events.extend(taken.map(|message| Event::Message { peer, message }));
+        }
+        self.backlog.retain(|_, messages| !messages.is_empty());
+    }
+
     fn close(&mut self, peer: Peer) {
+        self.backlog.remove(&peer);
         if let Some(socket) = self.peers.socket(peer) {
             self.reactor.unwatch(socket);
         }

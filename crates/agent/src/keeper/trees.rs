@@ -17,14 +17,12 @@ use flota_engine::keeper::api::Event;
 use flota_model::{ids::AttemptId, units::Moment};
 
 use super::children::Children;
-use crate::{proc, sys::pidfd::PidFd};
+use crate::{proc, signal};
 
 /// After a kill the next look comes with the death of what was killed; this is for those that are
 /// nobody's child yet. Doubles up to a second, because some cannot die (state `D`).
 const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(5);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(1);
-/// Deepest tree that is walked; killing from the top reaches the rest.
-const DEPTH_MAX: usize = 64;
 
 /// The processes that are left of attempts.
 #[derive(Debug)]
@@ -118,13 +116,13 @@ impl Trees {
         }
         // Deepest first would let parents see their children die before they know why.
         if let Some((pid, pidfd)) = children.leader(attempt) {
-            send(pidfd, signal);
-            signal_below(pid, signal, DEPTH_MAX);
+            signal::send(pidfd, signal);
+            signal::below(pid, signal);
         }
         let own = std::process::id();
         let orphans = self.orphans.iter().filter(|(_, owner)| owner.is(attempt));
         for (pid, _) in orphans {
-            signal_one(*pid, own, signal, DEPTH_MAX);
+            signal::one(*pid, own, signal);
         }
     }
 
@@ -176,7 +174,7 @@ impl Trees {
             if self.may_kill(owner, attempt) {
                 any = true;
                 // A pid of ours stays ours until we reap it.
-                signal_one(*pid, std::process::id(), libc::SIGKILL, DEPTH_MAX);
+                signal::one(*pid, std::process::id(), libc::SIGKILL);
             }
         }
         any
@@ -208,33 +206,5 @@ impl Owner {
             Self::Attempt(owner) => *owner == attempt,
             Self::OneOf(owners) => owners.as_slice() == [attempt],
         }
-    }
-}
-
-fn send(pidfd: &PidFd, signal: i32) {
-    // It fails for a process that is gone, which is as good, or for one that became another user;
-    // that one is told of by the tree that does not become empty.
-    let _ = pidfd.signal(signal);
-    if signal != libc::SIGKILL {
-        let _ = pidfd.signal(libc::SIGCONT);
-    }
-}
-
-/// Signals one process, if it is still the child of `parent`, and all below it. The parent is
-/// compared after the process was opened: another process that got the number meanwhile has
-/// another parent, or belongs to the tree as well.
-pub(crate) fn signal_one(pid: u32, parent: u32, signal: i32, depth: usize) {
-    let Ok(pidfd) = PidFd::open(pid) else {
-        return;
-    };
-    if proc::stat(pid).is_ok_and(|stat| stat.parent == parent) {
-        send(&pidfd, signal);
-        signal_below(pid, signal, depth);
-    }
-}
-
-pub(crate) fn signal_below(pid: u32, signal: i32, depth: usize) {
-    if depth > 0 {
-        proc::children(pid, |child| signal_one(child, pid, signal, depth - 1));
     }
 }

@@ -61,7 +61,7 @@ fn empty_and_small_outputs_leave_no_file() {
 fn a_large_output_gets_a_name_once_and_is_read_in_parts() {
     let bench = Bench::new();
     let attempt = AttemptId::default();
-    let bytes: Vec<u8> = (0..INLINE_OUTPUT_MAX + 1)
+    let bytes: Vec<u8> = (0..=INLINE_OUTPUT_MAX)
         .map(|index| index.to_le_bytes()[0])
         .collect();
     let streams = bench.streams(b"", &bytes);

@@ -128,10 +128,6 @@ impl PidFd {
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-
-    pub(crate) fn into_descriptor(self) -> OwnedFd {
-        self.0
-    }
 }
 
 /// What is known of the use of a process that somebody else has reaped: nothing.

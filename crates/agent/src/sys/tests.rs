@@ -293,7 +293,7 @@ fn packets_carry_short_and_long_messages_and_descriptors() {
         panic!("{received:?}");
     };
     assert_eq!(bytes, long);
-    let error = socket::send(&client, &[0; socket::MESSAGE_LENGTH_MAX + 1], &[]).unwrap_err();
+    let error = socket::send(&client, &vec![0; socket::MESSAGE_LENGTH_MAX + 1], &[]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     drop(client);
     assert!(matches!(

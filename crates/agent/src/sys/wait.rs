@@ -41,23 +41,6 @@ pub(crate) fn any() -> io::Result<Option<Reaped>> {
         }))
 }
 
-/// The pid of any one child that has ended, without reaping it.
-pub(crate) fn peek() -> Option<u32> {
-    let mut details = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: the pointer is to memory of the right type; zeroed is valid for it.
-    let (result, details) = unsafe {
-        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        let result = libc::waitid(libc::P_ALL, 0, details.as_mut_ptr(), options);
-        (result, details.assume_init())
-    };
-    if result != 0 {
-        return None;
-    }
-    // SAFETY: after a successful `waitid` the fields of SIGCHLD are those that are set.
-    let pid = unsafe { details.si_pid() };
-    u32::try_from(pid).ok().filter(|pid| *pid != 0)
-}
-
 /// Puts what `waitid` tells into the form of `wait`.
 pub(super) fn status(code: i32, value: i32) -> i32 {
     match code {

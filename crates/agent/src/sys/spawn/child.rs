@@ -189,7 +189,8 @@ unsafe fn connect_input(plan: &Plan) -> Result<(), u32> {
         if opened < 0 {
             return Err(errno(opened));
         }
-        checked(libc::SYS_dup3, [opened as usize, 0, 0, 0, 0])
+        let opened = i32::try_from(opened).unwrap_or(-1);
+        checked(libc::SYS_dup3, [descriptor(opened), 0, 0, 0, 0])
     }
 }
 

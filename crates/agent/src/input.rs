@@ -1,0 +1,54 @@
+//! What the parts of an agent tell its main loop.
+
+use flota_engine::{
+    keeper::api::{End, FromKeeper, KeeperId},
+    node::api::KernelEnd,
+};
+use flota_model::{
+    frame::{OutputFault, OutputPart},
+    ids::{AttemptId, ConnectionId, RequestId},
+    outcome::{Output, Usage},
+    units::Timestamp,
+};
+use tokio::sync::oneshot;
+
+use crate::keepers::Carried;
+
+/// Something that happened beside the main loop.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A keeper said something.
+    Keeper {
+        keeper: KeeperId,
+        message: FromKeeper,
+        /// With a start.
+        carried: Option<Carried>,
+    },
+    /// The connection to a keeper is gone.
+    KeeperGone(KeeperId),
+    /// A program without a keeper ended with its tree.
+    OrphanEnded { attempt: AttemptId, end: End },
+    /// The large output of a program is on the disk.
+    Collected {
+        attempt: AttemptId,
+        end: End,
+        output: Option<Box<Output>>,
+    },
+    /// The large result of a kernel is on the disk.
+    Kept {
+        attempt: AttemptId,
+        end: KernelEnd,
+        ran: (Timestamp, Timestamp),
+        usage: Usage,
+    },
+    /// The disk does not keep outputs: nothing can be reported honestly any more.
+    OutputsLost(std::io::Error),
+    /// A part of an output was read.
+    OutputRead {
+        connection: ConnectionId,
+        request: RequestId,
+        part: Result<OutputPart, OutputFault>,
+    },
+    /// Somebody wants everything to be stopped, and to know when it is.
+    StopAll(oneshot::Sender<()>),
+}

@@ -1,0 +1,219 @@
+//! An agent from its start to its end.
+
+use std::{io, sync::Arc};
+
+use flota_engine::node::{
+    Node,
+    api::{Opening, Turn},
+};
+use flota_link::{AgentLink, direct};
+use flota_model::{frame::HelloRefusal, ids::Nonce, spec::JobSpec};
+use tokio::sync::{Notify, mpsc};
+
+use crate::{
+    dead::Here,
+    finisher::Finisher,
+    folder::{Folder, FolderFault},
+    input::Input,
+    journal::{JournalFault, Opened},
+    keeper::KeeperSettings,
+    keepers::{KeeperCommand, Keepers, KeepersFault},
+    machine,
+    orphans::Orphans,
+    outputs::Outputs,
+    pool::Pool,
+    settings::AgentSettings,
+    shell::{Shell, State},
+    sys::clock,
+};
+
+/// What the parts of an agent have told and the main loop not yet heard: one burst of starts and
+/// ends of a keeper.
+const INBOX_LENGTH_MAX: usize = 4_096;
+
+/// How an agent ended without a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentEnd {
+    /// It was told to end alone. Programs and their keeper go on; the next agent takes them over.
+    Detached {
+        /// How many programs go on.
+        programs: usize,
+    },
+    /// It was told to stop all: nothing runs any more, and the keepers have ended.
+    StoppedAll,
+}
+
+/// Why an agent did not start, or ended. Programs and keepers go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentFault {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// Keepers cannot be used.
+    #[error(transparent)]
+    Keepers(#[from] KeepersFault),
+    /// The server's address is refused.
+    #[error(transparent)]
+    Address(#[from] direct::NotLoopback),
+    /// The server does not take this agent, and waiting will not change that.
+    #[error("the server refused this agent: {}", explain(.0))]
+    Refused(HelloRefusal),
+    /// Outputs of programs cannot be made durable.
+    #[error("failed to sync outputs to the disk")]
+    Outputs {
+        /// Why.
+        source: io::Error,
+    },
+    /// The link ended by itself, which it never should.
+    #[error("the link to the server ended unexpectedly")]
+    LinkDied,
+    /// A call of the operating system failed without which no agent can work.
+    #[error("failed to {step}")]
+    System {
+        /// What it was for.
+        step: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl AgentFault {
+    pub(crate) fn system(step: &'static str) -> impl Fn(io::Error) -> Self + Copy {
+        move |source| Self::System { step, source }
+    }
+}
+
+fn explain(refusal: &HelloRefusal) -> String {
+    match refusal {
+        HelloRefusal::Protocol(version) => {
+            format!("it speaks version {version} of the protocol; use the same version of Flota")
+        }
+        HelloRefusal::NameTaken => "another node has this name".to_owned(),
+        HelloRefusal::SecondSession => "another agent runs as this node".to_owned(),
+        HelloRefusal::TooManyNodes => "the fleet has as many nodes as it allows".to_owned(),
+    }
+}
+
+/// Runs an agent until `shutdown`, a stop of all, or a fault.
+///
+/// The calling process becomes a subreaper and reaps ALL its children, so it must have none of its
+/// own. Needs a tokio runtime with all drivers.
+///
+/// # Errors
+/// See [`AgentFault`]; whatever it is, programs and keepers go on.
+pub async fn run(
+    settings: AgentSettings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<AgentEnd, AgentFault> {
+    let folder = Folder::open(&settings.data)?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| AgentFault::system("become a subreaper")(error.into()))?;
+    let seed = random()?;
+    let server = settings.server;
+    let (shell, first) = prepare(settings, folder)?;
+    let connect = move || -> Result<AgentLink, AgentFault> {
+        let seed = seed.0;
+        Ok(direct::agent(server, direct::AgentSettings { seed })?)
+    };
+    shell.run(first, connect, shutdown).await
+}
+
+fn prepare(settings: AgentSettings, folder: Folder) -> Result<(Shell, Turn), AgentFault> {
+    let system = AgentFault::system;
+    let boot = machine::boot().map_err(system("read the id of this boot"))?;
+    let pid_namespace = machine::pid_namespace().map_err(system("read the PID namespace"))?;
+    let cores = machine::capacity().map_err(system("read what this machine has"))?;
+    let bell = Arc::new(Notify::new());
+    let ring = |bell: &Arc<Notify>| {
+        let bell = Arc::clone(bell);
+        move || bell.notify_one()
+    };
+    let journal = Opened::new(&settings.data.join("journal"), ring(&bell))?;
+    if let Some(path) = &journal.set_aside {
+        tracing::error!(
+            path = %path.display(),
+            "the journal was damaged and set aside; attempts that it held are unknown"
+        );
+    }
+    let (post, inbox) = mpsc::channel::<Input>(INBOX_LENGTH_MAX);
+    let keepers = keepers(&settings, &folder, post.clone())?;
+    let outputs = Outputs::new(folder.output(), settings.output_bytes_max);
+    let outputs = Arc::new(outputs.map_err(system("use the folder of outputs"))?);
+    let finisher = Finisher::new(Arc::clone(&outputs), post.clone());
+    let threads = usize::try_from(cores.cpus.0.div_ceil(1000)).unwrap_or(1);
+    let pool = Pool::new(threads, ring(&bell)).map_err(system("start threads for kernels"))?;
+    let opening = Opening {
+        nonce: random()?,
+        journal: random()?,
+        boot,
+        name: settings.name,
+        version: settings.version,
+        capacity: settings.capacity.unwrap_or(cores),
+        labels: settings.labels,
+        now: clock::now(),
+        settings: settings.node,
+    };
+    let (node, first, forgotten) = Node::open(journal.records, &decode_spec, opening);
+    if !forgotten.attempts.is_empty() {
+        tracing::error!(
+            ?forgotten,
+            "attempts were given back, because their specs cannot be read"
+        );
+    }
+    let shell = Shell {
+        node,
+        folder,
+        journal: journal.writer,
+        keepers,
+        orphans: Orphans::new(post.clone()),
+        outputs,
+        finisher: finisher.map_err(system("start the thread for outputs"))?,
+        pool,
+        inbox,
+        post,
+        bell,
+        here: Here {
+            boot,
+            pid_namespace,
+        },
+        state: State::default(),
+    };
+    Ok((shell, first))
+}
+
+fn keepers(
+    settings: &AgentSettings,
+    folder: &Folder,
+    post: mpsc::Sender<Input>,
+) -> Result<Keepers, AgentFault> {
+    let data = std::path::absolute(&settings.data).map_err(AgentFault::system("find itself"))?;
+    let command = KeeperCommand {
+        command: settings.keeper_command.clone(),
+        settings: KeeperSettings {
+            data,
+            output_bytes_max: settings.output_bytes_max,
+        },
+    };
+    Ok(Keepers::new(folder.keepers(), command, random()?, post)?)
+}
+
+fn decode_spec(blob: &[u8]) -> Option<Arc<JobSpec>> {
+    match flota_wire::spec::unseal(blob) {
+        Ok(spec) => Some(Arc::new(spec)),
+        Err(error) => {
+            tracing::error!(%error, "a spec of the journal cannot be read");
+            None
+        }
+    }
+}
+
+fn random() -> Result<Nonce, AgentFault> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        AgentFault::system("draw a random number")(io::Error::other(error.to_string()))
+    })?;
+    Ok(Nonce(u64::from_le_bytes(bytes)))
+}

@@ -1,0 +1,50 @@
+//! What an agent is started with.
+
+use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
+
+use flota_engine::node::api::Settings as NodeSettings;
+use flota_model::resources::Resources;
+
+/// Longest output of one stream of one attempt unless told otherwise, in bytes.
+pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+
+/// What an agent is started with.
+#[derive(Debug, Clone)]
+pub struct AgentSettings {
+    /// Its data folder; made where there is none.
+    pub data: PathBuf,
+    /// The server.
+    pub server: SocketAddr,
+    /// The name of the node to ask for.
+    pub name: String,
+    /// The version of this binary, for people.
+    pub version: String,
+    /// What this machine lends to Flota; all cores and all memory where absent.
+    pub capacity: Option<Resources>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Longest output of one stream of one attempt, in bytes; what is longer is cut.
+    pub output_bytes_max: u64,
+    /// The program that becomes a keeper when the arguments of
+    /// [`KeeperSettings`](crate::keeper::KeeperSettings) are added.
+    pub keeper_command: Vec<OsString>,
+    /// Durations and limits of the engine.
+    pub node: NodeSettings,
+}
+
+impl AgentSettings {
+    /// The usual settings for an agent of that folder, server and name.
+    pub fn new(data: PathBuf, server: SocketAddr, name: String) -> Self {
+        Self {
+            data,
+            server,
+            name,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            capacity: None,
+            labels: BTreeMap::new(),
+            output_bytes_max: OUTPUT_BYTES_MAX,
+            keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
+            node: NodeSettings::default(),
+        }
+    }
+}

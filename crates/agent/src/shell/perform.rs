@@ -1,0 +1,155 @@
+//! What the engine decided, done.
+
+use std::{os::fd::AsFd, sync::Arc};
+
+use flota_engine::{keeper::api::ToKeeper, node::api::Effect};
+use flota_model::{
+    frame::{HelloRefusal, OutputFault},
+    ids::{AttemptId, ConnectionId, RequestId},
+    outcome::StreamName,
+};
+
+use super::{Ending, Shell, table::Program};
+use crate::{input::Input, pool::Work};
+
+/// Reads of outputs at a time. The server asks for few; more are answered "try again".
+pub(super) const READS_MAX: usize = 64;
+
+/// Effects of a turn that are performed together.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    kernels: Vec<Work>,
+}
+
+impl Shell {
+    pub(super) fn perform_all(&mut self, effects: Vec<Effect>, gathered: &mut Gathered) {
+        for effect in effects {
+            self.perform(effect, gathered);
+        }
+    }
+
+    pub(super) fn perform_gathered(&mut self, gathered: Gathered) {
+        if !gathered.kernels.is_empty() {
+            self.pool.run(gathered.kernels);
+        }
+        self.keepers.flush();
+    }
+
+    fn perform(&mut self, effect: Effect, gathered: &mut Gathered) {
+        match effect {
+            Effect::Send { connection, frame } => {
+                if let Some(link) = &self.state.link {
+                    link.send(connection, frame);
+                }
+            }
+            Effect::Close { connection } => {
+                if let Some(link) = &self.state.link {
+                    link.close(connection);
+                }
+            }
+            Effect::Start { keeper, launch } => {
+                self.state
+                    .table
+                    .insert(launch.attempt, Program::ordered(keeper));
+                self.keepers.tell(keeper, ToKeeper::Start(launch));
+            }
+            Effect::Stop {
+                keeper: Some(keeper),
+                attempt,
+                grace,
+            } => self.keepers.tell(keeper, ToKeeper::Stop { attempt, grace }),
+            Effect::Stop {
+                keeper: None,
+                attempt,
+                grace,
+            } => self.orphans.stop(attempt, grace),
+            Effect::Fence {
+                keeper,
+                attempt,
+                deadline,
+            } => self
+                .keepers
+                .tell(keeper, ToKeeper::Fence { attempt, deadline }),
+            Effect::Forget { keeper, attempt } => {
+                // Our descriptors first: the keeper may use an empty file again.
+                self.state.table.remove(attempt);
+                self.keepers.tell(keeper, ToKeeper::Forget { attempt });
+            }
+            Effect::RunKernel { attempt, call, .. } => {
+                gathered.kernels.push(Work { attempt, call });
+            }
+            Effect::StopKernel { attempt } => self.stop_kernel(attempt, gathered),
+            Effect::ReadOutput {
+                connection,
+                request,
+                attempt,
+                stream,
+                offset,
+                length,
+            } => self.read_output((connection, request), (attempt, stream), offset, length),
+            Effect::Refused(refusal) => self.refused(refusal),
+            Effect::Quit => self.state.ending = Some(Ending::Stopped),
+        }
+    }
+
+    /// Behind what the same turn began.
+    fn stop_kernel(&mut self, attempt: AttemptId, gathered: &mut Gathered) {
+        if !gathered.kernels.is_empty() {
+            self.pool.run(std::mem::take(&mut gathered.kernels));
+        }
+        self.pool.stop(attempt);
+    }
+
+    fn read_output(
+        &mut self,
+        (connection, request): (ConnectionId, RequestId),
+        (attempt, stream): (AttemptId, StreamName),
+        offset: u64,
+        length: u32,
+    ) {
+        let answer = move |part| Input::OutputRead {
+            connection,
+            request,
+            part,
+        };
+        let Ok(place) = Arc::clone(&self.state.reads).try_acquire_owned() else {
+            let errno = libc::EAGAIN;
+            // A full inbox has turns enough without this answer; the server asks again.
+            let _ = self
+                .post
+                .try_send(answer(Err(OutputFault::Unreadable { errno })));
+            return;
+        };
+        let file = self.state.table.stream(attempt, stream);
+        let is_running = self.state.table.is_running(attempt);
+        let (outputs, post) = (Arc::clone(&self.outputs), self.post.clone());
+        // The disk may take its time.
+        tokio::task::spawn_blocking(move || {
+            let mut part = outputs.read(
+                (attempt, stream),
+                file.as_ref().map(AsFd::as_fd),
+                offset,
+                length,
+            );
+            if let Ok(part) = &mut part {
+                part.growing = is_running;
+            }
+            // Only an agent that ends does not take it.
+            let _ = post.blocking_send(answer(part));
+            drop(place);
+        });
+    }
+
+    fn refused(&mut self, refusal: HelloRefusal) {
+        match refusal {
+            HelloRefusal::Protocol(_) | HelloRefusal::NameTaken => {
+                self.state.ending = Some(Ending::Refused(refusal));
+            }
+            // May be over in a moment: an older connection that is not known to be dead, or nodes
+            // that leave. The link connects again.
+            HelloRefusal::SecondSession | HelloRefusal::TooManyNodes => {
+                tracing::warn!(?refusal, "the server does not take this agent now");
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What an agent finds when it starts.
+
+use flota_engine::{
+    keeper::api::{Child, ChildState, KeeperId},
+    node::api::Event,
+};
+
+use super::{Burial, Shell, table::Program};
+use crate::{
+    dead,
+    keepers::{Listed, Reached},
+    outputs::Streams,
+    run::AgentFault,
+};
+
+impl Shell {
+    /// Asks all keepers, reads the logs of dead ones, and starts one where none lives.
+    pub(super) async fn recover(&mut self) -> Result<(), AgentFault> {
+        let mut children = Vec::new();
+        let mut ends = Vec::new();
+        for keeper in self.keepers.all()? {
+            match self.keepers.reach(keeper).await? {
+                Reached::Live(listed) => {
+                    for listed in listed {
+                        children.push((Some(keeper), listed.child));
+                        ends.extend(self.adopt_listed(keeper, listed));
+                    }
+                }
+                Reached::Dead => {
+                    for child in self.read_dead(keeper, &mut ends)? {
+                        children.push((None, child));
+                    }
+                }
+            }
+        }
+        // What was named must be durable before it is reported.
+        self.outputs
+            .sync()
+            .map_err(|source| AgentFault::Outputs { source })?;
+        self.outputs
+            .clean(|attempt| self.state.table.holds(attempt));
+        self.state.keeper = match self.keepers.youngest() {
+            Some(keeper) => keeper,
+            None => self.keepers.start().await?,
+        };
+        let keeper = self.state.keeper;
+        tracing::info!(
+            keeper = keeper.0,
+            programs = children.len(),
+            "the keepers were asked"
+        );
+        self.state
+            .events
+            .push(Event::Recovered { children, keeper });
+        self.state.events.extend(ends);
+        Ok(())
+    }
+
+    /// Takes over what a live keeper holds; gives the end of what has ended, with its output.
+    fn adopt_listed(&mut self, keeper: KeeperId, listed: Listed) -> Option<Event> {
+        let Child { attempt, state } = listed.child;
+        let mut program = Program::ordered(keeper);
+        let mut event = None;
+        match state {
+            ChildState::Running {
+                identity,
+                started_at,
+            } => {
+                if let Some(carried) = listed.carried {
+                    program.carry(carried, Some((identity, started_at)));
+                }
+            }
+            ChildState::Ended(end) => {
+                let streams = listed.carried.map(|carried| carried.streams);
+                event = Some(Event::Ended {
+                    attempt,
+                    end,
+                    output: self.outputs.collect(attempt, streams.as_ref()),
+                });
+                program.streams = streams;
+                program.has_ended = true;
+            }
+            ChildState::NotStarted { .. } => program.has_ended = true,
+            ChildState::Starting => {}
+        }
+        self.state.table.insert(attempt, program);
+        event
+    }
+
+    /// Takes over what a dead keeper left.
+    fn read_dead(
+        &mut self,
+        keeper: KeeperId,
+        ends: &mut Vec<Event>,
+    ) -> Result<Vec<Child>, AgentFault> {
+        let states = dead::read(&self.folder.keepers_path(), keeper);
+        let states = states.map_err(AgentFault::system("read the log of a dead keeper"))?;
+        let mut burial = Burial::default();
+        let mut children = Vec::new();
+        for (attempt, logged) in states {
+            let found = dead::look(attempt, logged, self.here, &self.outputs);
+            let state = found.state;
+            children.push(Child { attempt, state });
+            match state {
+                ChildState::Running {
+                    identity,
+                    started_at,
+                } => {
+                    if let Some(pidfd) = found.pidfd {
+                        self.orphans.watch(attempt, pidfd, identity, started_at);
+                    }
+                    burial.unresolved.insert(attempt);
+                    self.state.table.insert(attempt, orphan(found.streams));
+                }
+                ChildState::Ended(end) => ends.push(Event::Ended {
+                    attempt,
+                    end,
+                    output: self.outputs.collect(attempt, None),
+                }),
+                ChildState::Starting | ChildState::NotStarted { .. } => {}
+            }
+        }
+        self.state.dead.insert(keeper, burial);
+        Ok(children)
+    }
+}
+
+fn orphan(streams: Option<Streams>) -> Program {
+    Program {
+        streams,
+        ..Program::default()
+    }
+}

@@ -1,0 +1,133 @@
+//! Stopping all that a node runs, with or without its agent.
+
+use std::{path::Path, time::Duration};
+
+use flota_engine::keeper::api::{Child, ChildState, FromKeeper, KeeperId, ToKeeper};
+use flota_model::ids::{AttemptId, Nonce};
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    control,
+    folder::{Folder, FolderFault},
+    input::Input,
+    keeper::KeeperSettings,
+    keepers::{KeeperCommand, Keepers, KeepersFault, Listed, Reached},
+    run::AgentFault,
+    sys::files,
+};
+
+/// From the signal to the kill, where no agent knows the grace of each.
+const GRACE: Duration = Duration::from_secs(10);
+/// Longest wait for the rest after that.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As many as a keeper holds.
+const INBOX_LENGTH_MAX: usize = 4_096;
+
+/// Stops all programs of a data folder and ends its agent. Where no agent runs, the keepers are told
+/// directly; they then wait with the ends of their programs for the next agent.
+///
+/// # Errors
+/// When neither agent nor keepers can be reached, or a program does not end.
+pub async fn stop_all(data: &Path) -> Result<(), StopFault> {
+    let folder = files::folder(data).map_err(|source| FolderFault::File {
+        path: data.to_owned(),
+        source,
+    })?;
+    let asked = control::ask_to_stop(std::os::fd::AsFd::as_fd(&folder)).await;
+    if asked.map_err(|source| StopFault::Agent { source })? {
+        return Ok(());
+    }
+    // No agent may start meanwhile.
+    let folder = Folder::open(data)?;
+    stop_programs(&folder).await
+}
+
+/// Why not everything was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StopFault {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// The agent did not do it.
+    #[error("the agent ended before everything was stopped")]
+    Agent {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A keeper cannot be reached.
+    #[error(transparent)]
+    Keepers(#[from] KeepersFault),
+    /// A random number could not be drawn.
+    #[error(transparent)]
+    System(#[from] AgentFault),
+    /// Programs still run.
+    #[error("{count} programs do not end")]
+    Unstoppable {
+        /// How many.
+        count: usize,
+    },
+}
+
+async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
+    let (post, mut inbox) = mpsc::channel(INBOX_LENGTH_MAX);
+    let command = KeeperCommand {
+        command: Vec::new(),
+        settings: KeeperSettings {
+            data: folder.path().to_owned(),
+            output_bytes_max: 0,
+        },
+    };
+    let mut keepers = Keepers::new(folder.keepers(), command, Nonce(0), post)?;
+    let mut running = Vec::new();
+    for keeper in keepers.all()? {
+        if let Reached::Live(listed) = keepers.reach(keeper).await? {
+            running.extend(listed.iter().filter_map(|listed| alive(keeper, listed)));
+        }
+    }
+    for (keeper, attempt) in &running {
+        let (attempt, grace) = (*attempt, GRACE);
+        keepers.tell(*keeper, ToKeeper::Stop { attempt, grace });
+    }
+    let all_ended = async {
+        while !running.is_empty() {
+            keepers.flush();
+            tokio::select! {
+                Some(input) = inbox.recv() => running.retain(|one| !ends(&input, *one)),
+                () = keepers.room() => {}
+            }
+        }
+    };
+    if timeout(GRACE + PATIENCE, all_ended).await.is_err() {
+        return Err(StopFault::Unstoppable {
+            count: running.len(),
+        });
+    }
+    Ok(())
+}
+
+fn alive(keeper: KeeperId, listed: &Listed) -> Option<(KeeperId, AttemptId)> {
+    let Child { attempt, state } = listed.child;
+    match state {
+        ChildState::Starting | ChildState::Running { .. } => Some((keeper, attempt)),
+        ChildState::NotStarted { .. } | ChildState::Ended(_) => None,
+    }
+}
+
+/// Whether that says that a program does not run any more, or that nobody can say it.
+fn ends(input: &Input, (keeper, attempt): (KeeperId, AttemptId)) -> bool {
+    match input {
+        Input::Keeper {
+            message:
+                FromKeeper::Ended { attempt: ended, .. } | FromKeeper::NotStarted { attempt: ended, .. },
+            ..
+        } => *ended == attempt,
+        Input::KeeperGone(gone) => *gone == keeper,
+        Input::Keeper { .. }
+        | Input::OrphanEnded { .. }
+        | Input::Collected { .. }
+        | Input::Kept { .. }
+        | Input::OutputsLost(_)
+        | Input::OutputRead { .. }
+        | Input::StopAll(_) => false,
+    }
+}

@@ -1,0 +1,293 @@
+//! A data folder with real processes.
+
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::server::{PATIENCE, Server};
+
+/// A node: its folder and its agent.
+pub(crate) struct Node {
+    folder: tempfile::TempDir,
+    agent: Option<Child>,
+    output_bytes_max: u64,
+    server: SocketAddr,
+    salt: String,
+}
+
+/// The executable with the subcommands of the binary.
+fn harness() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().and_then(Path::parent).unwrap();
+    let path = folder.join("examples/agent_harness");
+    assert!(
+        path.exists(),
+        "`{}` was not built; run the tests of the whole crate",
+        path.display()
+    );
+    path
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts the harness")]
+fn command() -> Command {
+    Command::new(harness())
+}
+
+impl Node {
+    pub(crate) fn start(server: &Server) -> Self {
+        Self::start_with_limit(server, 1 << 20)
+    }
+
+    pub(crate) fn start_with_limit(server: &Server, output_bytes_max: u64) -> Self {
+        let mut node = Self {
+            folder: tempfile::tempdir().unwrap(),
+            agent: None,
+            output_bytes_max,
+            server: server.address,
+            salt: server.salt(),
+        };
+        node.restart_agent();
+        node
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn spawn(&self) -> Child {
+        command()
+            .arg("agent")
+            .arg(self.folder.path())
+            .arg(self.server.to_string())
+            .arg(self.output_bytes_max.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) fn restart_agent(&mut self) {
+        assert!(self.agent.is_none());
+        self.agent = Some(self.spawn());
+    }
+
+    pub(crate) fn agent_pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_agent(&mut self) {
+        let mut agent = self.agent.take().unwrap();
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+    }
+
+    /// SIGTERM; gives what it says.
+    pub(crate) fn terminate_agent(&mut self) -> String {
+        kill(self.agent_pid(), libc::SIGTERM);
+        self.wait_agent()
+    }
+
+    /// Waits for its end; gives what it says.
+    pub(crate) fn wait_agent(&mut self) -> String {
+        finish(self.agent.take().unwrap())
+    }
+
+    /// Gives what another one on the same folder says.
+    pub(crate) fn second_agent(&self) -> String {
+        finish(self.spawn())
+    }
+
+    pub(crate) fn stop_all(&self) -> String {
+        let mut stop = command();
+        stop.arg("stop")
+            .arg(self.folder.path())
+            .stdout(Stdio::piped());
+        finish(stop.spawn().unwrap())
+    }
+
+    fn keepers(&self) -> Vec<u32> {
+        let data = self.folder.path().to_str().unwrap();
+        find("cmdline", |text| {
+            text.contains("__keeper") && text.contains(data)
+        })
+    }
+
+    pub(crate) fn kill_keepers(&self) {
+        let keepers = self.keepers();
+        assert!(!keepers.is_empty());
+        for pid in &keepers {
+            kill(*pid, libc::SIGKILL);
+        }
+        wait_for("the death of the keepers", || {
+            keepers
+                .iter()
+                .all(|pid| !self.keepers().contains(pid))
+                .then_some(())
+        });
+    }
+
+    /// Waits until that many live.
+    pub(crate) fn wait_keepers(&self, count: usize) {
+        wait_for("that many keepers", || {
+            (self.keepers().len() == count).then_some(())
+        });
+    }
+
+    /// How many processes of programs there are.
+    pub(crate) fn processes(&self) -> usize {
+        self.programs().len()
+    }
+
+    /// Those whose attempts come from our server.
+    pub(crate) fn programs(&self) -> Vec<u32> {
+        find("environ", |text| {
+            text.split('\0')
+                .filter_map(|variable| variable.strip_prefix("FLOTA_ATTEMPT="))
+                .any(|attempt| attempt.contains(&self.salt))
+        })
+    }
+
+    /// Waits until all but `count` of these have ended, and then for their parent to reap them, which
+    /// some never do; returns whether it did.
+    pub(crate) fn wait_gone(&self, pids: &[u32], count: usize) -> bool {
+        let programs = || {
+            self.programs()
+                .iter()
+                .filter(|pid| pids.contains(pid))
+                .count()
+        };
+        wait_for("the ends", || (programs() == count).then_some(()));
+        let left = || {
+            pids.iter()
+                .filter(|pid| Path::new(&format!("/proc/{pid}")).exists())
+                .count()
+        };
+        let mut looks = 0;
+        wait_for("an end of waiting", || {
+            looks += 1;
+            (left() == count || looks == 2_000).then_some(())
+        });
+        left() == count
+    }
+
+    pub(crate) fn wait_processes(&self, count: usize) {
+        wait_for("that many processes", || {
+            (self.processes() == count).then_some(())
+        });
+    }
+}
+
+/// Something that programs wait for until it is dropped.
+pub(crate) struct Gate {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Gate {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        Self { path, _file: file }
+    }
+
+    /// Waits in a shell, without a process of its own.
+    pub(crate) fn script(&self) -> String {
+        format!("read line < {}", self.path.display())
+    }
+
+    /// Waits until that many programs wait.
+    pub(crate) fn wait(&self, count: usize) {
+        let own = std::process::id();
+        let waits = |pid: &u32| {
+            let files = fs::read_dir(format!("/proc/{pid}/fd"))
+                .into_iter()
+                .flatten()
+                .flatten();
+            let mut files = files.filter_map(|file| fs::read_link(file.path()).ok());
+            *pid != own && files.any(|target| target == self.path)
+        };
+        wait_for("the programs at the gate", || {
+            let pids = find("comm", |_| true);
+            (pids.iter().filter(|pid| waits(pid)).count() == count).then_some(())
+        });
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+        for pid in self.keepers().into_iter().chain(self.programs()) {
+            kill(pid, libc::SIGKILL);
+        }
+    }
+}
+
+/// Whether the kernel keeps the status of a process after it was reaped (Linux ≥ 6.15).
+pub(crate) fn kernel_keeps_exits() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 15)
+}
+
+/// Processes that are not zombies and have a file of `/proc` that fits.
+fn find(file: &str, fits: impl Fn(&str) -> bool) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let bytes = fs::read(entry.path().join(file)).unwrap_or_default();
+        if fits(&String::from_utf8_lossy(&bytes)) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+fn kill(pid: u32, signal: i32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
+    // It may have ended by itself.
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+fn finish(mut child: Child) -> String {
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    child.wait().unwrap();
+    said
+}
+
+/// Looks again and again until there is something.
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let pause = Duration::from_millis(2);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(waited < PATIENCE, "{what} did not happen");
+        std::thread::park_timeout(pause);
+        waited += pause;
+    }
+}
