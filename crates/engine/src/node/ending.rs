@@ -14,7 +14,7 @@ use crate::{
     node::{
         Node,
         api::{Effect, KernelEnd},
-        table::{Fate, Running},
+        table::{Fate, Place, Running},
         turn::Draft,
     },
 };
@@ -94,11 +94,12 @@ fn outcome_of(status: i32) -> Outcome {
 }
 
 /// The outcome of an attempt that was being stopped: the reason of the stop, where its end was seen.
-fn judge(fate: Fate, natural: Outcome) -> Outcome {
+fn judge(fate: Fate, fact: &Fact) -> Outcome {
+    let natural = fact.outcome.clone();
     match (fate, natural) {
         (_, Outcome::Unknown) => Outcome::Unknown,
-        // A stop that was ordered while `execve` hung: it never ran, so not for too long either.
-        (Fate::TimedOut, never @ Outcome::NotStarted { .. }) => never,
+        // It had ended by itself before the stop reached it: what it did then is true.
+        (Fate::TimedOut, natural) if !fact.stopped => natural,
         (Fate::Open | Fate::Forgotten, natural) => natural,
         (Fate::Fenced, _) => Outcome::Lost,
         (Fate::TimedOut, _) => Outcome::TimedOut,
@@ -167,6 +168,7 @@ impl Node {
             self.progress.prove(running.turn);
             self.paces.note(running.spec.hash, ran);
         }
+        let stopped = end == KernelEnd::Stopped;
         let (outcome, output) = match end {
             KernelEnd::Completed(output) => (Outcome::Completed, output),
             KernelEnd::Failed(message) => (
@@ -184,7 +186,7 @@ impl Node {
             ended_at: ran.1,
             usage,
             output,
-            stopped: false,
+            stopped,
         };
         self.conclude(attempt, fact, draft);
     }
@@ -257,7 +259,7 @@ fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
         job: running.job,
         task: running.task,
         spec_hash: running.spec.hash,
-        outcome: judge(fate_of(running, &fact), fact.outcome),
+        outcome: judge(fate_of(running, &fact), &fact),
         started_at: fact.started_at.or(running.started_at),
         ended_at: fact.ended_at,
         usage: fact.usage,
@@ -268,7 +270,7 @@ fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
 /// Why an attempt was stopped. An agent that was started since does not know, but can tell: it stops
 /// attempts that ran too long, and otherwise only because a person asked.
 fn fate_of(running: &Running, fact: &Fact) -> Fate {
-    if running.fate != Fate::Open || !fact.stopped {
+    if running.fate != Fate::Open || !fact.stopped || running.place == Place::Pool {
         return running.fate;
     }
     let started_at = fact.started_at.unwrap_or(fact.ended_at);

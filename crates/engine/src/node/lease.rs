@@ -78,7 +78,11 @@ impl Node {
         }
         let now = draft.now.moment;
         while let Some(attempt) = self.table.pop_expired(now) {
-            self.doom(attempt, Fate::TimedOut, draft);
+            if self.disk_is_full && self.waits_for_journal(attempt) {
+                self.start_time_anew(attempt, now);
+            } else {
+                self.doom(attempt, Fate::TimedOut, draft);
+            }
         }
         if self.table.has_fences_here() && !self.is_leased(now) {
             for attempt in self.table.take_fenced_here() {

@@ -155,15 +155,29 @@ impl Node {
     /// What waited for the journal starts now, so its time begins now.
     pub(super) fn disk_is_free(&mut self, draft: &Draft) {
         self.disk_is_full = false;
-        let waited: Vec<(AttemptId, Duration)> = self
-            .table
-            .iter()
-            .filter(|(_, running)| !running.confirmed && !self.progress.is_durable(running.turn))
-            .filter_map(|(attempt, running)| Some((attempt, running.spec.spec.timeout?)))
-            .collect();
-        for (attempt, timeout) in waited {
-            self.table.rearm(attempt, Some(draft.now.moment + timeout));
+        let running: Vec<AttemptId> = self.table.iter().map(|(attempt, _)| attempt).collect();
+        for attempt in running {
+            if self.waits_for_journal(attempt) {
+                self.start_time_anew(attempt, draft.now.moment);
+            }
         }
+    }
+
+    /// Whether the start of an attempt may still wait for its batch to be in the journal.
+    pub(super) fn waits_for_journal(&self, attempt: AttemptId) -> bool {
+        self.table
+            .get(attempt)
+            .is_some_and(|running| !running.confirmed && !self.progress.is_durable(running.turn))
+    }
+
+    /// Gives an attempt all of its time from `now` on.
+    pub(super) fn start_time_anew(&mut self, attempt: AttemptId, now: Moment) {
+        let timeout = self
+            .table
+            .get(attempt)
+            .and_then(|running| running.spec.spec.timeout);
+        self.table
+            .rearm(attempt, timeout.map(|timeout| now + timeout));
     }
 
     /// How many more attempts may run.

@@ -176,6 +176,14 @@ pub(super) fn exit(code: u8) -> End {
     }
 }
 
+/// The same end of a program that was told to stop before.
+pub(super) fn stopped(mut end: End) -> End {
+    if let End::Known { stopped, .. } = &mut end {
+        *stopped = true;
+    }
+    end
+}
+
 pub(super) fn ended(sequence: u64, end: End) -> Event {
     Event::Ended {
         attempt: attempt(sequence),

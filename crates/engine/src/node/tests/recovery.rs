@@ -9,7 +9,7 @@ use flota_model::{
 
 use super::bench::{
     Bench, Kind, attempt, completed, decode, ended, ended_child, exit, forgotten, keeper_forgets,
-    opening, order, outcomes, range, reports, running_child, started, starts, stops,
+    opening, order, outcomes, range, reports, running_child, started, starts, stopped, stops,
 };
 use crate::{
     journal::Record,
@@ -66,9 +66,20 @@ fn running_programs_are_taken_over() {
     assert_eq!(hello.held[0].state, HeldState::Running);
     // It was born a second after boot, so that its five seconds are long over.
     assert_eq!(stops(&bench.pass(Duration::ZERO).at_once), []);
-    let turn = bench.turn(vec![ended(1, exit(0))]);
+    let turn = bench.turn(vec![ended(1, stopped(exit(0)))]);
     assert_eq!(outcomes(&turn), [(1, Outcome::TimedOut)]);
     assert_eq!(keeper_forgets(&turn), [1]);
+}
+
+#[test]
+fn what_a_program_did_when_it_was_stopped_before_a_restart_is_no_result() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 1);
+    bench.turn(vec![started(1)]);
+    let hello = bench.come_back(vec![running_child(1)]);
+    assert_eq!(hello.held.len(), 1);
+    let turn = bench.turn(vec![ended(1, stopped(exit(0)))]);
+    assert_eq!(outcomes(&turn), [(1, Outcome::Cancelled)]);
 }
 
 #[test]

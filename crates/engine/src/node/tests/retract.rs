@@ -4,7 +4,7 @@ use flota_model::{frame::DownBody, outcome::Outcome, units::Timestamp};
 
 use super::bench::{
     Bench, KEEPER, Kind, completed, ended, exit, forgotten, keeper_forgets, outcomes, range,
-    started, starts, stops,
+    started, starts, stopped, stops,
 };
 use crate::{
     journal::Record,
@@ -125,9 +125,21 @@ fn a_run_that_is_too_long_is_stopped_and_timed_out() {
         [(1, Some(Duration::from_secs(10)))]
     );
     assert_eq!(bench.node.deadline(), None);
-    bench.turn(vec![ended(1, exit(0))]);
+    bench.turn(vec![ended(1, stopped(exit(0)))]);
     bench.connect();
     assert_eq!(outcomes(&bench.welcome(false)), [(1, Outcome::TimedOut)]);
+}
+
+#[test]
+fn a_run_that_ended_before_its_stop_arrived_was_not_too_long() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ProgramTimed, 1, 1);
+    bench.turn(vec![started(1)]);
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(
+        outcomes(&bench.turn(vec![ended(1, exit(0))])),
+        [(1, Outcome::Exited { code: 0 })]
+    );
 }
 
 #[test]
