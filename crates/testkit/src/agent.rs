@@ -7,23 +7,16 @@ use flota_engine::{
     keeper::api::{Child, ChildState, End, KeeperId, Peer, ToKeeper},
     node::{
         Node,
-        api::{Effect, Event, KernelEnd, Opening, Turn},
+        api::{Effect, Event, Opening, Turn},
     },
 };
-use flota_model::{
-    frame::OutputFault,
-    ids::{AttemptId, ConnectionId, Nonce},
-    outcome::Usage,
-    resources::Resources,
-    units::Cpus,
-};
+use flota_model::{frame::OutputFault, ids::Nonce, resources::Resources, units::Cpus};
 
 use crate::{
-    hosts::{Agent, ChildOfKeeper, Kernel},
-    network::{LinkId, Parcel, Way},
-    script::ScriptedEnding,
+    hosts::{Agent, ChildOfKeeper},
+    network::{Parcel, Way},
     truth::{Ending, Excuse},
-    world::{Happening, World},
+    world::{AtAgent, Happening, World},
 };
 
 /// A tick comes at least this often.
@@ -33,7 +26,7 @@ impl World {
     pub(crate) fn agent_will_start(&mut self, machine: usize, wait: u64) {
         if !self.machines[machine].starting {
             self.machines[machine].starting = true;
-            self.plan_in(wait, Happening::AgentStarts { machine });
+            self.plan_in(wait, Happening::AgentStarts(machine));
         }
     }
 
@@ -58,7 +51,7 @@ impl World {
         } else {
             recovered.records
         };
-        if damaged {
+        if damaged || std::mem::take(&mut host.tampered) {
             self.truth.excuse(machine, now, Excuse::JournalLost);
         }
         let opening = self.agent_opening(machine);
@@ -91,7 +84,7 @@ impl World {
         }
     }
 
-    fn agent_asks_keepers(&mut self, machine: usize, life: u32) {
+    pub(crate) fn agent_asks_keepers(&mut self, machine: usize, life: u32) {
         let host = &mut self.machines[machine];
         let keepers = host.keepers.iter();
         let alive: BTreeSet<KeeperId> = keepers
@@ -152,7 +145,7 @@ impl World {
         }
         agent.inbox.insert(0, Event::Recovered { children, keeper });
         agent.step_due = true;
-        self.plan_in(50, Happening::AgentSteps { machine, life });
+        self.plan_in(50, Happening::Agent(machine, life, AtAgent::Steps));
         self.agent_will_dial(machine, life);
     }
 
@@ -165,7 +158,7 @@ impl World {
         agent.inbox.push(event);
         if agent.recovered && !agent.step_due {
             agent.step_due = true;
-            self.plan_in(delay, Happening::AgentSteps { machine, life });
+            self.plan_in(delay, Happening::Agent(machine, life, AtAgent::Steps));
         }
     }
 
@@ -211,7 +204,8 @@ impl World {
         let at = deadline.clamp(now + 1, now + TICK);
         if agent.tick_at.is_none_or(|planned| at < planned) {
             agent.tick_at = Some(at);
-            self.agenda.add(at, Happening::AgentTicks { machine, life });
+            self.agenda
+                .add(at, Happening::Agent(machine, life, AtAgent::Ticks));
         }
     }
 
@@ -323,168 +317,6 @@ impl World {
         }
     }
 
-    fn agent_link(&mut self, machine: usize, life: u32, wanted: ConnectionId) -> Option<LinkId> {
-        let (connection, link) = self.machines[machine].living(life)?.link?;
-        (connection == wanted).then_some(link)
-    }
-
-    fn agent_closes(&mut self, machine: usize, life: u32, link: LinkId) {
-        if let Some(open) = self.network.links.get_mut(&link) {
-            open.agent_open = false;
-        }
-        self.send(link, Way::Up, Parcel::Closed);
-        self.network.forget_if_closed(link);
-        let told = self.random.chance(500);
-        let connection = self.machines[machine]
-            .living(life)
-            .and_then(|agent| agent.link)
-            .map(|link| link.0);
-        if let (true, Some(connection)) = (told, connection) {
-            self.tell_agent(machine, life, Event::Disconnected { connection });
-        }
-        self.agent_lost_link(machine, life, link);
-    }
-
-    /// The agent dials again some time after it lost its connection.
-    pub(crate) fn agent_lost_link(&mut self, machine: usize, life: u32, link: LinkId) {
-        if let Some(agent) = self.machines[machine].living(life)
-            && agent.link.is_some_and(|(_, current)| current == link)
-        {
-            agent.link = None;
-            self.agent_will_dial(machine, life);
-        }
-    }
-
-    fn agent_will_dial(&mut self, machine: usize, life: u32) {
-        let wait = self.random.within(1_000..=1_500_000);
-        if let Some(agent) = self.machines[machine].living(life)
-            && !agent.dialing
-        {
-            agent.dialing = true;
-            self.plan_in(wait, Happening::AgentDials { machine, life });
-        }
-    }
-
-    pub(crate) fn agent_dials(&mut self, machine: usize, life: u32) {
-        let cut = self.network.is_cut(machine, Way::Up) || self.network.is_cut(machine, Way::Down);
-        let Some(agent) = self.machines[machine].living(life) else {
-            return;
-        };
-        agent.dialing = false;
-        if agent.link.is_some() {
-            return;
-        }
-        agent.next_connection += 1;
-        let connection = ConnectionId(agent.next_connection);
-        let link = if cut {
-            None
-        } else {
-            self.accept((machine, life, connection))
-        };
-        let Some(link) = link else {
-            return self.agent_will_dial(machine, life);
-        };
-        if let Some(agent) = self.machines[machine].living(life) {
-            agent.link = Some((connection, link));
-        }
-        self.tell_agent(machine, life, Event::Connected { connection });
-    }
-
-    fn kernel_starts(&mut self, machine: usize, life: u32, attempt: AttemptId) {
-        let started = self.truth.start(attempt, machine, self.now);
-        self.check(started);
-        self.note(|| format!("GHOST {attempt} starts as kernel on {machine}"));
-        let Some(hash) = self.truth.spec_hash(attempt) else {
-            return;
-        };
-        let script = self.specs.script(attempt, hash);
-        let began = self.machines[machine].clock.now(self.now).wall;
-        if let Some(agent) = self.machines[machine].living(life) {
-            agent.kernels.insert(
-                attempt,
-                Kernel {
-                    began,
-                    plan: 0,
-                    stopping: false,
-                },
-            );
-            let ends = Happening::KernelEnds {
-                machine,
-                life,
-                attempt,
-                plan: 0,
-            };
-            self.plan_in(script.duration, ends);
-        }
-    }
-
-    fn kernel_stops(&mut self, machine: usize, life: u32, attempt: AttemptId) {
-        let notices = self.random.within(100..=30_000);
-        let Some(agent) = self.machines[machine].living(life) else {
-            return;
-        };
-        if let Some(kernel) = agent.kernels.get_mut(&attempt)
-            && !kernel.stopping
-        {
-            kernel.stopping = true;
-            kernel.plan += 1;
-            let plan = kernel.plan;
-            self.plan_in(
-                notices,
-                Happening::KernelEnds {
-                    machine,
-                    life,
-                    attempt,
-                    plan,
-                },
-            );
-        }
-    }
-
-    pub(crate) fn kernel_ends(&mut self, machine: usize, life: u32, attempt: AttemptId, plan: u32) {
-        let now = self.now;
-        let ended = self.machines[machine].clock.now(now).wall;
-        let Some(agent) = self.machines[machine].living(life) else {
-            return;
-        };
-        let Some(kernel) = agent.kernels.get(&attempt).copied() else {
-            return;
-        };
-        if kernel.plan != plan {
-            return;
-        }
-        agent.kernels.remove(&attempt);
-        let Some(hash) = self.truth.spec_hash(attempt) else {
-            return;
-        };
-        let (ending, end) = if kernel.stopping {
-            (Ending::KernelStopped, KernelEnd::Stopped)
-        } else {
-            let scripted = self.specs.script(attempt, hash).ending;
-            let end = match scripted {
-                ScriptedEnding::Exit(0) => KernelEnd::Completed(None),
-                ScriptedEnding::Exit(_)
-                | ScriptedEnding::Signal(_)
-                | ScriptedEnding::OutOfMemory => KernelEnd::Failed("as scripted".to_owned()),
-            };
-            (Ending::Scripted(scripted), end)
-        };
-        self.truth.leader_ended(attempt, now, ending);
-        self.truth.ended(attempt, now);
-        self.note(|| format!("GHOST kernel {attempt} ends: {ending:?}"));
-        let (ran, usage) = ((kernel.began, ended), Usage::default());
-        self.tell_agent(
-            machine,
-            life,
-            Event::KernelEnded {
-                attempt,
-                end,
-                ran,
-                usage,
-            },
-        );
-    }
-
     /// The agent dies: its kernels with it, its keepers and their children live on.
     pub(crate) fn agent_ends(&mut self, machine: usize, again_in: u64) {
         let now = self.now;
@@ -495,6 +327,7 @@ impl World {
         self.note(|| format!("agent {machine}.{life} dies"));
         self.machines[machine].agent_stopped = false;
         self.truth.frozen_kernels.remove(&machine);
+        self.removes_copy_of(machine);
         self.truth.excuse(machine, now, Excuse::AgentDied);
         for attempt in agent.kernels.keys() {
             self.truth.leader_ended(*attempt, now, Ending::AgentDied);
@@ -549,6 +382,7 @@ fn child_of_keeper(owner: Option<KeeperId>, child: &Child) -> Option<ChildOfKeep
     Some(ChildOfKeeper {
         keeper: owner.unwrap_or(KeeperId(0)),
         pidfd: owner.is_some() && started_at.is_some(),
+        stopped: false,
         watched: owner.is_none(),
         started_at,
     })
@@ -559,6 +393,7 @@ impl ChildOfKeeper {
         Self {
             keeper,
             pidfd: false,
+            stopped: false,
             watched: false,
             started_at: None,
         }

@@ -5,7 +5,7 @@ use flota_engine::{journal, node::api::Event};
 use crate::{
     hosts::Write,
     plan::Switch,
-    world::{Happening, World},
+    world::{AtAgent, Happening, World},
 };
 use flota_engine::journal::Record;
 
@@ -29,7 +29,10 @@ impl World {
         agent.journal.push_back(write);
         if careless {
             let wait = self.random.within(200..=3_000);
-            return self.plan_in(wait, Happening::JournalWrites { machine, life });
+            return self.plan_in(
+                wait,
+                Happening::Agent(machine, life, AtAgent::JournalWrites),
+            );
         }
         self.journal_writes(machine, life);
     }
@@ -61,7 +64,10 @@ impl World {
         }
         if refused {
             let told = std::mem::replace(&mut agent.full, true);
-            self.plan_in(RETRY, Happening::JournalWrites { machine, life });
+            self.plan_in(
+                RETRY,
+                Happening::Agent(machine, life, AtAgent::JournalWrites),
+            );
             if !told {
                 self.tell_agent(machine, life, Event::DiskFull);
             }
@@ -125,11 +131,7 @@ impl World {
         agent.syncing = true;
         self.plan_in(
             latency,
-            Happening::JournalSynced {
-                machine,
-                life,
-                length,
-            },
+            Happening::Agent(machine, life, AtAgent::JournalSynced { length }),
         );
         if dies {
             self.crash_soon(machine, latency);

@@ -3,13 +3,12 @@
 use flota_model::{
     change::{AttemptRecord, AuditRecord, Batch, Change, GrantRecord, JobRecord, Snapshot},
     ids::{AttemptId, BatchNumber, JobId, TaskIndex},
-    outcome::Outcome,
     state::JobPhase,
 };
 
 use crate::{
     outcomes::{Case, judge},
-    truth::{Breach, Excuse, Granted, Invariant, KnownJob, breach},
+    truth::{Breach, Excuse, Granted, Invariant, KnownJob, breach, stops},
     world::World,
 };
 
@@ -135,18 +134,14 @@ impl World {
             .find_map(|(attempt, execution)| {
                 let granted = self.truth.attempts.get(attempt)?;
                 let own = granted.task.0 == job && !granted.orphan;
-                let runs = execution.ended.is_none() && !execution.abandoned;
-                (own && runs && !self.is_unknown(granted.task)).then_some(*attempt)
+                // Only what is fenced may be believed dead unheard.
+                let runs = if stops(&granted.spec) {
+                    self.truth.runs(execution, &granted.spec, self.now)
+                } else {
+                    execution.ended.is_none() && !execution.abandoned
+                };
+                (own && runs && !self.truth.is_unknown(granted.task)).then_some(*attempt)
             })
-    }
-
-    /// Whether the outcome of a task is that nobody can know (PROTOCOL 8 promises nothing then).
-    pub(crate) fn is_unknown(&self, task: (JobId, TaskIndex)) -> bool {
-        self.truth
-            .counted
-            .get(&task)
-            .and_then(|attempt| self.truth.outcomes.get(attempt))
-            .is_some_and(|outcome| *outcome == Outcome::Unknown)
     }
 
     fn audited(&mut self, record: &AuditRecord, batch: BatchNumber) {
@@ -261,7 +256,9 @@ impl World {
             Excuse::JournalLost,
             Excuse::Lapse,
         ];
-        if kernel_only {
+        // The order to start is lost with the agent that gave it.
+        let spawned = self.truth.spawned.contains_key(&attempt);
+        if kernel_only || !spawned {
             excuses.push(Excuse::AgentDied);
         }
         let case = Case {
@@ -269,8 +266,12 @@ impl World {
             cancelled,
             timeout: granted.spec.spec.timeout,
             execution: self.truth.executions.get(&attempt),
+            spawned: self.truth.spawned.get(&attempt).copied(),
+            now: self.now,
             never_ran: self.truth.never_ran.contains(&attempt),
-            excused: self.has_excuse(attempt, &excuses) || self.truth.fenced.contains(&attempt),
+            excused: self.has_excuse(attempt, &excuses)
+                || self.truth.fenced.contains(&attempt)
+                || (!record.counted && self.is_redundant(attempt)),
             end_seen: self.truth.end_seen.get(&attempt).copied(),
             cancel_seen: self.truth.cancel_seen.get(&attempt).copied(),
         };
@@ -282,6 +283,13 @@ impl World {
             breach.detail.insert_str(0, &what);
             breach
         })
+    }
+
+    /// Whether the task of an attempt was decided by another one (PROTOCOL 11).
+    fn is_redundant(&self, attempt: AttemptId) -> bool {
+        let granted = self.truth.attempts.get(&attempt);
+        let counted = granted.and_then(|granted| self.truth.counted.get(&granted.task));
+        counted.is_some_and(|counted| *counted != attempt)
     }
 
     /// Whether a machine of the attempt's node had one of these since the grant.

@@ -7,7 +7,7 @@ use crate::{
     processes::{Exit, KILL, Leader, Process, TERM, exit_status, status_of},
     script::OnTerm,
     truth::Ending,
-    world::{Happening, World},
+    world::{AtMachine, Happening, World},
 };
 
 impl World {
@@ -43,8 +43,12 @@ impl World {
             signalled: false,
             sweeping: false,
         };
+        self.truth.spawned.insert(attempt, now);
         self.machines[machine].processes.insert(attempt, process);
-        self.plan_in(script.start_delay, Happening::Execs { machine, attempt });
+        self.plan_in(
+            script.start_delay,
+            Happening::Machine(machine, AtMachine::Execs { attempt }),
+        );
     }
 
     /// `execve` returns, or does not.
@@ -77,11 +81,7 @@ impl World {
         self.check(started);
         self.note(|| format!("GHOST {attempt} starts on {machine}"));
         self.keeper_event(machine, keeper, Event::Executed { attempt, identity });
-        let ends = Happening::Exits {
-            machine,
-            attempt,
-            plan: 0,
-        };
+        let ends = Happening::Machine(machine, AtMachine::Exits { attempt, plan: 0 });
         self.plan_in(script.duration, ends);
         if let Some(signal) = pending {
             self.signals(machine, attempt, signal);
@@ -148,11 +148,7 @@ impl World {
                 process.plan = 1;
                 self.plan_in(
                     after,
-                    Happening::Exits {
-                        machine,
-                        attempt,
-                        plan: 1,
-                    },
+                    Happening::Machine(machine, AtMachine::Exits { attempt, plan: 1 }),
                 );
             }
             OnTerm::Exits { .. } | OnTerm::Ignores => {}
@@ -216,7 +212,10 @@ impl World {
             process.sweeping = true;
             process.signalled = true;
         }
-        self.plan_in(takes, Happening::Swept { machine, attempt });
+        self.plan_in(
+            takes,
+            Happening::Machine(machine, AtMachine::Swept { attempt }),
+        );
     }
 
     pub(crate) fn swept(&mut self, machine: usize, attempt: AttemptId) {

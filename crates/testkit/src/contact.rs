@@ -86,7 +86,12 @@ impl World {
     /// here on a copy of its folder can be told from it (PROTOCOL 3).
     pub(crate) fn is_acknowledged(&self, machine: usize) -> bool {
         let host = &self.machines[machine];
-        let contact = self.truth.contacts.get(&machine).copied().unwrap_or_default();
+        let contact = self
+            .truth
+            .contacts
+            .get(&machine)
+            .copied()
+            .unwrap_or_default();
         host.agent.as_ref().is_some_and(|agent| {
             contact.welcomed == agent.life
                 && agent.journal.is_empty()

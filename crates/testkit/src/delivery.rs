@@ -97,11 +97,13 @@ impl World {
         }
         match parcel {
             Parcel::Up(frame) => {
-                self.tell_server(server, fleet::Event::Frame { connection, frame })
+                self.tell_server(server, fleet::Event::Frame { connection, frame });
             }
             Parcel::Down(_) => {}
             Parcel::Closed => {
                 open.server_open = false;
+                let machine = open.machine;
+                self.removes_copy_of(machine);
                 if let Some(life) = self.server.lives.get_mut(server) {
                     life.links.remove(&connection);
                 }

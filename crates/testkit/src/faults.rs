@@ -3,7 +3,6 @@
 use crate::{
     network::Way,
     random::Random,
-    truth::Excuse,
     workload::Errand,
     world::{Happening, World},
 };
@@ -72,7 +71,8 @@ pub(crate) enum DiskFault {
     Damage,
     KeepCopy,
     RollBack,
-    Clone,
+    MoveAway,
+    CopyBeside,
 }
 
 /// The kinds of faults that a seed may draw; the rest follows from them.
@@ -114,7 +114,8 @@ pub(crate) fn draw(kind: u64, nodes: usize, lease: u64, random: &mut Random) -> 
         16 => of_disk(DiskFault::Damage),
         17 if random.chance(600) => of_disk(DiskFault::KeepCopy),
         17 => of_disk(DiskFault::RollBack),
-        18 => of_disk(DiskFault::Clone),
+        18 if random.chance(500) => of_disk(DiskFault::MoveAway),
+        18 => of_disk(DiskFault::CopyBeside),
         19 => {
             let way = *random.pick(&[Way::Up, Way::Down]);
             of_machine(MachineFault::Cut { way, lasts })
@@ -178,7 +179,7 @@ impl World {
                 self.plan_fault(lasts, Fault::Server(ServerFault::Continues { server }));
             }
             (ServerFault::Continues { server }, _) => self.server_continues(server),
-            (ServerFault::Failover { lasts }, Some(server)) => {
+            (ServerFault::Failover { lasts }, Some(server)) if self.plan.several_servers => {
                 self.server.lives[server].stopped = true;
                 self.server.current = None;
                 self.plan_fault(lasts, Fault::Server(ServerFault::Continues { server }));
@@ -198,11 +199,12 @@ impl World {
                 | ServerFault::Failover { .. }
                 | ServerFault::CrashLoop { .. },
                 None,
-            ) => {}
+            )
+            | (ServerFault::Failover { .. }, Some(_)) => {}
         }
     }
 
-    fn all_servers_end(&mut self, again_in: u64) {
+    pub(crate) fn all_servers_end(&mut self, again_in: u64) {
         for server in 0..self.server.lives.len() {
             self.server_ends(server, again_in);
         }
@@ -217,195 +219,6 @@ impl World {
         self.server.store.restore(&backup);
         self.truth.restored(&self.server.store);
         self.clients.restores += 1;
-    }
-
-    fn machine_fault(&mut self, machine: usize, fault: MachineFault) {
-        match fault {
-            MachineFault::AgentDies { again_in } => self.agent_ends(machine, again_in),
-            MachineFault::KeeperDies => self.keepers_die(machine),
-            MachineFault::BothDie { again_in } => {
-                self.agent_ends(machine, again_in);
-                self.keepers_die(machine);
-            }
-            MachineFault::AgentStops { lasts } => self.agent_stands(machine, lasts),
-            MachineFault::AgentContinues { life } => self.agent_continues(machine, life),
-            MachineFault::Suspends { lasts } => {
-                if self.machines[machine].powered && !self.machines[machine].suspended {
-                    self.machines[machine].suspended = true;
-                    self.truth.frozen.insert(machine);
-                    self.plan_fault(lasts, Fault::Machine(machine, MachineFault::Resumes));
-                }
-            }
-            MachineFault::Resumes => self.resumes(machine),
-            MachineFault::PowerCut { lasts } => self.loses_power(machine, lasts),
-            MachineFault::PowerOn => self.powers_on(machine),
-            MachineFault::DiskFull { lasts } => {
-                self.machines[machine].disk.full = true;
-                self.plan_fault(lasts, Fault::Machine(machine, MachineFault::DiskFree));
-            }
-            MachineFault::DiskFree => self.machines[machine].disk.full = false,
-            MachineFault::Cut { way, lasts } => {
-                self.network.cut(machine, way);
-                self.plan_fault(lasts, Fault::Machine(machine, MachineFault::Mend { way }));
-            }
-            MachineFault::Mend { way } => self.mend(machine, way),
-            MachineFault::Reset => {
-                for link in self.network.of_agent(machine) {
-                    self.reset(link);
-                }
-            }
-            MachineFault::ClockJumps { micros } => {
-                self.machines[machine].clock.jump(micros);
-                self.server.clock.jump(micros / 2);
-            }
-        }
-    }
-
-    /// An agent dies within that time.
-    pub(crate) fn crash_soon(&mut self, machine: usize, within: u64) {
-        let moment = self.random.below(within);
-        let again_in = self.random.within(1_000..=self.plan.lease);
-        let fault = if self.random.chance(500) {
-            MachineFault::AgentDies { again_in }
-        } else {
-            MachineFault::PowerCut { lasts: again_in }
-        };
-        self.plan_fault(moment, Fault::Machine(machine, fault));
-    }
-
-    fn keepers_die(&mut self, machine: usize) {
-        let keepers: Vec<_> = self.machines[machine].keepers.keys().copied().collect();
-        for keeper in keepers {
-            self.keeper_ends(machine, keeper);
-        }
-    }
-
-    fn agent_stands(&mut self, machine: usize, lasts: u64) {
-        let host = &mut self.machines[machine];
-        if let (Some(agent), false) = (&host.agent, host.agent_stopped) {
-            let life = agent.life;
-            host.agent_stopped = true;
-            self.truth.frozen_kernels.insert(machine);
-            let ends = MachineFault::AgentContinues { life };
-            self.plan_fault(lasts, Fault::Machine(machine, ends));
-        }
-    }
-
-    fn agent_continues(&mut self, machine: usize, life: u32) {
-        let host = &mut self.machines[machine];
-        if host.agent_stopped && host.agent.as_ref().is_some_and(|agent| agent.life == life) {
-            host.agent_stopped = false;
-            self.truth.frozen_kernels.remove(&machine);
-            self.go_on(machine);
-        }
-    }
-
-    fn resumes(&mut self, machine: usize) {
-        if std::mem::take(&mut self.machines[machine].suspended) {
-            self.truth.frozen.remove(&machine);
-            if !self.machines[machine].agent_stopped {
-                self.truth.frozen_kernels.remove(&machine);
-            }
-            self.go_on(machine);
-            if self.machines[machine].agent.is_none() {
-                self.agent_will_start(machine, 1_000);
-            }
-        }
-    }
-
-    /// What was held happens now, and those who stood still get a moment to look at their clocks.
-    fn go_on(&mut self, machine: usize) {
-        let held = std::mem::take(&mut self.machines[machine].deferred);
-        for happening in held {
-            self.agenda.add(self.now, happening);
-        }
-        self.truth
-            .forgiven_until
-            .insert(machine, self.now + FORGIVEN);
-        self.plan_in(FORGIVEN + 1, Happening::Thaws { machine });
-    }
-
-    /// The moment is over.
-    pub(crate) fn thawed(&mut self, machine: usize) {
-        let forgiven = self.truth.forgiven_until.get(&machine);
-        if forgiven.is_some_and(|until| *until < self.now) {
-            let result = self.truth.check_machine(machine, self.now);
-            self.check(result);
-        }
-    }
-
-    pub(crate) fn loses_power(&mut self, machine: usize, lasts: u64) {
-        if !self.machines[machine].powered {
-            return;
-        }
-        self.note(|| format!("machine {machine} loses power"));
-        self.truth.excuse(machine, self.now, Excuse::PowerCut);
-        let host = &mut self.machines[machine];
-        host.powered = false;
-        host.suspended = false;
-        host.deferred.clear();
-        self.truth.frozen.remove(&machine);
-        self.agent_ends(machine, 0);
-        let host = &mut self.machines[machine];
-        for keeper in host.keepers.values_mut() {
-            keeper.alive = false;
-        }
-        // Their logs were never synced, and speak of another boot anyway.
-        host.keepers.clear();
-        host.disk.power_cut(&mut self.random);
-        self.children_lose_power(machine);
-        self.plan_fault(lasts, Fault::Machine(machine, MachineFault::PowerOn));
-    }
-
-    fn powers_on(&mut self, machine: usize) {
-        let now = self.now;
-        let host = &mut self.machines[machine];
-        if !host.powered {
-            host.powered = true;
-            host.boot.0 += 1 << 64;
-            host.clock.reboot(now);
-            self.agent_will_start(machine, 1_000);
-        }
-    }
-
-    fn disk_fault(&mut self, machine: usize, fault: DiskFault) {
-        match fault {
-            DiskFault::KeepCopy => {
-                let copy = self.machines[machine].disk.clone();
-                self.machines[machine].old_disk = Some(copy);
-            }
-            DiskFault::Damage => {
-                self.agent_ends(machine, 100_000);
-                self.machines[machine].disk.damage(&mut self.random);
-                self.truth.excuse(machine, self.now, Excuse::JournalLost);
-            }
-            DiskFault::RollBack => {
-                if let Some(copy) = self.machines[machine].old_disk.take() {
-                    self.agent_ends(machine, 100_000);
-                    self.machines[machine].disk = copy;
-                    self.truth.excuse(machine, self.now, Excuse::JournalLost);
-                }
-            }
-            DiskFault::Clone => self.clones(machine),
-        }
-    }
-
-    /// The folder of a machine is copied to another one, and an agent is started on it.
-    fn clones(&mut self, machine: usize) {
-        let copies = self.machines.iter().filter(|host| host.copy).count();
-        if self.machines[machine].copy || copies >= 2 {
-            return;
-        }
-        let disk = self.machines[machine].disk.clone();
-        let number = self.new_machine(true);
-        let copy = &mut self.machines[number];
-        copy.disk = disk;
-        copy.disk.full = false;
-        let name = self.machines[machine].name.clone();
-        self.machines[number].name = name;
-        self.truth.excuse(machine, self.now, Excuse::JournalLost);
-        self.truth.excuse(number, self.now, Excuse::JournalLost);
-        self.agent_will_start(number, 1_000);
     }
 
     /// All faults end; from here on everything must come to its end.
@@ -426,33 +239,4 @@ impl World {
         }
         self.plan_in(1_000, Happening::Client(Errand::Look));
     }
-
-    fn machine_heals(&mut self, machine: usize) {
-        for way in [Way::Up, Way::Down] {
-            while self.network.is_cut(machine, way) {
-                self.mend(machine, way);
-            }
-        }
-        if self.machines[machine].copy {
-            // A copy is taken away for good: only its server must come to terms with it.
-            self.loses_power(machine, u64::from(u32::MAX));
-            return;
-        }
-        self.machines[machine].disk.full = false;
-        self.machines[machine].down_until = self.now;
-        self.powers_on(machine);
-        self.resumes(machine);
-        if let Some(life) = self.machines[machine]
-            .agent
-            .as_ref()
-            .map(|agent| agent.life)
-        {
-            self.agent_continues(machine, life);
-        } else {
-            self.agent_will_start(machine, 1_000);
-        }
-    }
 }
-
-/// How long a keeper or an agent that stood still may need to see that time has passed.
-const FORGIVEN: u64 = 100_000;

@@ -92,7 +92,10 @@ pub(crate) struct Machine {
     /// SIGSTOP of the agent.
     pub(crate) agent_stopped: bool,
     pub(crate) disk: ByteDisk,
-    pub(crate) old_disk: Option<ByteDisk>,
+    /// A copy of the disk, and from which start of the agent it is.
+    pub(crate) old_disk: Option<(u32, ByteDisk)>,
+    /// Its disk was damaged or rolled back since the last start of the agent.
+    pub(crate) tampered: bool,
     pub(crate) agent: Option<Agent>,
     /// Starts of the agent so far.
     pub(crate) lives: u32,
@@ -105,6 +108,8 @@ pub(crate) struct Machine {
     pub(crate) keeps_exits: bool,
     /// A copy of the folder of another machine; ends for good when the faults end.
     pub(crate) copy: bool,
+    /// A copy of the folder of that machine, beside it.
+    pub(crate) beside: Option<usize>,
     pub(crate) deferred: Vec<Happening>,
 }
 
@@ -140,6 +145,8 @@ pub(crate) struct ChildOfKeeper {
     pub(crate) keeper: KeeperId,
     /// The descriptors that the keeper sends are here.
     pub(crate) pidfd: bool,
+    /// The shell itself was told to stop it.
+    pub(crate) stopped: bool,
     /// Its keeper is dead: the shell itself watches it.
     pub(crate) watched: bool,
     pub(crate) started_at: Option<Timestamp>,

@@ -1,27 +1,16 @@
 //! A model of the keeper's shell, and of the agent's side of it.
 
-use std::time::Duration;
-
-use flota_engine::{
-    keeper::{
-        Keeper,
-        api::{
-            Child, ChildState, Effect, End, Event, FromKeeper, KeeperId, LogRecord, Peer, ToKeeper,
-        },
-    },
-    node::api as node,
+use flota_engine::keeper::{
+    Keeper,
+    api::{Effect, End, Event, FromKeeper, KeeperId, LogRecord, Peer, TOO_LATE, ToKeeper},
 };
-use flota_model::{
-    ids::{AttemptId, Nonce},
-    outcome::Usage,
-};
+use flota_model::ids::Nonce;
 
 use crate::{
     hosts::KeeperHost,
-    processes::{Exit, KILL, Leader, TERM},
-    time::{Time, micros},
+    time::Time,
     truth::Excuse,
-    world::{Happening, World},
+    world::{AtAgent, AtMachine, Happening, World},
 };
 
 /// A keeper looks at its clock at least this often: its own timers are exact, but nothing else is.
@@ -80,12 +69,14 @@ impl World {
             let at = host.last[0];
             self.agenda.add(
                 at,
-                Happening::ToKeeper {
+                Happening::Machine(
                     machine,
-                    keeper,
-                    peer,
-                    message,
-                },
+                    AtMachine::KeeperHears {
+                        keeper,
+                        peer,
+                        message,
+                    },
+                ),
             );
         }
     }
@@ -118,7 +109,10 @@ impl World {
         host.inbox.push(event);
         if !host.step_due {
             host.step_due = true;
-            self.plan_in(delay, Happening::KeeperSteps { machine, keeper });
+            self.plan_in(
+                delay,
+                Happening::Machine(machine, AtMachine::KeeperSteps { keeper }),
+            );
         }
     }
 
@@ -170,21 +164,17 @@ impl World {
         let at = clock.time_of(deadline).clamp(now + 1, now + TICK);
         if host.alive && host.tick_at.is_none_or(|planned| at < planned) {
             host.tick_at = Some(at);
-            self.agenda
-                .add(at, Happening::KeeperTicks { machine, keeper });
+            self.agenda.add(
+                at,
+                Happening::Machine(machine, AtMachine::KeeperTicks { keeper }),
+            );
         }
     }
 
     fn keeper_performs(&mut self, machine: usize, keeper: KeeperId, effect: Effect) {
         match effect {
             Effect::Log(record) => {
-                if let LogRecord::Ended {
-                    attempt,
-                    end: End::Known { fenced: true, .. },
-                } = record
-                {
-                    self.truth.fenced.insert(attempt);
-                }
+                self.truth_of_log(&record);
                 if let Some(host) = self.machines[machine].keepers.get_mut(&keeper) {
                     host.log.push(record);
                 }
@@ -212,6 +202,28 @@ impl World {
         }
     }
 
+    /// The keeper ended an attempt because its lease was over, or did not even start it.
+    fn truth_of_log(&mut self, record: &LogRecord) {
+        match record {
+            LogRecord::Ended {
+                attempt,
+                end: End::Known { fenced: true, .. },
+            }
+            | LogRecord::NotStarted {
+                attempt,
+                errno: TOO_LATE,
+                ..
+            } => {
+                self.truth.fenced.insert(*attempt);
+            }
+            LogRecord::Spawning { .. }
+            | LogRecord::Running { .. }
+            | LogRecord::NotStarted { .. }
+            | LogRecord::Ended { .. }
+            | LogRecord::Forgotten { .. } => {}
+        }
+    }
+
     fn keeper_sends(&mut self, machine: usize, keeper: KeeperId, peer: Peer, message: FromKeeper) {
         let delay = self.random.within(5..=300);
         let now = self.now;
@@ -223,12 +235,7 @@ impl World {
             let at = host.last[1];
             self.agenda.add(
                 at,
-                Happening::FromKeeper {
-                    machine,
-                    keeper,
-                    life,
-                    message,
-                },
+                Happening::Agent(machine, life, AtAgent::Hears { keeper, message }),
             );
         }
     }
@@ -253,11 +260,7 @@ impl World {
         if let Some(life) = lives.into_iter().max() {
             self.agenda.add(
                 at,
-                Happening::KeeperGone {
-                    machine,
-                    keeper,
-                    life,
-                },
+                Happening::Agent(machine, life, AtAgent::KeeperGone { keeper }),
             );
         }
     }
@@ -269,11 +272,13 @@ impl World {
             let own = host.peers.iter().filter(|(_, owner)| **owner == life);
             for (peer, _) in own {
                 let at = (now + 50).max(host.last[0] + 1);
-                let gone = Happening::PeerGone {
+                let gone = Happening::Machine(
                     machine,
-                    keeper: *keeper,
-                    peer: *peer,
-                };
+                    AtMachine::PeerGone {
+                        keeper: *keeper,
+                        peer: *peer,
+                    },
+                );
                 self.agenda.add(at, gone);
             }
         }
@@ -286,255 +291,5 @@ impl World {
         {
             self.keeper_event(machine, keeper, Event::PeerGone { peer });
         }
-    }
-
-    /// A message of a keeper reaches the agent's shell.
-    pub(crate) fn agent_receives(
-        &mut self,
-        machine: usize,
-        keeper: KeeperId,
-        life: u32,
-        message: FromKeeper,
-    ) {
-        let Some(agent) = self.machines[machine].living(life) else {
-            return;
-        };
-        match message {
-            FromKeeper::Listed { children, last } => {
-                if agent.asked.contains(&keeper) {
-                    agent
-                        .listed
-                        .extend(children.into_iter().map(|child| (Some(keeper), child)));
-                    if last {
-                        agent.asked.remove(&keeper);
-                        self.agent_recovers(machine, life);
-                    }
-                }
-            }
-            FromKeeper::Started { attempt, at, .. } => {
-                if let Some(child) = agent.children.get_mut(&attempt) {
-                    child.pidfd = true;
-                    child.started_at = Some(at);
-                }
-                self.tell_agent(machine, life, node::Event::Started { attempt, at });
-            }
-            FromKeeper::NotStarted {
-                attempt,
-                stage,
-                errno,
-            } => {
-                agent.children.remove(&attempt);
-                self.tell_agent(
-                    machine,
-                    life,
-                    node::Event::NotStarted {
-                        attempt,
-                        stage,
-                        errno,
-                    },
-                );
-            }
-            FromKeeper::Ended { attempt, end } => {
-                agent.children.remove(&attempt);
-                let output = None;
-                self.tell_agent(
-                    machine,
-                    life,
-                    node::Event::Ended {
-                        attempt,
-                        end,
-                        output,
-                    },
-                );
-            }
-            FromKeeper::Refused { attempt } => self.keeper_refused(machine, life, attempt),
-        }
-    }
-
-    fn keeper_refused(&mut self, machine: usize, life: u32, attempt: AttemptId) {
-        let found_at = self.machines[machine].clock.now(self.now).wall;
-        let end = End::Unknown {
-            started_at: None,
-            found_at,
-        };
-        self.tell_agent(
-            machine,
-            life,
-            node::Event::Ended {
-                attempt,
-                end,
-                output: None,
-            },
-        );
-    }
-
-    /// The agent sees the end of a connection to a keeper that died.
-    pub(crate) fn keeper_gone(&mut self, machine: usize, keeper: KeeperId, life: u32) {
-        let Some(agent) = self.machines[machine].living(life) else {
-            return;
-        };
-        if agent.asked.remove(&keeper) {
-            agent.listed.retain(|(owner, _)| *owner != Some(keeper));
-            return self.agent_recovers(machine, life);
-        }
-        if !agent.recovered {
-            // It was listed already; what it held is found in its log.
-            agent.listed.retain(|(owner, _)| *owner != Some(keeper));
-            return;
-        }
-        let mut replacement = agent.keeper;
-        if replacement == keeper {
-            replacement = self.new_keeper(machine, life);
-        }
-        let Some(agent) = self.machines[machine].living(life) else {
-            return;
-        };
-        agent.keeper = replacement;
-        let mut orphans = Vec::new();
-        for (attempt, child) in &mut agent.children {
-            if child.keeper == keeper && !child.watched {
-                child.watched = true;
-                orphans.push(*attempt);
-            }
-        }
-        self.tell_agent(
-            machine,
-            life,
-            node::Event::KeeperGone {
-                keeper,
-                replacement,
-            },
-        );
-        for attempt in orphans {
-            self.agent_looks_at(machine, life, attempt);
-        }
-    }
-
-    /// The shell looks whether a child of a dead keeper is gone; then it says how it ended.
-    pub(crate) fn agent_looks_at(&mut self, machine: usize, life: u32, attempt: AttemptId) {
-        let now = self.machines[machine].clock.now(self.now);
-        let host = &mut self.machines[machine];
-        let process = host.processes.get(&attempt);
-        let leader = process.map(|process| process.leader);
-        let tree = process.is_some_and(|process| process.tree);
-        let keeps_exits = host.keeps_exits;
-        let Some(agent) = host.agent.as_mut().filter(|agent| agent.life == life) else {
-            return;
-        };
-        let Some(child) = agent.children.get(&attempt).copied() else {
-            return;
-        };
-        if !child.watched {
-            return;
-        }
-        let subreaper = host
-            .keepers
-            .get(&child.keeper)
-            .is_some_and(|keeper| keeper.started_by == life);
-        let end = match leader {
-            Some(Leader::Starting { .. } | Leader::Running { .. }) => return,
-            Some(Leader::Gone(exit)) if subreaper || (keeps_exits && child.pidfd) => {
-                known_end(exit, child.started_at.unwrap_or(now.wall), now.wall)
-            }
-            Some(Leader::Gone(_) | Leader::NeverRan) | None => End::Unknown {
-                started_at: child.started_at,
-                found_at: now.wall,
-            },
-        };
-        if tree {
-            // Success is reported when the tree is empty, not when the leader is gone.
-            return self.sweeps(machine, attempt);
-        }
-        agent.children.remove(&attempt);
-        self.tell_agent(
-            machine,
-            life,
-            node::Event::Ended {
-                attempt,
-                end,
-                output: None,
-            },
-        );
-    }
-
-    /// What the logs of dead keepers tell, and what is left of their children.
-    pub(crate) fn children_of_dead_keepers(
-        &self,
-        machine: usize,
-    ) -> Vec<(Option<KeeperId>, Child)> {
-        let host = &self.machines[machine];
-        let found_at = host.clock.now(self.now).wall;
-        let mut found = Vec::new();
-        for keeper in host.keepers.values().filter(|keeper| !keeper.alive) {
-            for (attempt, state) in crate::keeper_log::states(&keeper.log) {
-                let process = host.processes.get(&attempt);
-                let running = process.is_some_and(crate::processes::Process::is_alive);
-                let state = match (state, process) {
-                    (ChildState::Starting, Some(process)) if running => ChildState::Running {
-                        identity: process.identity,
-                        started_at: found_at,
-                    },
-                    (running_state @ ChildState::Running { .. }, Some(_)) if running => {
-                        running_state
-                    }
-                    (ChildState::Starting, _) => ChildState::Ended(End::Unknown {
-                        started_at: None,
-                        found_at,
-                    }),
-                    (ChildState::Running { started_at, .. }, _) => {
-                        let started_at = Some(started_at);
-                        ChildState::Ended(End::Unknown {
-                            started_at,
-                            found_at,
-                        })
-                    }
-                    (ended @ (ChildState::NotStarted { .. } | ChildState::Ended(_)), _) => ended,
-                };
-                found.push((None, Child { attempt, state }));
-            }
-        }
-        found
-    }
-
-    /// The shell itself stops a child whose keeper is dead.
-    pub(crate) fn agent_stops(
-        &mut self,
-        machine: usize,
-        life: u32,
-        attempt: AttemptId,
-        grace: Duration,
-    ) {
-        self.signals(machine, attempt, TERM);
-        let wait = micros(grace);
-        self.plan_in(
-            wait,
-            Happening::StopOverdue {
-                machine,
-                life,
-                attempt,
-            },
-        );
-    }
-
-    pub(crate) fn stop_overdue(&mut self, machine: usize, life: u32, attempt: AttemptId) {
-        if self.machines[machine].living(life).is_some() {
-            self.signals(machine, attempt, KILL);
-        }
-    }
-}
-
-/// An exit as a keeper or a shell tells it.
-fn known_end(
-    exit: Exit,
-    started_at: flota_model::units::Timestamp,
-    ended_at: flota_model::units::Timestamp,
-) -> End {
-    End::Known {
-        status: exit.status,
-        usage: Usage::default(),
-        out_of_memory: exit.out_of_memory,
-        started_at,
-        ended_at,
-        fenced: false,
     }
 }

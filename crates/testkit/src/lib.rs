@@ -11,6 +11,9 @@
 
 mod agent;
 mod agent_journal;
+mod agent_keepers;
+mod agent_kernels;
+mod agent_link;
 mod checker;
 mod children;
 mod contact;
@@ -20,6 +23,7 @@ mod faults;
 mod hosts;
 mod keeper;
 mod keeper_log;
+mod machine_faults;
 mod network;
 mod outcomes;
 mod plan;
@@ -27,6 +31,7 @@ mod processes;
 mod random;
 mod script;
 mod server;
+mod server_commit;
 mod simulation;
 mod store;
 mod time;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use flota_model::outcome::Outcome;
 
 use crate::{
+    processes::{KILL, TERM},
     script::ScriptedEnding,
-    time::micros,
+    time::{Time, micros},
     truth::{Breach, Ending, Execution, Invariant, breach},
 };
 
@@ -18,6 +19,8 @@ pub(crate) struct Case<'a> {
     pub(crate) cancelled: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) execution: Option<&'a Execution>,
+    pub(crate) spawned: Option<Time>,
+    pub(crate) now: Time,
     pub(crate) never_ran: bool,
     /// Its fate may be unknowable, or its node may seem lost.
     pub(crate) excused: bool,
@@ -32,9 +35,16 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
     let scripted = |wanted: ScriptedEnding| ended_as(Ending::Scripted(wanted));
     let right = match outcome {
         Outcome::Completed => scripted(ScriptedEnding::Exit(0)),
-        Outcome::Exited { code } => scripted(ScriptedEnding::Exit(*code)),
+        Outcome::Exited { code } => {
+            // What a revoked attempt did when it was stopped is history only.
+            let on_term = !case.counted && ended_as(Ending::ExitedOnTerm(*code));
+            scripted(ScriptedEnding::Exit(*code)) || on_term
+        }
         Outcome::Signalled { signal } => {
+            let stopped = [TERM, KILL].contains(&i32::from(*signal))
+                && ended_as(Ending::Killed(i32::from(*signal)));
             scripted(ScriptedEnding::Signal(*signal))
+                || (!case.counted && stopped)
                 || (*signal == 9 && ended_as(Ending::ParentDied))
         }
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
@@ -69,13 +79,14 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
     Ok(())
 }
 
-/// Whether it ran as long as allowed, on a clock that may be 1 % fast.
+/// Whether its process was there for as long as allowed, on a clock that may be 1 % fast. The time
+/// that `execve` takes may count or not.
 fn timed_out(case: &Case<'_>) -> bool {
-    let (Some(timeout), Some(execution)) = (case.timeout, case.execution) else {
+    let started = case.execution.map(|execution| execution.started);
+    let ended = case.execution.and_then(|execution| execution.leader_ended);
+    let ended = ended.map_or(case.now, |(ended, _)| ended);
+    let (Some(timeout), Some(since)) = (case.timeout, case.spawned.or(started)) else {
         return false;
     };
-    let Some((ended, _)) = execution.leader_ended else {
-        return false;
-    };
-    ended.since(execution.started) * 1_015 / 1_000 + 10_000 >= micros(timeout)
+    ended.since(since) * 1_015 / 1_000 + 10_000 >= micros(timeout)
 }

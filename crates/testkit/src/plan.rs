@@ -50,6 +50,9 @@ pub(crate) struct Plan {
     pub(crate) nodes: usize,
     /// Microseconds.
     pub(crate) lease: u64,
+    /// Several servers may share the store: each batch asks it who leads, also one that wrote
+    /// nothing. (One server with a lock on its store need not ask.)
+    pub(crate) several_servers: bool,
     /// When the faults end, microseconds.
     pub(crate) heals_at: u64,
     pub(crate) frame_lost: u32,
@@ -104,6 +107,7 @@ impl Plan {
                 sabotage,
                 ..keeper::Settings::default()
             },
+            several_servers: random.chance(500),
             nodes: random.index(8) + 1,
             lease: micros(lease),
             heals_at: random.within(20_000_000..=70_000_000),

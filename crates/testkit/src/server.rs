@@ -16,10 +16,10 @@ use crate::{
     hosts::{Pending, Server},
     network::{Link, LinkId, Parcel, Way},
     plan::Switch,
-    store::{ApplyFault, taken},
+    store::taken,
     time::Time,
     truth::Invariant,
-    world::{Happening, World},
+    world::{AtServer, Happening, World},
 };
 
 /// A tick comes at least this often.
@@ -99,7 +99,7 @@ impl World {
         life.inbox.push(event);
         if !life.step_due {
             life.step_due = true;
-            self.plan_in(delay, Happening::ServerSteps { server });
+            self.plan_in(delay, Happening::Server(server, AtServer::Steps));
         }
     }
 
@@ -142,7 +142,8 @@ impl World {
         let at = deadline.clamp(now + 1, now + TICK);
         if life.tick_at.is_none_or(|planned| at < planned) {
             life.tick_at = Some(at);
-            self.agenda.add(at, Happening::ServerTicks { server });
+            self.agenda
+                .add(at, Happening::Server(server, AtServer::Ticks));
         }
     }
 
@@ -152,7 +153,6 @@ impl World {
             changes,
             mut effects,
         } = turn;
-        self.heard(server, &effects);
         self.trace
             .fold(&[changes.len() as u64, effects.len() as u64]);
         self.note(|| format!("server {server} -> {changes:?} {effects:?}"));
@@ -192,140 +192,6 @@ impl World {
         self.server_commits(server);
     }
 
-    /// Begins a transaction with all that gathered during the previous one (PROTOCOL 18).
-    fn server_commits(&mut self, server: usize) {
-        loop {
-            let Some(life) = self.living(server) else {
-                return;
-            };
-            if life.writing > 0 {
-                return;
-            }
-            let Some(first) = life.waiting.front() else {
-                return;
-            };
-            if first.batch.is_some() {
-                break;
-            }
-            let effects = life.waiting.pop_front().map(|pending| pending.effects);
-            self.server_performs(server, effects.unwrap_or_default());
-        }
-        let latency = if self.server.slow {
-            self.random.within(20_000..=400_000)
-        } else {
-            self.random.within(100..=4_000)
-        };
-        let Some(life) = self.living(server) else {
-            return;
-        };
-        life.writing = life.waiting.len();
-        let crashes = self.mishap(self.plan.crash_in_commit);
-        self.plan_in(
-            latency,
-            Happening::CommitEnds {
-                server,
-                again: false,
-            },
-        );
-        if crashes {
-            let moment = self.random.below(latency);
-            let again_in = self.random.within(1_000..=self.plan.lease);
-            self.plan_fault(moment, Fault::Server(ServerFault::Dies { again_in }));
-        }
-    }
-
-    /// The store answers.
-    pub(crate) fn commit_ends(&mut self, server: usize, again: bool) {
-        if self.living(server).is_none() {
-            return;
-        }
-        if self.server.full > 0 {
-            self.server.full -= 1;
-            self.note(|| format!("server {server}: the disk is full (again: {again})"));
-            if again {
-                return self.server_ends(server, self.plan.lease / 4);
-            }
-            // The reserve is released, and the same batches are written once more (PROTOCOL 19).
-            return self.plan_in(
-                2_000,
-                Happening::CommitEnds {
-                    server,
-                    again: true,
-                },
-            );
-        }
-        if !again && self.mishap(self.plan.failed_commit) {
-            self.note(|| format!("server {server}: a commit fails"));
-            return self.plan_in(
-                1_000,
-                Happening::CommitEnds {
-                    server,
-                    again: true,
-                },
-            );
-        }
-        if !self.server_applies(server) {
-            return;
-        }
-        let lost = self.mishap(self.plan.failed_commit);
-        let Some(life) = self.living(server) else {
-            return;
-        };
-        if lost {
-            // The answer was lost: the batch is looked up by its number, never assumed.
-            let last = life
-                .waiting
-                .iter()
-                .take(life.writing)
-                .rev()
-                .find_map(|pending| pending.batch.as_ref().map(|batch| batch.number));
-            let found = last.is_some_and(|last| self.server.store.last_batch() >= last);
-            assert!(found, "the store has what it committed");
-        }
-        let Some(life) = self.living(server) else {
-            return;
-        };
-        let done: Vec<Pending> = life.waiting.drain(..life.writing).collect();
-        life.writing = 0;
-        life.serving = true;
-        for pending in done {
-            self.server_performs(server, pending.effects);
-        }
-        self.server_commits(server);
-    }
-
-    /// Applies the running transaction; whether the server lives on.
-    fn server_applies(&mut self, server: usize) -> bool {
-        let Some(life) = self.server.lives.get(server) else {
-            return false;
-        };
-        let running = life.waiting.iter().take(life.writing);
-        let batches: Vec<Batch> = running
-            .clone()
-            .filter_map(|pending| pending.batch.clone())
-            .collect();
-        let durable = running.rev().find_map(|pending| pending.durable.clone());
-        let zombie = self.server.current != Some(server);
-        match self.server.store.apply(&batches) {
-            Ok(()) => {}
-            Err(ApplyFault::Superseded | ApplyFault::Order { .. }) if zombie => {
-                self.server_ends(server, 1_000);
-                return false;
-            }
-            Err(fault) => {
-                self.fail(Invariant::StoreFits, format!("server {server}: {fault:?}"));
-                return false;
-            }
-        }
-        for batch in &batches {
-            self.committed(batch);
-        }
-        if let Some(durable) = durable {
-            self.check_same(&durable);
-        }
-        true
-    }
-
     /// A start of the server ends; what was in the running transaction is there or not.
     pub(crate) fn server_ends(&mut self, server: usize, again_in: u64) {
         let Some(life) = self.living(server) else {
@@ -353,7 +219,8 @@ impl World {
         }
     }
 
-    fn server_performs(&mut self, server: usize, effects: Vec<Effect>) {
+    pub(crate) fn server_performs(&mut self, server: usize, effects: Vec<Effect>) {
+        self.heard(server, &effects);
         for effect in effects {
             match effect {
                 Effect::Reply { request, reply } => self.reply(server, request, reply),
@@ -385,9 +252,11 @@ impl World {
         if let Some(open) = self.network.links.get_mut(&link) {
             open.server_open = false;
             let (server, connection) = (open.server, open.at_server);
+            let machine = open.machine;
             if let Some(life) = self.server.lives.get_mut(server) {
                 life.links.remove(&connection);
             }
+            self.removes_copy_of(machine);
             self.send(link, Way::Down, Parcel::Closed);
             self.network.forget_if_closed(link);
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use flota_model::{
+    change::GrantRecord,
     ids::BootId,
     state::{JobPhase, TaskState as State},
 };
@@ -38,6 +39,8 @@ const STEPS_MAX: u64 = 3_000_000;
 pub struct Options {
     /// A rule to break.
     pub sabotage: Option<Switch>,
+    /// How many lines of its trace a failure keeps; 0 stands for 400.
+    pub lines: usize,
 }
 
 /// What a simulation without a breach did.
@@ -99,14 +102,19 @@ impl fmt::Display for Failure {
 ///
 /// The first broken invariant; the seed was run once more to get its trace.
 pub fn simulate(seed: u64, options: Options) -> Result<Summary, Box<Failure>> {
-    match attempt(seed, options, false) {
+    let lines = if options.lines == 0 {
+        400
+    } else {
+        options.lines
+    };
+    match attempt(seed, options, 0) {
         Ok(summary) => Ok(summary),
-        Err(first) => Err(attempt(seed, options, true).err().unwrap_or(first)),
+        Err(first) => Err(attempt(seed, options, lines).err().unwrap_or(first)),
     }
 }
 
-fn attempt(seed: u64, options: Options, traced: bool) -> Result<Summary, Box<Failure>> {
-    let mut world = World::new(seed, options, traced);
+fn attempt(seed: u64, options: Options, lines: usize) -> Result<Summary, Box<Failure>> {
+    let mut world = World::new(seed, options, lines);
     let run = catch_unwind(AssertUnwindSafe(|| world.run()));
     if run.is_err() && world.breach.is_none() {
         world.fail(
@@ -136,7 +144,7 @@ fn attempt(seed: u64, options: Options, traced: bool) -> Result<Summary, Box<Fai
 }
 
 impl World {
-    fn new(seed: u64, options: Options, traced: bool) -> Self {
+    fn new(seed: u64, options: Options, lines: usize) -> Self {
         let mut random = Random::of_seed(seed);
         let plan = Plan::draw(options.sabotage, &mut random);
         let specs = Specs::draw(seed, &mut random);
@@ -159,7 +167,7 @@ impl World {
             step: 0,
             random,
             agenda: Agenda::default(),
-            trace: Trace::new(traced),
+            trace: Trace::new(lines),
             plan,
             specs,
             server,
@@ -222,6 +230,7 @@ impl World {
             agent_stopped: false,
             disk: ByteDisk::default(),
             old_disk: None,
+            tampered: false,
             agent: None,
             lives: 0,
             starting: false,
@@ -231,6 +240,7 @@ impl World {
             next_pid: 1_000,
             keeps_exits: self.random.chance(500),
             copy,
+            beside: None,
             deferred: Vec::new(),
         });
         number
@@ -252,7 +262,7 @@ impl World {
         let store = &self.server.store;
         self.clients.pending == 0
             && self.clients.busy_until < self.now
-            && store.grants.is_empty()
+            && store.grants.values().all(|grant| self.is_unknowable(grant))
             && store
                 .jobs
                 .values()
@@ -262,6 +272,22 @@ impl World {
                 .executions
                 .values()
                 .all(|execution| execution.ended.is_some() || execution.abandoned)
+    }
+
+    /// Whether all that is not settled of a grant is unknown for good: only the agent of a node that
+    /// never came back could still tell (PROTOCOL 7).
+    fn is_unknowable(&self, grant: &GrantRecord) -> bool {
+        let open = |offset: usize| {
+            let byte = grant.unsettled.get(offset / 8).copied().unwrap_or(0);
+            byte & (1 << (offset % 8)) != 0
+        };
+        grant
+            .attempts
+            .iter()
+            .enumerate()
+            .filter(|(offset, _)| open(*offset))
+            .filter_map(|(_, attempt)| self.truth.attempts.get(&attempt))
+            .all(|granted| self.truth.is_unknown(granted.task))
     }
 
     /// What must be true at the end.
@@ -313,7 +339,7 @@ impl World {
         format!(
             "at {} s: {jobs:?}, grants {:?}, running {running:?}, pending {}, idle {}",
             self.now.0 / 1_000_000,
-            store.grants.values().collect::<Vec<_>>(),
+            store.grants.values().take(3).collect::<Vec<_>>(),
             self.clients.pending,
             self.clients.idle_seen,
         )

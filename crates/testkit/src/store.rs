@@ -73,7 +73,8 @@ impl Store {
         }
         for batch in batches {
             for change in &batch.changes {
-                self.change(change).map_err(ApplyFault::Unfit)?;
+                let fault = |what| ApplyFault::Unfit(format!("{change:?}: {what}"));
+                self.change(change).map_err(fault)?;
             }
             self.batch = batch.number;
         }
@@ -83,6 +84,11 @@ impl Store {
     /// The number of the last committed batch.
     pub(crate) fn last_batch(&self) -> BatchNumber {
         self.batch
+    }
+
+    /// Whom the store obeys.
+    pub(crate) fn authority(&self) -> Authority {
+        self.authority
     }
 
     /// Puts a backup in the place of the store.
@@ -147,9 +153,8 @@ impl Store {
                 self.restored &= !recovered;
             }
             Change::JobAdded(record) => {
-                let job = record.job;
-                let before = self.jobs.insert(job, (**record).clone());
-                return fits(before.is_none(), || format!("job {job} was added before"));
+                let before = self.jobs.insert(record.job, (**record).clone());
+                return fits(before.is_none(), "the job was added before");
             }
             Change::JobProgressed {
                 job,
@@ -157,73 +162,53 @@ impl Store {
                 counts,
                 finished_at,
             } => {
-                let record = self
-                    .jobs
-                    .get_mut(job)
-                    .ok_or(format!("job {job} is not there"))?;
-                record.phase = *phase;
-                record.counts = *counts;
+                let record = self.jobs.get_mut(job).ok_or("the job is not there")?;
+                (record.phase, record.counts) = (*phase, *counts);
                 record.finished_at = *finished_at;
             }
             Change::ChunkWritten { job, number, bytes } => {
                 self.chunks.insert((*job, *number), bytes.clone());
             }
-            Change::TaskHistoryWritten {
-                job,
-                task,
-                history: Some(history),
-            } => {
-                self.histories.insert((*job, *task), *history);
-            }
-            Change::TaskHistoryWritten {
-                job,
-                task,
-                history: None,
-            } => {
-                self.histories.remove(&(*job, *task));
-            }
+            Change::TaskHistoryWritten { job, task, history } => match history {
+                Some(history) => drop(self.histories.insert((*job, *task), *history)),
+                None => drop(self.histories.remove(&(*job, *task))),
+            },
             Change::GrantAdded(record) => {
                 let before = self.grants.insert(record.grant, record.clone());
-                return fits(before.is_none(), || {
-                    format!("grant {} is there", record.grant)
-                });
+                return fits(before.is_none(), "the grant was added before");
             }
             Change::GrantWritten {
                 grant,
                 unsettled,
                 suspect,
             } => {
-                let record = self.grants.get_mut(grant);
-                let record = record.ok_or(format!("grant {grant} is not there"))?;
+                let record = self.grants.get_mut(grant).ok_or("the grant is not there")?;
                 record.unsettled.clone_from(unsettled);
                 record.suspect.clone_from(suspect);
             }
             Change::GrantRemoved(grant) => {
-                let before = self.grants.remove(grant);
-                return fits(before.is_some(), || format!("grant {grant} is not there"));
+                return fits(
+                    self.grants.remove(grant).is_some(),
+                    "the grant is not there",
+                );
             }
             Change::AttemptEnded(record) => {
-                self.attempts
-                    .entry(record.attempt)
-                    .or_insert_with(|| (**record).clone());
+                let entry = self.attempts.entry(record.attempt);
+                entry.or_insert_with(|| (**record).clone());
             }
             Change::AttemptCorrected(record) => {
-                let attempt = record.attempt;
-                let before = self.attempts.insert(attempt, (**record).clone());
-                return fits(before.is_some(), || {
-                    format!("attempt {attempt} never ended")
-                });
+                let before = self.attempts.insert(record.attempt, (**record).clone());
+                return fits(before.is_some(), "the attempt never ended");
             }
             Change::NodeWritten(record) => {
                 self.nodes.insert(record.node, (**record).clone());
             }
             Change::KeyAdded { key, made } => {
                 let before = self.keys.insert(key.clone(), *made);
-                return fits(before.is_none(), || format!("key {key:?} was added before"));
+                return fits(before.is_none(), "the key was added before");
             }
             Change::KeyRemoved(key) => {
-                let before = self.keys.remove(key);
-                return fits(before.is_some(), || format!("key {key:?} is not there"));
+                return fits(self.keys.remove(key).is_some(), "the key is not there");
             }
             Change::Audited(_) => {}
             Change::CountersWritten(counters) => self.counters = *counters,
@@ -232,8 +217,8 @@ impl Store {
     }
 }
 
-fn fits(fit: bool, what: impl FnOnce() -> String) -> Result<(), String> {
-    if fit { Ok(()) } else { Err(what()) }
+fn fits(fit: bool, what: &str) -> Result<(), String> {
+    if fit { Ok(()) } else { Err(what.to_owned()) }
 }
 
 /// The authority that a batch takes.

@@ -4,21 +4,20 @@ use std::collections::VecDeque;
 
 use crate::time::Time;
 
-/// Lines kept for the report of a failure.
-const LINES_MAX: usize = 400;
-
 /// The digest of everything that happened. Two runs of one seed must agree in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Trace {
     digest: u128,
-    lines: Option<VecDeque<String>>,
+    lines: VecDeque<String>,
+    lines_max: usize,
 }
 
 impl Trace {
-    pub(crate) fn new(keep_lines: bool) -> Self {
+    pub(crate) fn new(lines_max: usize) -> Self {
         Self {
             digest: 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d,
-            lines: keep_lines.then(VecDeque::new),
+            lines: VecDeque::new(),
+            lines_max,
         }
     }
 
@@ -45,17 +44,15 @@ impl Trace {
 
     /// Keeps a line if anybody will read it.
     pub(crate) fn line(&mut self, at: Time, text: impl FnOnce() -> String) {
-        if let Some(lines) = &mut self.lines {
-            if lines.len() == LINES_MAX {
-                lines.pop_front();
-            }
-            lines.push_back(format!(
-                "{:>5}.{:06} {}",
-                at.0 / 1_000_000,
-                at.0 % 1_000_000,
-                text()
-            ));
+        if self.lines_max == 0 {
+            return;
         }
+        if self.lines.len() == self.lines_max {
+            self.lines.pop_front();
+        }
+        let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
+        self.lines
+            .push_back(format!("{seconds:>5}.{micros:06} {}", text()));
     }
 
     pub(crate) fn digest(&self) -> u128 {
@@ -63,6 +60,6 @@ impl Trace {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.iter().flatten().cloned().collect()
+        self.lines.iter().cloned().collect()
     }
 }

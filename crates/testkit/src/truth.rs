@@ -129,6 +129,8 @@ pub(crate) struct KnownJob {
 pub(crate) struct Truth {
     pub(crate) attempts: BTreeMap<AttemptId, Granted>,
     pub(crate) executions: BTreeMap<AttemptId, Execution>,
+    /// When their processes were made; `execve` may take its time after that.
+    pub(crate) spawned: BTreeMap<AttemptId, Time>,
     /// Attempts that could not be started.
     pub(crate) never_ran: BTreeSet<AttemptId>,
     pub(crate) by_task: BTreeMap<TaskKey, Vec<AttemptId>>,
@@ -139,6 +141,9 @@ pub(crate) struct Truth {
     /// Which job belongs to whom, as acknowledged to the client.
     pub(crate) acknowledged: BTreeMap<JobId, String>,
     pub(crate) cancels_acknowledged: BTreeSet<JobId>,
+    /// Excuses that the server will learn at the next hello; until then it grants as if nothing had
+    /// happened.
+    pub(crate) news: BTreeSet<(usize, Excuse)>,
     pub(crate) excuses: BTreeMap<usize, Vec<(Time, Excuse)>>,
     pub(crate) machines_of: BTreeMap<NodeId, BTreeSet<usize>>,
     /// Counts engine steps of agents: when the end of an attempt, and a cancel for it, arrived.
@@ -164,6 +169,9 @@ impl Truth {
 
     pub(crate) fn excuse(&mut self, machine: usize, at: Time, excuse: Excuse) {
         self.excuses.entry(machine).or_default().push((at, excuse));
+        if matches!(excuse, Excuse::PowerCut | Excuse::JournalLost) {
+            self.news.insert((machine, excuse));
+        }
     }
 
     /// Whether `machine` had one of these since `since`.
@@ -184,7 +192,12 @@ impl Truth {
         now: Time,
     ) -> Result<(), Breach> {
         self.starts += 1;
-        if self.executions.contains_key(&attempt) {
+        if self.executions.get(&attempt).is_some_and(|e| {
+            !matches!(
+                e.leader_ended,
+                Some((_, Ending::AgentDied | Ending::PowerCut))
+            )
+        }) {
             return breach(
                 Invariant::NoRestart,
                 format!("attempt {attempt} starts again"),
@@ -219,27 +232,18 @@ impl Truth {
     ) -> Result<(), Breach> {
         let (job, task) = granted.task;
         let what = format!("attempt {attempt} of task {job}/{task} starts on machine {machine}");
-        if self
-            .jobs
-            .get(&job)
-            .is_some_and(|job| job.finished && job.cancelled.is_some())
-        {
+        let cancelled = |job: &KnownJob| job.finished && job.cancelled.is_some();
+        let unknown = self.is_unknown(granted.task);
+        if self.jobs.get(&job).is_some_and(cancelled) && !unknown {
             return breach(
                 Invariant::CancelledIsQuiet,
                 format!("{what}, its job is cancelled"),
             );
         }
-        if let Some(counted) = self.counted.get(&granted.task) {
-            let later = self
-                .attempts
-                .get(counted)
-                .is_some_and(|other| other.at <= granted.at);
-            if *counted == attempt || (later && granted.spec.spec.retry == Retry::Never) {
-                return breach(
-                    Invariant::NoRestart,
-                    format!("{what} after {counted} counted"),
-                );
-            }
+        // An attempt of which nobody knew may still turn out to start: its outcome then replaces
+        // the unknown one (PROTOCOL 7).
+        if self.counted.get(&granted.task) == Some(&attempt) && !unknown {
+            return breach(Invariant::NoRestart, format!("{what} after it counted"));
         }
         for (other, execution) in self.others(attempt, granted.task) {
             if granted.spec.spec.retry == Retry::Never {
@@ -252,6 +256,13 @@ impl Truth {
             }
         }
         Ok(())
+    }
+
+    /// Whether the outcome of a task is that nobody can know (PROTOCOL 8 promises nothing then).
+    pub(crate) fn is_unknown(&self, task: TaskKey) -> bool {
+        let counted = self.counted.get(&task);
+        let outcome = counted.and_then(|attempt| self.outcomes.get(attempt));
+        outcome == Some(&Outcome::Unknown)
     }
 
     /// Executions of other attempts of a task that the store knows.
@@ -276,7 +287,7 @@ impl Truth {
     }
 
     /// Whether an execution of a `stop` task runs and counts as fenced (PROTOCOL 10).
-    fn runs(&self, execution: &Execution, spec: &SealedSpec, now: Time) -> bool {
+    pub(crate) fn runs(&self, execution: &Execution, spec: &SealedSpec, now: Time) -> bool {
         let kernel = matches!(spec.spec.work, Work::Kernel(_));
         let frozen = self.frozen.contains(&execution.machine)
             || (kernel && self.frozen_kernels.contains(&execution.machine));
@@ -326,6 +337,11 @@ impl Truth {
     /// The store was replaced by a backup: what came later never happened for it.
     pub(crate) fn restored(&mut self, store: &Store) {
         let batch = store.last_batch();
+        // What was settled since then may be forgotten by its agent.
+        let outcomes = &self.outcomes;
+        self.durable_success.retain(|attempt| {
+            store.attempts.contains_key(attempt) || !outcomes.contains_key(attempt)
+        });
         for granted in self.attempts.values_mut() {
             granted.orphan |= granted.batch > batch;
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use flota_engine::fleet::api::Event;
 use flota_model::{
-    command::{Ask, Command, Principal, Query, Refusal, Reply, Request},
+    command::{Ask, Command, NodeView, Principal, Query, Refusal, Reply, Request},
     ids::{JobId, RequestId},
     spec::SealedSpec,
+    state::NodePhase,
 };
 
 use crate::{
@@ -228,8 +229,11 @@ impl World {
                 }
             }
             (About::Nodes, Ok(Reply::Nodes(nodes))) => {
-                let idle = |node: &flota_model::command::NodeView| {
-                    node.granted == 0 && node.reserved.cpus.0 == 0 && node.reserved.memory.0 == 0
+                let idle = |node: &NodeView| {
+                    node.phase == NodePhase::Lost
+                        || node.granted == 0
+                            && node.reserved.cpus.0 == 0
+                            && node.reserved.memory.0 == 0
                 };
                 self.clients.idle_seen = nodes.iter().all(idle);
             }

@@ -22,94 +22,13 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
     ServerStarts,
-    ServerSteps {
-        server: usize,
-    },
-    ServerTicks {
-        server: usize,
-    },
-    CommitEnds {
-        server: usize,
-        again: bool,
-    },
-    AgentStarts {
-        machine: usize,
-    },
-    AgentSteps {
-        machine: usize,
-        life: u32,
-    },
-    AgentTicks {
-        machine: usize,
-        life: u32,
-    },
-    AgentDials {
-        machine: usize,
-        life: u32,
-    },
-    JournalWrites {
-        machine: usize,
-        life: u32,
-    },
-    JournalSynced {
-        machine: usize,
-        life: u32,
-        length: usize,
-    },
-    KernelEnds {
-        machine: usize,
-        life: u32,
-        attempt: AttemptId,
-        plan: u32,
-    },
-    StopOverdue {
-        machine: usize,
-        life: u32,
-        attempt: AttemptId,
-    },
-    ToKeeper {
-        machine: usize,
-        keeper: KeeperId,
-        peer: Peer,
-        message: ToKeeper,
-    },
-    FromKeeper {
-        machine: usize,
-        keeper: KeeperId,
-        life: u32,
-        message: FromKeeper,
-    },
-    PeerGone {
-        machine: usize,
-        keeper: KeeperId,
-        peer: Peer,
-    },
-    KeeperGone {
-        machine: usize,
-        keeper: KeeperId,
-        life: u32,
-    },
-    KeeperSteps {
-        machine: usize,
-        keeper: KeeperId,
-    },
-    KeeperTicks {
-        machine: usize,
-        keeper: KeeperId,
-    },
-    Execs {
-        machine: usize,
-        attempt: AttemptId,
-    },
-    Exits {
-        machine: usize,
-        attempt: AttemptId,
-        plan: u32,
-    },
-    Swept {
-        machine: usize,
-        attempt: AttemptId,
-    },
+    /// To a start of the server.
+    Server(usize, AtServer),
+    AgentStarts(usize),
+    /// To a start of the agent of a machine.
+    Agent(usize, u32, AtAgent),
+    /// To a machine, its keepers and programs.
+    Machine(usize, AtMachine),
     Arrives {
         link: LinkId,
         way: Way,
@@ -117,10 +36,70 @@ pub(crate) enum Happening {
     },
     Client(Errand),
     Fault(Fault),
-    Thaws {
-        machine: usize,
-    },
+    /// A machine that stood still has had its moment.
+    Thaws(usize),
     Heals,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AtServer {
+    Steps,
+    Ticks,
+    CommitEnds { again: bool },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum AtAgent {
+    Steps,
+    Ticks,
+    Dials,
+    JournalWrites,
+    JournalSynced {
+        length: usize,
+    },
+    KernelEnds {
+        attempt: AttemptId,
+        plan: u32,
+    },
+    StopOverdue {
+        attempt: AttemptId,
+    },
+    Hears {
+        keeper: KeeperId,
+        message: FromKeeper,
+    },
+    KeeperGone {
+        keeper: KeeperId,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum AtMachine {
+    KeeperHears {
+        keeper: KeeperId,
+        peer: Peer,
+        message: ToKeeper,
+    },
+    PeerGone {
+        keeper: KeeperId,
+        peer: Peer,
+    },
+    KeeperSteps {
+        keeper: KeeperId,
+    },
+    KeeperTicks {
+        keeper: KeeperId,
+    },
+    Execs {
+        attempt: AttemptId,
+    },
+    Exits {
+        attempt: AttemptId,
+        plan: u32,
+    },
+    Swept {
+        attempt: AttemptId,
+    },
 }
 
 /// What happens when; at the same time in the order of planning.
@@ -207,135 +186,87 @@ impl World {
 
     /// Keeps what cannot happen because its machine or process stands still.
     fn defer(&mut self, happening: Happening) -> Option<Happening> {
-        if let Happening::ServerSteps { server }
-        | Happening::ServerTicks { server }
-        | Happening::CommitEnds { server, .. } = &happening
-            && let Some(server) = self.server.lives.get_mut(*server)
-            && server.stopped
-            && server.alive
-        {
-            server.deferred.push(happening);
-            return None;
-        }
-        let (machine, agent) = place_of(&happening);
-        let machine = match machine {
-            Some(machine) => &mut self.machines[machine],
-            None => return Some(happening),
+        let held = match happening {
+            Happening::Server(server, _) => {
+                let life = self.server.lives.get_mut(server);
+                life.filter(|life| life.alive && life.stopped)
+                    .map(|life| &mut life.deferred)
+            }
+            Happening::Agent(machine, ..) => {
+                let host = &mut self.machines[machine];
+                (host.suspended || host.agent_stopped).then_some(&mut host.deferred)
+            }
+            Happening::Machine(machine, _) => {
+                let host = &mut self.machines[machine];
+                host.suspended.then_some(&mut host.deferred)
+            }
+            Happening::ServerStarts
+            | Happening::AgentStarts(_)
+            | Happening::Arrives { .. }
+            | Happening::Client(_)
+            | Happening::Fault(_)
+            | Happening::Thaws(_)
+            | Happening::Heals => None,
         };
-        if machine.suspended || (agent && machine.agent_stopped) {
-            machine.deferred.push(happening);
-            return None;
+        match held {
+            Some(held) => {
+                held.push(happening);
+                None
+            }
+            None => Some(happening),
         }
-        Some(happening)
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::ServerStarts => self.server_starts(),
-            Happening::ServerSteps { server } => self.server_steps(server, false),
-            Happening::ServerTicks { server } => self.server_steps(server, true),
-            Happening::CommitEnds { server, again } => self.commit_ends(server, again),
-            Happening::AgentStarts { machine } => self.agent_starts(machine),
-            Happening::AgentSteps { machine, life } => self.agent_steps(machine, life, false),
-            Happening::AgentTicks { machine, life } => self.agent_steps(machine, life, true),
-            Happening::AgentDials { machine, life } => self.agent_dials(machine, life),
-            Happening::JournalWrites { machine, life } => self.journal_writes(machine, life),
-            Happening::JournalSynced {
-                machine,
-                life,
-                length,
-            } => {
-                self.journal_synced(machine, life, length);
+            Happening::Server(server, AtServer::Steps) => self.server_steps(server, false),
+            Happening::Server(server, AtServer::Ticks) => self.server_steps(server, true),
+            Happening::Server(server, AtServer::CommitEnds { again }) => {
+                self.commit_ends(server, again);
             }
-            Happening::KernelEnds {
-                machine,
-                life,
-                attempt,
-                plan,
-            } => {
-                self.kernel_ends(machine, life, attempt, plan);
+            Happening::AgentStarts(machine) => self.agent_starts(machine),
+            Happening::Agent(machine, life, what) => self.happen_at_agent(machine, life, what),
+            Happening::Machine(machine, what) => self.happen_at_machine(machine, what),
+            Happening::Arrives { link, way, parcel } => self.arrives(link, way, *parcel),
+            Happening::Client(errand) => self.client(errand),
+            Happening::Fault(fault) => self.fault(fault),
+            Happening::Thaws(machine) => self.thawed(machine),
+            Happening::Heals => self.heals(),
+        }
+    }
+
+    fn happen_at_agent(&mut self, machine: usize, life: u32, what: AtAgent) {
+        match what {
+            AtAgent::Steps => self.agent_steps(machine, life, false),
+            AtAgent::Ticks => self.agent_steps(machine, life, true),
+            AtAgent::Dials => self.agent_dials(machine, life),
+            AtAgent::JournalWrites => self.journal_writes(machine, life),
+            AtAgent::JournalSynced { length } => self.journal_synced(machine, life, length),
+            AtAgent::KernelEnds { attempt, plan } => self.kernel_ends(machine, life, attempt, plan),
+            AtAgent::StopOverdue { attempt } => self.stop_overdue(machine, life, attempt),
+            AtAgent::Hears { keeper, message } => {
+                self.agent_receives(machine, keeper, life, message);
             }
-            Happening::StopOverdue {
-                machine,
-                life,
-                attempt,
-            } => {
-                self.stop_overdue(machine, life, attempt);
-            }
-            Happening::ToKeeper {
-                machine,
+            AtAgent::KeeperGone { keeper } => self.keeper_gone(machine, keeper, life),
+        }
+    }
+
+    fn happen_at_machine(&mut self, machine: usize, what: AtMachine) {
+        match what {
+            AtMachine::KeeperHears {
                 keeper,
                 peer,
                 message,
             } => {
                 self.keeper_receives(machine, keeper, peer, message);
             }
-            Happening::FromKeeper {
-                machine,
-                keeper,
-                life,
-                message,
-            } => {
-                self.agent_receives(machine, keeper, life, message);
-            }
-            Happening::PeerGone {
-                machine,
-                keeper,
-                peer,
-            } => self.peer_gone(machine, keeper, peer),
-            Happening::KeeperGone {
-                machine,
-                keeper,
-                life,
-            } => {
-                self.keeper_gone(machine, keeper, life);
-            }
-            Happening::KeeperSteps { machine, keeper } => self.keeper_steps(machine, keeper, false),
-            Happening::KeeperTicks { machine, keeper } => self.keeper_steps(machine, keeper, true),
-            Happening::Execs { machine, attempt } => self.execs(machine, attempt),
-            Happening::Exits {
-                machine,
-                attempt,
-                plan,
-            } => self.exits(machine, attempt, plan),
-            Happening::Swept { machine, attempt } => self.swept(machine, attempt),
-            Happening::Arrives { link, way, parcel } => self.arrives(link, way, *parcel),
-            Happening::Client(errand) => self.client(errand),
-            Happening::Fault(fault) => self.fault(fault),
-            Happening::Thaws { machine } => self.thawed(machine),
-            Happening::Heals => self.heals(),
+            AtMachine::PeerGone { keeper, peer } => self.peer_gone(machine, keeper, peer),
+            AtMachine::KeeperSteps { keeper } => self.keeper_steps(machine, keeper, false),
+            AtMachine::KeeperTicks { keeper } => self.keeper_steps(machine, keeper, true),
+            AtMachine::Execs { attempt } => self.execs(machine, attempt),
+            AtMachine::Exits { attempt, plan } => self.exits(machine, attempt, plan),
+            AtMachine::Swept { attempt } => self.swept(machine, attempt),
         }
-    }
-}
-
-/// The machine of a happening, if it can be held back, and whether the agent alone is meant.
-fn place_of(happening: &Happening) -> (Option<usize>, bool) {
-    match happening {
-        Happening::AgentSteps { machine, .. }
-        | Happening::AgentTicks { machine, .. }
-        | Happening::AgentDials { machine, .. }
-        | Happening::JournalWrites { machine, .. }
-        | Happening::JournalSynced { machine, .. }
-        | Happening::KernelEnds { machine, .. }
-        | Happening::StopOverdue { machine, .. }
-        | Happening::FromKeeper { machine, .. }
-        | Happening::KeeperGone { machine, .. } => (Some(*machine), true),
-        Happening::ToKeeper { machine, .. }
-        | Happening::PeerGone { machine, .. }
-        | Happening::KeeperSteps { machine, .. }
-        | Happening::KeeperTicks { machine, .. }
-        | Happening::Execs { machine, .. }
-        | Happening::Exits { machine, .. }
-        | Happening::Swept { machine, .. } => (Some(*machine), false),
-        Happening::ServerStarts
-        | Happening::ServerSteps { .. }
-        | Happening::ServerTicks { .. }
-        | Happening::CommitEnds { .. }
-        | Happening::AgentStarts { .. }
-        | Happening::Arrives { .. }
-        | Happening::Client(_)
-        | Happening::Fault(_)
-        | Happening::Thaws { .. }
-        | Happening::Heals => (None, false),
     }
 }

@@ -14,6 +14,7 @@ const SEEDS: u64 = 200;
 fn check(switch: Switch) {
     let options = Options {
         sabotage: Some(switch),
+        ..Options::default()
     };
     let caught = (0..SEEDS).find_map(|seed| simulate(seed, options).err());
     let failure = caught.unwrap_or_else(|| panic!("{switch:?} is not noticed in {SEEDS} seeds"));

@@ -1,6 +1,6 @@
 //! Many seeds through the simulator.
 //!
-//! `FLOTA_SEED=n` replays one; `FLOTA_SEEDS=n` runs n of them, `FLOTA_SEEDS=first..last` those.
+//! `FLOTA_SEED=n` replays one (with `FLOTA_LINES=n` lines of its trace); `FLOTA_SEEDS=n` runs n of them, `FLOTA_SEEDS=first..last` those.
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is one")]
 #![expect(
     clippy::print_stdout,
@@ -39,7 +39,12 @@ fn check(part: u64) {
     let mut failures = 0;
     let (mut steps, mut starts) = (0, 0);
     for seed in seeds().filter(|seed| seed % PARTS == part) {
-        match simulate(seed, Options::default()) {
+        let lines = number("FLOTA_LINES").map_or(0, |lines| usize::try_from(lines).unwrap_or(0));
+        let options = Options {
+            lines,
+            ..Options::default()
+        };
+        match simulate(seed, options) {
             Ok(summary) => {
                 steps += summary.steps;
                 starts += summary.starts;

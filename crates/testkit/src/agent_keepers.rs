@@ -1,0 +1,269 @@
+//! The agent's side of its keepers: their messages, their deaths, and the children they leave.
+
+use std::time::Duration;
+
+use flota_engine::{
+    keeper::api::{Child, ChildState, End, FromKeeper, KeeperId},
+    node::api as node,
+};
+use flota_model::{ids::AttemptId, outcome::Usage, units::Timestamp};
+
+use crate::{
+    processes::{Exit, KILL, Leader, TERM},
+    time::micros,
+    truth::Excuse,
+    world::{AtAgent, Happening, World},
+};
+
+impl World {
+    /// A message of a keeper reaches the agent's shell.
+    pub(crate) fn agent_receives(
+        &mut self,
+        machine: usize,
+        keeper: KeeperId,
+        life: u32,
+        message: FromKeeper,
+    ) {
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        match message {
+            FromKeeper::Listed { children, last } => {
+                if agent.asked.contains(&keeper) {
+                    agent
+                        .listed
+                        .extend(children.into_iter().map(|child| (Some(keeper), child)));
+                    if last {
+                        agent.asked.remove(&keeper);
+                        self.agent_recovers(machine, life);
+                    }
+                }
+            }
+            FromKeeper::Started { attempt, at, .. } => {
+                if let Some(child) = agent.children.get_mut(&attempt) {
+                    child.pidfd = true;
+                    child.started_at = Some(at);
+                }
+                self.tell_agent(machine, life, node::Event::Started { attempt, at });
+            }
+            FromKeeper::NotStarted {
+                attempt,
+                stage,
+                errno,
+            } => {
+                agent.children.remove(&attempt);
+                self.tell_agent(
+                    machine,
+                    life,
+                    node::Event::NotStarted {
+                        attempt,
+                        stage,
+                        errno,
+                    },
+                );
+            }
+            FromKeeper::Ended { attempt, end } => {
+                agent.children.remove(&attempt);
+                let output = None;
+                self.tell_agent(
+                    machine,
+                    life,
+                    node::Event::Ended {
+                        attempt,
+                        end,
+                        output,
+                    },
+                );
+            }
+            FromKeeper::Refused { attempt } => self.keeper_refused(machine, life, attempt),
+        }
+    }
+
+    pub(crate) fn keeper_refused(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        let found_at = self.machines[machine].clock.now(self.now).wall;
+        let end = End::Unknown {
+            started_at: None,
+            found_at,
+        };
+        self.tell_agent(
+            machine,
+            life,
+            node::Event::Ended {
+                attempt,
+                end,
+                output: None,
+            },
+        );
+    }
+
+    /// The agent sees the end of a connection to a keeper that died.
+    pub(crate) fn keeper_gone(&mut self, machine: usize, keeper: KeeperId, life: u32) {
+        // What was ordered of it since it died is as unknown as what it had.
+        self.truth.excuse(machine, self.now, Excuse::KeeperDied);
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        if agent.asked.remove(&keeper) {
+            agent.listed.retain(|(owner, _)| *owner != Some(keeper));
+            return self.agent_recovers(machine, life);
+        }
+        if !agent.recovered {
+            // It was listed already; what it held is found in its log.
+            agent.listed.retain(|(owner, _)| *owner != Some(keeper));
+            return;
+        }
+        let mut replacement = agent.keeper;
+        if replacement == keeper {
+            replacement = self.new_keeper(machine, life);
+        }
+        let Some(agent) = self.machines[machine].living(life) else {
+            return;
+        };
+        agent.keeper = replacement;
+        let mut orphans = Vec::new();
+        for (attempt, child) in &mut agent.children {
+            if child.keeper == keeper && !child.watched {
+                child.watched = true;
+                orphans.push(*attempt);
+            }
+        }
+        self.tell_agent(
+            machine,
+            life,
+            node::Event::KeeperGone {
+                keeper,
+                replacement,
+            },
+        );
+        for attempt in orphans {
+            self.agent_looks_at(machine, life, attempt);
+        }
+    }
+
+    /// The shell looks whether a child of a dead keeper is gone; then it says how it ended.
+    pub(crate) fn agent_looks_at(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        let now = self.machines[machine].clock.now(self.now);
+        let host = &mut self.machines[machine];
+        let process = host.processes.get(&attempt);
+        let leader = process.map(|process| process.leader);
+        let tree = process.is_some_and(|process| process.tree);
+        let keeps_exits = host.keeps_exits;
+        let Some(agent) = host.agent.as_mut().filter(|agent| agent.life == life) else {
+            return;
+        };
+        let Some(child) = agent.children.get(&attempt).copied() else {
+            return;
+        };
+        if !child.watched {
+            return;
+        }
+        let subreaper = host
+            .keepers
+            .get(&child.keeper)
+            .is_some_and(|keeper| keeper.started_by == life);
+        let end = match leader {
+            Some(Leader::Starting { .. } | Leader::Running { .. }) => return,
+            Some(Leader::Gone(exit)) if subreaper || (keeps_exits && child.pidfd) => {
+                let started_at = child.started_at.unwrap_or(now.wall);
+                known_end(exit, (started_at, now.wall), child.stopped)
+            }
+            Some(Leader::Gone(_) | Leader::NeverRan) | None => End::Unknown {
+                started_at: child.started_at,
+                found_at: now.wall,
+            },
+        };
+        if tree {
+            // Success is reported when the tree is empty, not when the leader is gone.
+            return self.sweeps(machine, attempt);
+        }
+        agent.children.remove(&attempt);
+        self.tell_agent(
+            machine,
+            life,
+            node::Event::Ended {
+                attempt,
+                end,
+                output: None,
+            },
+        );
+    }
+
+    /// What the logs of dead keepers tell, and what is left of their children.
+    pub(crate) fn children_of_dead_keepers(
+        &self,
+        machine: usize,
+    ) -> Vec<(Option<KeeperId>, Child)> {
+        let host = &self.machines[machine];
+        let found_at = host.clock.now(self.now).wall;
+        let mut found = Vec::new();
+        for keeper in host.keepers.values().filter(|keeper| !keeper.alive) {
+            for (attempt, state) in crate::keeper_log::states(&keeper.log) {
+                let process = host.processes.get(&attempt);
+                let running = process.is_some_and(crate::processes::Process::is_alive);
+                let state = match (state, process) {
+                    (ChildState::Starting, Some(process)) if running => ChildState::Running {
+                        identity: process.identity,
+                        started_at: found_at,
+                    },
+                    (running_state @ ChildState::Running { .. }, Some(_)) if running => {
+                        running_state
+                    }
+                    (ChildState::Starting, _) => ChildState::Ended(End::Unknown {
+                        started_at: None,
+                        found_at,
+                    }),
+                    (ChildState::Running { started_at, .. }, _) => {
+                        let started_at = Some(started_at);
+                        ChildState::Ended(End::Unknown {
+                            started_at,
+                            found_at,
+                        })
+                    }
+                    (ended @ (ChildState::NotStarted { .. } | ChildState::Ended(_)), _) => ended,
+                };
+                found.push((None, Child { attempt, state }));
+            }
+        }
+        found
+    }
+
+    /// The shell itself stops a child whose keeper is dead.
+    pub(crate) fn agent_stops(
+        &mut self,
+        machine: usize,
+        life: u32,
+        attempt: AttemptId,
+        grace: Duration,
+    ) {
+        if let Some(agent) = self.machines[machine].living(life)
+            && let Some(child) = agent.children.get_mut(&attempt)
+        {
+            child.stopped = true;
+        }
+        self.signals(machine, attempt, TERM);
+        let wait = micros(grace);
+        self.plan_in(
+            wait,
+            Happening::Agent(machine, life, AtAgent::StopOverdue { attempt }),
+        );
+    }
+
+    pub(crate) fn stop_overdue(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        if self.machines[machine].living(life).is_some() {
+            self.signals(machine, attempt, KILL);
+        }
+    }
+}
+
+/// An exit as a keeper or a shell tells it.
+fn known_end(exit: Exit, (started_at, ended_at): (Timestamp, Timestamp), stopped: bool) -> End {
+    End::Known {
+        status: exit.status,
+        usage: Usage::default(),
+        out_of_memory: exit.out_of_memory,
+        started_at,
+        ended_at,
+        fenced: false,
+        stopped,
+    }
+}
