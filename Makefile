@@ -21,6 +21,7 @@ build: ## build the release binary
 	$(CARGO) build --release --locked --package flota
 
 demo: build ## run a server, three agents and two jobs (ONCE=1: end by itself)
+	$(CARGO) build --release --locked --package flota-kernels --example stitch
 	@scripts/demo.sh
 
 test: setup ## everything CI runs: format, lints, all tests, documentation

@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 picture=$PWD/demo-julia.png
-flota=$PWD/${CARGO_TARGET_DIR:-target}/release/flota
-case ${CARGO_TARGET_DIR:-} in /*) flota=$CARGO_TARGET_DIR/release/flota ;; esac
+built=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")/release
+flota=$built/flota
 
 # What the person has set for a fleet of their own has no part in this one.
 for name in "${!FLOTA_@}"; do unset "$name"; done
@@ -14,17 +14,12 @@ data=$(mktemp -d "${TMPDIR:-/tmp}/flota-demo.XXXXXX")
 export FLOTA_CONFIG=$data/none.toml
 names=(n1 n2 n3)
 agents=()
+stops=()
 server=
 
-# Processes whose command line names our folder: server, agents, keepers. This shell's does not.
+# Processes whose command line names our folder: server, agents, keepers. That of grep does not.
 ours() {
-    local file
-    for file in /proc/[0-9]*/cmdline; do
-        if tr '\0' ' ' <"$file" 2>/dev/null | grep -qF -- "$data/"; then
-            file=${file%/cmdline}
-            echo "${file#/proc/}"
-        fi
-    done
+    grep -lsF -f - /proc/[0-9]*/cmdline <<<"$data/" | tr -dc '0-9\n' || true
 }
 
 finish() {
@@ -33,21 +28,21 @@ finish() {
     trap '' INT TERM
     echo
     echo "demo: stopping"
-    # An agent detaches from its programs; so they are ended by name, then what they were started by.
-    [ "${#agents[@]}" = 0 ] || kill -TERM "${agents[@]}" 2>/dev/null || true
-    [ "${#agents[@]}" = 0 ] || wait "${agents[@]}" 2>/dev/null || true
+    # An agent that only gets a signal would leave its programs and its keeper running.
     for name in "${names[@]}"; do
-        [ ! -d "$data/$name" ] || "$flota" agent stop --all --data "$data/$name" >/dev/null 2>>"$data/stop.log" || true
+        [ ! -d "$data/$name" ] || "$flota" agent stop --all --data "$data/$name" >>"$data/stop.log" 2>&1 &
+        stops+=($!)
     done
-    [ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    wait "${stops[@]}" || true
+    # shellcheck disable=SC2086
+    [ -z "$server${agents[*]}" ] || kill -TERM $server "${agents[@]}" 2>/dev/null || true
     for _ in {1..100}; do
         left=$(ours)
         [ -n "$left" ] || break
         read -r -t 0.1 <> <(:) || true
     done
     if [ -n "$left" ]; then
-        echo "demo: these processes are left: $left (logs in $data)" >&2
+        echo "demo: these processes are left (logs in $data):" $left >&2
         exit 1
     fi
     if [ "$status" != 0 ] && [ "$status" != 130 ]; then
@@ -56,6 +51,7 @@ finish() {
         exit "$status"
     fi
     rm -rf "$data"
+    echo "demo: all stopped"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -79,14 +75,15 @@ if (exec 3<>/dev/tcp/127.0.0.1/7070) 2>/dev/null; then
     listen=127.0.0.1:0
     echo "demo: port 7070 is in use, taking a free one"
 fi
-"$flota" server --listen "$listen" --data "$data/server" >"$data/server.log" 2>&1 &
+# In sessions of their own, so that a Ctrl-C reaches this script alone.
+setsid "$flota" server --listen "$listen" --data "$data/server" >"$data/server.log" 2>&1 &
 server=$!
 served() { [ -s "$data/server/addresses.json" ] || ! kill -0 "$server" 2>/dev/null; }
 until_true 30 "the server" served
 url=http://$(sed -n 's/.*"http": "\(.*\)".*/\1/p' "$data/server/addresses.json")
 
 for name in "${names[@]}"; do
-    "$flota" agent --server "$url" --token-file "$data/server/token" --name "$name" --data "$data/$name" \
+    setsid "$flota" agent --server "$url" --token-file "$data/server/token" --name "$name" --data "$data/$name" \
         >"$data/$name.log" 2>&1 &
     agents+=($!)
 done
@@ -113,7 +110,7 @@ echo "== a Julia set in 64 tiles"
 "$flota" job results last -d "$data/tiles"
 tiles=()
 for tile in {0..63}; do tiles+=("$data/tiles/$tile.result"); done
-cargo run --release --locked --quiet --package flota-kernels --example stitch -- "$picture" 8 "${tiles[@]}"
+"$built/examples/stitch" "$picture" 8 "${tiles[@]}"
 
 echo
 "$flota" node ls
@@ -124,6 +121,7 @@ echo "picture    $picture"
 echo "dashboard  $url"
 grep -o 'http://[^ ]*login[^ ]*' "$data/server.log" | head -n 1 | sed 's/^/log in     /' || true
 if [ "${ONCE:-}" = 1 ]; then exit 0; fi
+trap 'exit 0' INT TERM
 echo "Ctrl-C ends the server, the agents and all that they run"
 wait -n "$server" "${agents[@]}" || true
 echo "demo: a process of the fleet ended by itself" >&2
