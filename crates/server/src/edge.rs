@@ -2,6 +2,7 @@
 
 mod body;
 mod desk;
+mod events;
 mod fleet;
 mod guard;
 mod jobs;
@@ -38,6 +39,7 @@ pub(crate) fn router(desk: Desk, link: Router) -> Router {
     let guarded = Router::new()
         .route("/api/v1/fleet", get(fleet::fleet))
         .route("/api/v1/fleet/recover", post(fleet::recover))
+        .route("/api/v1/events", get(events::events))
         .route("/api/v1/kernels", get(fleet::kernels))
         .route("/api/v1/nodes", get(fleet::nodes))
         .route("/api/v1/nodes/{node}", get(fleet::node))

@@ -85,6 +85,8 @@ catalogue! {
     STORE_CURRENT = 409 "E-STORE-CURRENT" "the store is not behind the fleet", "";
     STORE_UNREADABLE = 500 "E-STORE-UNREADABLE" "the store cannot be read", "see the server's log";
     SERVER_BUSY = 503 "E-SERVER-BUSY" "too many requests are waiting", "try again in a moment";
+    WATCHERS_TOO_MANY = 503 "E-WATCHER-LIMIT" "too many connections watch events",
+        "close one, or ask again from time to time instead";
     SERVER_STOPPING = 503 "E-SERVER-STOPPING" "the server is stopping",
         "a command may have been carried out: with an Idempotency-Key it is safe to repeat";
     SERVER_BUG = 500 "E-SERVER-BUG" "the server contradicts itself", "please report this";
@@ -105,6 +107,7 @@ const RETRY_AFTER: &[(Kind, &str)] = &[
     (OUTPUT_UNREACHABLE, "5"),
     (SERVER_STOPPING, "5"),
     (SERVER_BUSY, "1"),
+    (WATCHERS_TOO_MANY, "10"),
 ];
 
 /// One error of one request. Boxed, so that results stay small where all is well.

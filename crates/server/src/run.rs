@@ -240,6 +240,7 @@ struct Server {
     collector: Owned<()>,
     committed: oneshot::Receiver<Result<(), CommitFault>>,
     _space: Owned<()>,
+    _progress: Owned<()>,
 }
 
 impl Server {
@@ -275,7 +276,9 @@ impl Server {
         });
         // Before anybody can submit.
         space.look_apart().await;
-        let (sender, publisher) = (link.sender(), handle.publisher());
+        let (sender, publisher) = (link.sender(), handle.publisher().clone());
+        publisher.begin(fleet.mandate().authority.epoch);
+        let progress = owned::spawn(publisher.clone().tell_progress());
         let committer = Committer::new(Box::new(journal), reserve, sender, publisher);
         let committed = start_committer(committer, decided)?;
         let collector = Collector::new(fleet, batch, arriving, link, turns);
@@ -299,6 +302,7 @@ impl Server {
             collector,
             committed,
             _space: space,
+            _progress: progress,
         })
     }
 

@@ -65,6 +65,11 @@ pub struct Limits {
     pub drain_within: Duration,
     /// Most requests waiting for the engine; one more is answered 503.
     pub requests_max: usize,
+    /// Most connections that watch events at once; one more is answered 503. A page and a few
+    /// programs for each of some dozens of people.
+    pub watchers_max: usize,
+    /// Longest silence towards one who watches events: proxies cut a connection after a minute.
+    pub event_ping_interval: Duration,
     /// Free space of the data folder's file system below which submissions are refused.
     pub free_space: FreeSpace,
 }
@@ -80,6 +85,8 @@ impl Default for Limits {
             write_stall_max: Duration::from_secs(30),
             drain_within: Duration::from_secs(5),
             requests_max: 16_384,
+            watchers_max: 256,
+            event_ping_interval: Duration::from_secs(15),
             free_space: FreeSpace::default(),
         }
     }

@@ -9,11 +9,15 @@
 mod collect;
 mod commit;
 mod handle;
+mod publish;
 
 pub(crate) use collect::Collector;
 pub use commit::CommitFault;
 pub(crate) use commit::{Committer, commit};
-pub(crate) use handle::{AskFault, Asker, FleetHandle, Inbound, Published};
+pub(crate) use handle::{AskFault, Asker, FleetHandle, Inbound};
+#[cfg(test)]
+pub(crate) use publish::EVENTS_KEPT;
+pub(crate) use publish::{Progress, Published, Publisher, Since};
 
 use flota_engine::fleet::api::Effect;
 use flota_model::{change::Batch, ids::RequestId};

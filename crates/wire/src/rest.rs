@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod convert;
 pub mod page;
 
 /// `GET /api/v1/fleet`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// The version of the server's binary.
     pub version: String,
@@ -27,7 +28,7 @@ pub struct Fleet {
 }
 
 /// One node of `GET /api/v1/nodes`, and `GET /api/v1/nodes/{name or number}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// Its number.
     pub id: u32,
@@ -56,7 +57,7 @@ pub struct Node {
 }
 
 /// An amount of resources.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// Cores; thousandths are kept.
     pub cpus: f64,
@@ -68,14 +69,14 @@ pub struct Resources {
 }
 
 /// `GET /api/v1/nodes`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Nodes {
     /// By number.
     pub nodes: Vec<Node>,
 }
 
 /// Answer of `POST /api/v1/jobs` (201, or 200 when the key made it before)
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Submitted {
     /// The job's number.
     pub job: u64,
@@ -84,7 +85,7 @@ pub struct Submitted {
 }
 
 /// Answer of `POST /api/v1/jobs/{job}/cancel` (202)
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancelling {
     /// The job's number.
     pub job: u64,
@@ -93,7 +94,7 @@ pub struct Cancelling {
 }
 
 /// A job of `GET /api/v1/jobs`, and `GET /api/v1/jobs/{job}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Job {
     /// Its number.
     pub id: u64,
@@ -121,7 +122,7 @@ pub struct Job {
 }
 
 /// `GET /api/v1/jobs?limit=50&before=JOB&phase=WORD`, newest first
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Jobs {
     /// At most `limit`.
     pub jobs: Vec<Job>,
@@ -130,7 +131,7 @@ pub struct Jobs {
 }
 
 /// A task of `GET /api/v1/jobs/{job}/tasks`, and `GET /api/v1/jobs/{job}/tasks/{index}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     /// Its index.
     pub index: u32,
@@ -141,7 +142,7 @@ pub struct Task {
 }
 
 /// An attempt that ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// `EPOCH-SALT-SEQUENCE`.
     pub id: String,
@@ -183,7 +184,7 @@ pub struct Attempt {
 }
 
 /// `GET /api/v1/jobs/{job}/tasks?limit=100&after=INDEX&state=WORD`, by index
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tasks {
     /// At most `limit`.
     pub tasks: Vec<Task>,
@@ -192,7 +193,7 @@ pub struct Tasks {
 }
 
 /// An error, `application/problem+json` (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `/docs/errors/CODE`.
     #[serde(rename = "type")]
@@ -214,7 +215,7 @@ pub struct Problem {
 }
 
 /// One fault of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// Path of the field, e.g. `program.argv[0]`.
     pub field: String,
@@ -223,4 +224,60 @@ pub struct Fault {
     /// What to do about it, where that is not plain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// Answer of `POST /api/v1/fleet/recover`: what the fleet goes on under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Recovered {
+    /// Counts the starts of the server on this store.
+    pub epoch: u32,
+    /// The term of the leader.
+    pub term: u64,
+}
+
+/// `GET /api/v1/kernels`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kernels {
+    /// Names of the functions that are built into the agents.
+    pub kernels: Vec<String>,
+}
+
+/// Data of an event `job` of `GET /api/v1/events`: a job was accepted or went on to another phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobEvent {
+    /// The job's number.
+    pub job: u64,
+    /// `active`, `cancelling` or `finished`.
+    pub phase: String,
+    /// When.
+    pub at: f64,
+}
+
+/// Data of an event `node`: a node went on to another phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeEvent {
+    /// The node's number.
+    pub node: u32,
+    /// `up`, `away` or `lost`.
+    pub phase: String,
+    /// When.
+    pub at: f64,
+}
+
+/// Data of an event `progress`: how far a job is, at most once a second and job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressEvent {
+    /// The job's number.
+    pub job: u64,
+    /// `active`, `cancelling` or `finished`.
+    pub phase: String,
+    /// Its tasks by state word; states without a task are left out.
+    pub tasks: BTreeMap<String, u32>,
+}
+
+/// Data of an event `resync`: events were missed, so read again what is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResyncEvent {
+    /// Why they cannot be told any more, for people.
+    pub reason: String,
 }

@@ -15,7 +15,7 @@ use flota_store::{
     journal::LoadFault,
 };
 use tokio::{
-    sync::{Semaphore, broadcast},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
     task,
 };
 
@@ -25,8 +25,9 @@ use crate::{
     listener::Arrival,
     problem::{
         ACCESS_DENIED, JOB_NOT_FOUND, Problem, SERVER_STOPPING, STORE_FULL, STORE_UNREADABLE,
+        WATCHERS_TOO_MANY,
     },
-    shell::{FleetHandle, Published},
+    shell::{FleetHandle, Published, Publisher},
     stop::Stop,
     tcp_table,
 };
@@ -41,6 +42,7 @@ pub(crate) struct Desk(Arc<Inner>);
 struct Inner {
     parts: DeskParts,
     reads: Semaphore,
+    watchers: Arc<Semaphore>,
 }
 
 /// What a desk is made of.
@@ -56,8 +58,10 @@ pub(crate) struct DeskParts {
 
 impl Desk {
     pub(crate) fn new(parts: DeskParts) -> Self {
+        let watchers = Arc::new(Semaphore::new(parts.settings.limits.watchers_max));
         Self(Arc::new(Inner {
             parts,
+            watchers,
             reads: Semaphore::new(READS_MAX),
         }))
     }
@@ -139,6 +143,23 @@ impl Desk {
     /// All events from now on. Who may not read jobs gets none of them, hence the permit.
     pub(crate) fn watch(&self, _permit: &Permit) -> broadcast::Receiver<Published> {
         self.0.parts.fleet.watch()
+    }
+
+    /// Where watchers read. What they may hear of is checked by topic.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        self.0.parts.fleet.publisher()
+    }
+
+    /// A place for one more who watches for a long time, given back when dropped.
+    pub(crate) fn watcher_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.0.watchers).try_acquire_owned();
+        place.map_err(|_| {
+            let limit = self.settings().limits.watchers_max;
+            Problem::new(
+                WATCHERS_TOO_MANY,
+                format!("at most {limit} connections may watch at once"),
+            )
+        })
     }
 
     /// The job that the path names: a number, or `last`.

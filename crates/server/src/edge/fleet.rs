@@ -7,7 +7,6 @@ use axum::{
 };
 use flota_model::command::{Command, NodeView, Query, Reply};
 use flota_wire::rest;
-use serde::Serialize;
 
 use super::{Desk, Parameters, bug};
 use crate::{
@@ -33,34 +32,21 @@ pub(super) async fn fleet(
     }))
 }
 
-/// Answer of `POST /api/v1/fleet/recover`.
-#[derive(Debug, Serialize)]
-pub(super) struct Recovered {
-    epoch: u32,
-    term: u64,
-}
-
 /// `POST /api/v1/fleet/recover`
 pub(super) async fn recover(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-) -> Result<Json<Recovered>, Problem> {
+) -> Result<Json<rest::Recovered>, Problem> {
     Parameters::parse(&uri, &[])?;
     let permit = caller.may(Verb::FleetRecover, &Object::Fleet)?;
     let Reply::Recovered(authority) = desk.command(permit, Command::Recover).await? else {
         return Err(bug("a recovery got another answer"));
     };
-    Ok(Json(Recovered {
+    Ok(Json(rest::Recovered {
         epoch: authority.epoch.0,
         term: authority.term.0,
     }))
-}
-
-/// Answer of `GET /api/v1/kernels`.
-#[derive(Debug, Serialize)]
-pub(super) struct Kernels {
-    kernels: Vec<String>,
 }
 
 /// `GET /api/v1/kernels`
@@ -68,10 +54,10 @@ pub(super) async fn kernels(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-) -> Result<Json<Kernels>, Problem> {
+) -> Result<Json<rest::Kernels>, Problem> {
     Parameters::parse(&uri, &[])?;
     let _ = caller.may(Verb::KernelRead, &Object::Fleet)?;
-    Ok(Json(Kernels {
+    Ok(Json(rest::Kernels {
         kernels: desk.settings().kernels.clone(),
     }))
 }

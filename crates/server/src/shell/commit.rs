@@ -13,11 +13,11 @@ use flota_store::{
     space::Reserve,
 };
 use thiserror::Error;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use crate::chain::Chain;
 
-use super::{Asker, NumberedTurn, Published, TURNS_IN_FLIGHT_MAX};
+use super::{Asker, NumberedTurn, Published, Publisher, TURNS_IN_FLIGHT_MAX};
 
 /// Why the server cannot go on: what was decided cannot be made durable.
 #[derive(Debug, Error)]
@@ -50,7 +50,7 @@ pub(crate) struct Committer {
     journal: Box<dyn Journal>,
     reserve: Reserve,
     link: ServerSender,
-    published: broadcast::Sender<Published>,
+    publisher: Publisher,
     /// Requests without a reply yet.
     askers: BTreeMap<RequestId, Asker>,
 }
@@ -60,13 +60,13 @@ impl Committer {
         journal: Box<dyn Journal>,
         reserve: Reserve,
         link: ServerSender,
-        published: broadcast::Sender<Published>,
+        publisher: Publisher,
     ) -> Self {
         Self {
             journal,
             reserve,
             link,
-            published,
+            publisher,
             askers: BTreeMap::new(),
         }
     }
@@ -84,6 +84,7 @@ impl Committer {
                 .filter_map(|turn| turn.batch.take())
                 .collect();
             commit(&mut *self.journal, &self.reserve, &batches)?;
+            self.publisher.note(&batches);
             for turn in gathered.drain(..) {
                 self.askers.extend(turn.askers);
                 turn.effects
@@ -102,10 +103,7 @@ impl Committer {
             },
             Effect::Send { connection, frame } => self.link.send(connection, frame),
             Effect::Close { connection } => self.link.close(connection),
-            // Nobody watching is no failure.
-            Effect::Publish { id, event } => {
-                let _ = self.published.send(Published { id, event });
-            }
+            Effect::Publish { id, event } => self.publisher.publish(Published { id, event }),
         }
     }
 }

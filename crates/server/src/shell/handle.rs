@@ -5,15 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use flota_engine::fleet::api::FleetEvent;
 use flota_model::{
     command::{Ask, Principal, Refusal, Reply, Request},
-    ids::{EventId, RequestId},
+    ids::RequestId,
 };
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 
-use super::PUBLISHED_BEHIND_MAX;
+use super::{Published, Publisher};
 
 /// Why the fleet gave no answer at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -24,13 +23,6 @@ pub(crate) enum AskFault {
     /// The server is stopping. A command may have been carried out or not.
     #[error("the server is stopping")]
     Stopped,
-}
-
-/// An event of the fleet as watchers get it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Published {
-    pub(crate) id: EventId,
-    pub(crate) event: FleetEvent,
 }
 
 /// A request for the collector, and the one who waits for its reply.
@@ -60,30 +52,29 @@ pub(crate) struct FleetHandle {
     inbox: mpsc::Sender<Inbound>,
     next: Arc<AtomicU64>,
     places: Arc<Semaphore>,
-    published: broadcast::Sender<Published>,
+    publisher: Publisher,
 }
 
 impl FleetHandle {
     /// A handle whose requests go to `inbox`, at most `requests_max` of them waiting at once.
     pub(crate) fn new(inbox: mpsc::Sender<Inbound>, requests_max: usize) -> Self {
-        let (published, _) = broadcast::channel(PUBLISHED_BEHIND_MAX);
         let places = Arc::new(Semaphore::new(requests_max));
         Self {
             inbox,
             next: Arc::default(),
             places,
-            published,
+            publisher: Publisher::new(),
         }
     }
 
     /// Where the committer publishes.
-    pub(crate) fn publisher(&self) -> broadcast::Sender<Published> {
-        self.published.clone()
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.publisher
     }
 
     /// All events published from now on.
     pub(crate) fn watch(&self) -> broadcast::Receiver<Published> {
-        self.published.subscribe()
+        self.publisher.watch()
     }
 
     /// Asks, and waits for the reply and for everything that it depends on to be durable.

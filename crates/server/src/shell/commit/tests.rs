@@ -219,7 +219,7 @@ async fn replies_wait_for_all_earlier_commits_and_commits_gather_meanwhile() {
         Box::new(journal),
         reserve,
         link.sender(),
-        handle.publisher(),
+        handle.publisher().clone(),
     );
     let thread = thread::spawn(move || committer.run(decided));
 
