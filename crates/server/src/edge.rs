@@ -2,6 +2,7 @@
 
 mod body;
 mod desk;
+mod etag;
 mod events;
 mod fleet;
 mod guard;
@@ -36,19 +37,21 @@ use crate::{
 
 /// All routes. `link` are those of the agents.
 pub(crate) fn router(desk: Desk, link: Router) -> Router {
-    let guarded = Router::new()
-        .route("/api/v1/fleet", get(fleet::fleet))
-        .route("/api/v1/fleet/recover", post(fleet::recover))
-        .route("/api/v1/events", get(events::events))
-        .route("/api/v1/kernels", get(fleet::kernels))
+    let tagged = Router::new()
         .route("/api/v1/nodes", get(fleet::nodes))
         .route("/api/v1/nodes/{node}", get(fleet::node))
         .route("/api/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/api/v1/jobs/{job}", get(jobs::job))
-        .route("/api/v1/jobs/{job}/cancel", post(jobs::cancel))
-        .route("/api/v1/jobs/{job}/wait", get(wait::wait))
         .route("/api/v1/jobs/{job}/tasks", get(tasks::list))
         .route("/api/v1/jobs/{job}/tasks/{task}", get(tasks::task))
+        .layer(middleware::from_fn(etag::tag));
+    let guarded = tagged
+        .route("/api/v1/fleet", get(fleet::fleet))
+        .route("/api/v1/fleet/recover", post(fleet::recover))
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/kernels", get(fleet::kernels))
+        .route("/api/v1/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/api/v1/jobs/{job}/wait", get(wait::wait))
         .route(
             "/api/v1/jobs/{job}/tasks/{task}/output/{stream}",
             get(output::output),

@@ -2,6 +2,7 @@
 
 mod access;
 mod agent;
+mod etag;
 mod events;
 mod harness;
 mod jobs;
