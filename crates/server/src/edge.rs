@@ -8,6 +8,7 @@ mod fleet;
 mod guard;
 mod jobs;
 mod login;
+mod metrics;
 mod output;
 mod query;
 mod tasks;
@@ -57,6 +58,7 @@ pub(crate) fn router(desk: Desk, link: Router) -> Router {
             get(output::output),
         )
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/", get(pages::overview))
         .route("/jobs/{job}", get(pages::job))
         .method_not_allowed_fallback(method_wrong)
@@ -77,7 +79,11 @@ pub(crate) fn router(desk: Desk, link: Router) -> Router {
     ));
     open.merge(guarded)
         .merge(link)
-        .layer(middleware::from_fn_with_state(desk, guard::own_address))
+        .layer(middleware::from_fn_with_state(
+            desk.clone(),
+            guard::own_address,
+        ))
+        .layer(middleware::from_fn_with_state(desk, metrics::count))
 }
 
 /// Whether requests would be served: the fleet answers and submissions are accepted.

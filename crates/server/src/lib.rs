@@ -12,6 +12,7 @@ mod edge;
 mod folder;
 mod holder;
 mod listener;
+mod meter;
 mod owned;
 mod pages;
 mod problem;

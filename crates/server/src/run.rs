@@ -34,6 +34,7 @@ use crate::{
     edge::{self, Desk, DeskParts},
     folder::{Addresses, Folder, FolderFault},
     listener::{self, ListenFault},
+    meter::Meter,
     owned::{self, Owned},
     random,
     settings::Settings,
@@ -279,7 +280,9 @@ impl Server {
         let (sender, publisher) = (link.sender(), handle.publisher().clone());
         publisher.begin(fleet.mandate().authority.epoch);
         let progress = owned::spawn(publisher.clone().tell_progress());
-        let committer = Committer::new(Box::new(journal), reserve, sender, publisher);
+        let meter = Arc::new(Meter::new());
+        let committer = Committer::new(Box::new(journal), reserve, sender, publisher)
+            .measured_by(Arc::clone(&meter));
         let committed = start_committer(committer, decided)?;
         let collector = Collector::new(fleet, batch, arriving, link, turns);
         let collector = owned::spawn(collector.run(stopped.clone(), fleet_stopped));
@@ -291,6 +294,7 @@ impl Server {
             full,
             settings: Arc::clone(&settings),
             stop: stopped.clone(),
+            meter,
         });
         let router = edge::router(desk, agents);
         Ok(Self {

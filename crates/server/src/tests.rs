@@ -7,6 +7,7 @@ mod events;
 mod harness;
 mod jobs;
 mod limits;
+mod metrics;
 mod nodes;
 mod pages;
 mod starts;

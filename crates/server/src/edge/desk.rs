@@ -23,6 +23,7 @@ use super::bug;
 use crate::{
     access::{Caller, Credentials, Denied, Permit},
     listener::Arrival,
+    meter::Meter,
     problem::{
         ACCESS_DENIED, JOB_NOT_FOUND, Problem, SERVER_STOPPING, STORE_FULL, STORE_UNREADABLE,
         WATCHERS_TOO_MANY,
@@ -54,6 +55,7 @@ pub(crate) struct DeskParts {
     pub(crate) full: Arc<AtomicBool>,
     pub(crate) settings: Arc<crate::settings::Settings>,
     pub(crate) stop: Stop,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Desk {
@@ -72,6 +74,10 @@ impl Desk {
 
     pub(crate) fn settings(&self) -> &crate::settings::Settings {
         &self.0.parts.settings
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.parts.meter
     }
 
     /// Says true when the server stops.

@@ -45,11 +45,9 @@ pub(super) async fn tag(request: Request, next: Next) -> Result<Response, Proble
 }
 
 fn tag_of(body: &Bytes) -> String {
-    let digits: String = Sha256::digest(body)[..TAG_LENGTH]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{digits}\"")
+    let mut short = [0; TAG_LENGTH];
+    short.copy_from_slice(&Sha256::digest(body)[..TAG_LENGTH]);
+    format!("\"{:032x}\"", u128::from_be_bytes(short))
 }
 
 /// Whether `If-None-Match` lists the tag; the comparison is the weak one. Our tags have no commas.

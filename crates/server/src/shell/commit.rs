@@ -1,6 +1,6 @@
 //! Makes turns durable and performs their effects.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use flota_engine::fleet::api::Effect;
 use flota_link::ServerSender;
@@ -15,7 +15,7 @@ use flota_store::{
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::chain::Chain;
+use crate::{chain::Chain, clock, meter::Meter};
 
 use super::{Asker, NumberedTurn, Published, Publisher, TURNS_IN_FLIGHT_MAX};
 
@@ -53,6 +53,7 @@ pub(crate) struct Committer {
     publisher: Publisher,
     /// Requests without a reply yet.
     askers: BTreeMap<RequestId, Asker>,
+    meter: Arc<Meter>,
 }
 
 impl Committer {
@@ -68,7 +69,13 @@ impl Committer {
             link,
             publisher,
             askers: BTreeMap::new(),
+            meter: Arc::new(Meter::new()),
         }
+    }
+
+    /// Counts commits there.
+    pub(crate) fn measured_by(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     /// Commits and performs until the collector is gone. Blocks; runs on a thread of its own.
@@ -83,7 +90,12 @@ impl Committer {
                 .iter_mut()
                 .filter_map(|turn| turn.batch.take())
                 .collect();
+            let before = clock::now().moment;
             commit(&mut *self.journal, &self.reserve, &batches)?;
+            if !batches.is_empty() {
+                let took = clock::now().moment.since(before);
+                self.meter.commit(batches.len(), took);
+            }
             self.publisher.note(&batches);
             for turn in gathered.drain(..) {
                 self.askers.extend(turn.askers);

@@ -1,0 +1,83 @@
+//! What the server counts about itself.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Upper bounds of the commit histogram, in microseconds, with their text in seconds: from a fast
+/// disk to one that nobody should use.
+pub(crate) const COMMIT_BOUNDS: [(u64, &str); 9] = [
+    (1_000, "0.001"),
+    (2_500, "0.0025"),
+    (5_000, "0.005"),
+    (10_000, "0.01"),
+    (25_000, "0.025"),
+    (50_000, "0.05"),
+    (100_000, "0.1"),
+    (250_000, "0.25"),
+    (1_000_000, "1"),
+];
+/// One more than the highest HTTP status.
+const STATUS_END: usize = 600;
+
+/// Counters, from the start of the server on.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    requests: [AtomicU64; STATUS_END],
+    /// Not cumulative; the last one is above all bounds.
+    commits: [AtomicU64; COMMIT_BOUNDS.len() + 1],
+    commit_micros: AtomicU64,
+    batches: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            requests: [const { AtomicU64::new(0) }; STATUS_END],
+            commits: [const { AtomicU64::new(0) }; COMMIT_BOUNDS.len() + 1],
+            commit_micros: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn request(&self, status: u16) {
+        if let Some(count) = self.requests.get(usize::from(status)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a commit of that many batches.
+    pub(crate) fn commit(&self, batches: usize, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = COMMIT_BOUNDS.partition_point(|(bound, _)| *bound < micros);
+        self.commits[bucket].fetch_add(1, Ordering::Relaxed);
+        self.commit_micros.fetch_add(micros, Ordering::Relaxed);
+        self.batches.fetch_add(batches as u64, Ordering::Relaxed);
+    }
+
+    /// Answered requests by status, those that came.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = (usize, u64)> {
+        let counts = self
+            .requests
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        counts.enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// Commits by bucket, not cumulative.
+    pub(crate) fn commits(&self) -> [u64; COMMIT_BOUNDS.len() + 1] {
+        std::array::from_fn(|bucket| self.commits[bucket].load(Ordering::Relaxed))
+    }
+
+    /// Microseconds of all commits.
+    pub(crate) fn commit_micros(&self) -> u64 {
+        self.commit_micros.load(Ordering::Relaxed)
+    }
+
+    /// Batches of all commits.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+}
