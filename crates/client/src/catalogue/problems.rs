@@ -93,6 +93,8 @@ problems! {
     "E-STORE-CURRENT" "", "el almacén no está atrasado", "";
     "E-STORE-UNREADABLE" "", "no se puede leer el almacén", "vea el registro del servidor";
     "E-SERVER-BUSY" "", "hay demasiadas peticiones esperando", "pruebe otra vez dentro de un momento";
+    "E-WATCHER-LIMIT" "", "demasiadas conexiones observan eventos",
+        "cierre una, o pregunte de vez en cuando";
     "E-SERVER-STOPPING" "", "el servidor se está deteniendo",
         "puede que la orden se haya cumplido: repetirla con la misma clave es seguro";
     "E-SERVER-BUG" "", "el servidor se contradice", "por favor, avise";

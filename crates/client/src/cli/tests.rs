@@ -1,5 +1,7 @@
 //! Command lines: what they mean, and how wrong ones are refused.
 
+mod repeated;
+
 use std::path::Path;
 
 use clap::ArgMatches;

@@ -43,6 +43,10 @@ fn flota(arguments: &[&str]) -> Command {
     #[expect(clippy::disallowed_methods, reason = "a test starts the binary itself")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_flota"));
     command.args(arguments).env("FLOTA_LANG", "en");
+    // Ours, and no settings of the binary.
+    for name in ["FLOTA_SEED", "FLOTA_KILLS", "FLOTA_KILL_TASKS"] {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -1,0 +1,10 @@
+//! The real binary as people use it: real servers, agents, keepers and programs.
+
+#[cfg(test)]
+mod home;
+#[cfg(test)]
+mod hosts;
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod words;
