@@ -18,6 +18,7 @@ use flota_model::{
 use rustix::fs::AtFlags;
 
 use crate::{
+    machine,
     outputs::{Outputs, Streams},
     proc,
     sys::{clock, pidfd::PidFd},
@@ -31,6 +32,15 @@ const LOG_LENGTH_MAX: u64 = 64 << 20;
 pub(crate) struct Here {
     pub(crate) boot: BootId,
     pub(crate) pid_namespace: u64,
+}
+
+impl Here {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            boot: machine::boot()?,
+            pid_namespace: machine::pid_namespace()?,
+        })
+    }
 }
 
 /// A child of a dead keeper, as it is found now.

@@ -9,6 +9,8 @@ mod children;
 mod log;
 mod outputs;
 mod peers;
+#[cfg(test)]
+mod rate;
 mod reactor;
 mod shell;
 #[cfg(test)]
@@ -24,9 +26,8 @@ use std::{
 };
 
 use flota_model::{ids::AttemptId, outcome::StreamName};
-use rustix::process::{Resource, Rlimit};
 
-use crate::sys::files;
+use crate::sys::{files, limits};
 
 /// Folder of the keepers below the data folder.
 pub(crate) const FOLDER: &str = "keeper";
@@ -45,6 +46,9 @@ pub struct KeeperSettings {
     pub data: PathBuf,
     /// Longest output of one stream of one attempt, in bytes.
     pub output_bytes_max: u64,
+    /// Soft limit of open files for its programs. The keeper itself takes all that it may, but
+    /// programs may rely on low numbers (`select`).
+    pub open_files: u64,
 }
 
 /// Why a keeper did not start, or ended.
@@ -79,6 +83,8 @@ impl KeeperSettings {
             self.data.clone().into_os_string(),
             "--output-bytes-max".into(),
             self.output_bytes_max.to_string().into(),
+            "--open-files".into(),
+            self.open_files.to_string().into(),
         ]
     }
 
@@ -87,16 +93,19 @@ impl KeeperSettings {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, KeeperFault> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        match arguments.as_slice() {
-            [data_flag, data, bytes_flag, bytes]
-                if data_flag == "--data" && bytes_flag == "--output-bytes-max" =>
-            {
-                let bytes = bytes.to_str().and_then(|bytes| bytes.parse().ok());
-                Ok(Self {
-                    data: data.into(),
-                    output_bytes_max: bytes.ok_or(KeeperFault::Arguments)?,
-                })
-            }
+        let [data_flag, data, bytes_flag, bytes, files_flag, files] = arguments.as_slice() else {
+            return Err(KeeperFault::Arguments);
+        };
+        let is_known = data_flag == "--data"
+            && bytes_flag == "--output-bytes-max"
+            && files_flag == "--open-files";
+        let number = |text: &OsString| text.to_str().and_then(|text| text.parse().ok());
+        match (number(bytes), number(files)) {
+            (Some(output_bytes_max), Some(open_files)) if is_known => Ok(Self {
+                data: data.into(),
+                output_bytes_max,
+                open_files,
+            }),
             _ => Err(KeeperFault::Arguments),
         }
     }
@@ -121,7 +130,7 @@ fn run(settings: &KeeperSettings) -> Result<(), KeeperFault> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| system("become a subreaper")(error.into()))?;
-    let open_files = raise_open_files();
+    let limit = limits::raise_open_files();
     let place = Place::new(&settings.data)?;
     let listener = crate::sys::socket::listen(&place.folder, &place.name("sock"))
         .map_err(place.fault("sock"))?;
@@ -133,7 +142,7 @@ fn run(settings: &KeeperSettings) -> Result<(), KeeperFault> {
             signals,
             listener,
             null,
-            open_files,
+            open_files: Some((settings.open_files.min(limit), limit)),
         },
     )?;
     announce(&place)?;
@@ -232,21 +241,6 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
 
 fn system(step: &'static str) -> impl FnOnce(io::Error) -> KeeperFault {
     move |source| KeeperFault::System { step, source }
-}
-
-/// Three descriptors a child are more than the usual limit of 1,024 allows. Returns the limits to
-/// give back to the programs, which may rely on low numbers (`select`).
-fn raise_open_files() -> Option<(u64, u64)> {
-    let usual = rustix::process::getrlimit(Resource::Nofile);
-    let (Some(soft), Some(hard)) = (usual.current, usual.maximum) else {
-        return None;
-    };
-    let raised = Rlimit {
-        current: Some(hard),
-        maximum: Some(hard),
-    };
-    let is_raised = soft < hard && rustix::process::setrlimit(Resource::Nofile, raised).is_ok();
-    is_raised.then_some((soft, hard))
 }
 
 fn open_null() -> Result<OwnedFd, KeeperFault> {

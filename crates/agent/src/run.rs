@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use flota_engine::node::{
     Node,
-    api::{Opening, Turn},
+    api::{Opening, Settings as NodeSettings, Turn},
 };
 use flota_link::{AgentLink, direct};
 use flota_model::{frame::HelloRefusal, ids::Nonce, spec::JobSpec};
@@ -24,12 +24,14 @@ use crate::{
     pool::Pool,
     settings::AgentSettings,
     shell::{Shell, State},
-    sys::clock,
+    sys::{clock, limits},
 };
 
 /// What the parts of an agent have told and the main loop not yet heard: one burst of starts and
 /// ends of a keeper.
 const INBOX_LENGTH_MAX: usize = 4_096;
+/// Open files of an agent itself: sockets, journal, outputs that are read.
+const OPEN_FILES_OWN: u64 = 256;
 
 /// How an agent ended without a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,9 +113,13 @@ pub async fn run(
     let folder = Folder::open(&settings.data)?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| AgentFault::system("become a subreaper")(error.into()))?;
+    let open_files = OpenFiles {
+        usual: limits::open_files(),
+        most: limits::raise_open_files(),
+    };
     let seed = random()?;
     let server = settings.server;
-    let (shell, first) = prepare(settings, folder)?;
+    let (shell, first) = prepare(settings, folder, open_files)?;
     let connect = move || -> Result<AgentLink, AgentFault> {
         let seed = seed.0;
         Ok(direct::agent(server, direct::AgentSettings { seed })?)
@@ -121,10 +127,32 @@ pub async fn run(
     shell.run(first, connect, shutdown).await
 }
 
-fn prepare(settings: AgentSettings, folder: Folder) -> Result<(Shell, Turn), AgentFault> {
+/// Limits of open files.
+#[derive(Debug, Clone, Copy)]
+struct OpenFiles {
+    /// That programs expect.
+    usual: u64,
+    /// That we may have.
+    most: u64,
+}
+
+impl OpenFiles {
+    /// How many programs may run: three descriptors each come from the keeper, another one is opened
+    /// for a moment, and some are needed for the agent itself.
+    fn programs_max(self) -> u32 {
+        u32::try_from(self.most.saturating_sub(OPEN_FILES_OWN) / 4)
+            .unwrap_or(u32::MAX)
+            .max(1)
+    }
+}
+
+fn prepare(
+    settings: AgentSettings,
+    folder: Folder,
+    open_files: OpenFiles,
+) -> Result<(Shell, Turn), AgentFault> {
     let system = AgentFault::system;
-    let boot = machine::boot().map_err(system("read the id of this boot"))?;
-    let pid_namespace = machine::pid_namespace().map_err(system("read the PID namespace"))?;
+    let here = Here::new().map_err(system("find out where it is"))?;
     let cores = machine::capacity().map_err(system("read what this machine has"))?;
     let bell = Arc::new(Notify::new());
     let ring = |bell: &Arc<Notify>| {
@@ -139,7 +167,7 @@ fn prepare(settings: AgentSettings, folder: Folder) -> Result<(Shell, Turn), Age
         );
     }
     let (post, inbox) = mpsc::channel::<Input>(INBOX_LENGTH_MAX);
-    let keepers = keepers(&settings, &folder, post.clone())?;
+    let keepers = keepers(&settings, &folder, open_files.usual, post.clone())?;
     let outputs = Outputs::new(folder.output(), settings.output_bytes_max);
     let outputs = Arc::new(outputs.map_err(system("use the folder of outputs"))?);
     let finisher = Finisher::new(Arc::clone(&outputs), post.clone());
@@ -148,13 +176,16 @@ fn prepare(settings: AgentSettings, folder: Folder) -> Result<(Shell, Turn), Age
     let opening = Opening {
         nonce: random()?,
         journal: random()?,
-        boot,
+        boot: here.boot,
         name: settings.name,
         version: settings.version,
         capacity: settings.capacity.unwrap_or(cores),
         labels: settings.labels,
         now: clock::now(),
-        settings: settings.node,
+        settings: NodeSettings {
+            running_max: settings.node.running_max.min(open_files.programs_max()),
+            ..settings.node
+        },
     };
     let (node, first, forgotten) = Node::open(journal.records, &decode_spec, opening);
     if !forgotten.attempts.is_empty() {
@@ -175,10 +206,7 @@ fn prepare(settings: AgentSettings, folder: Folder) -> Result<(Shell, Turn), Age
         inbox,
         post,
         bell,
-        here: Here {
-            boot,
-            pid_namespace,
-        },
+        here,
         state: State::default(),
     };
     Ok((shell, first))
@@ -187,6 +215,7 @@ fn prepare(settings: AgentSettings, folder: Folder) -> Result<(Shell, Turn), Age
 fn keepers(
     settings: &AgentSettings,
     folder: &Folder,
+    open_files: u64,
     post: mpsc::Sender<Input>,
 ) -> Result<Keepers, AgentFault> {
     let data = std::path::absolute(&settings.data).map_err(AgentFault::system("find itself"))?;
@@ -195,6 +224,7 @@ fn keepers(
         settings: KeeperSettings {
             data,
             output_bytes_max: settings.output_bytes_max,
+            open_files,
         },
     };
     Ok(Keepers::new(folder.keepers(), command, random()?, post)?)

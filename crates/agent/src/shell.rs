@@ -139,6 +139,7 @@ impl Shell {
         let control = Control::new(self.folder.path(), self.folder.this(), self.post.clone());
         let control = control.map_err(AgentFault::system("listen for commands"))?;
         let mut children = child_signals()?;
+        self.reap();
         loop {
             let deadline = self.deadline();
             // A writer that is far behind takes nothing new: what waits must stay bounded.

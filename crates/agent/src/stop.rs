@@ -8,11 +8,13 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     control,
+    dead::{self, Here},
     folder::{Folder, FolderFault},
     input::Input,
     keeper::KeeperSettings,
     keepers::{KeeperCommand, Keepers, KeepersFault, Listed, Reached},
-    run::AgentFault,
+    orphans::Orphans,
+    outputs::Outputs,
     sys::files,
 };
 
@@ -57,9 +59,14 @@ pub enum StopFault {
     /// A keeper cannot be reached.
     #[error(transparent)]
     Keepers(#[from] KeepersFault),
-    /// A random number could not be drawn.
-    #[error(transparent)]
-    System(#[from] AgentFault),
+    /// What a dead keeper left cannot be found.
+    #[error("failed to find what keeper {keeper} left")]
+    System {
+        /// Which keeper.
+        keeper: u32,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Programs still run.
     #[error("{count} programs do not end")]
     Unstoppable {
@@ -75,18 +82,27 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
         settings: KeeperSettings {
             data: folder.path().to_owned(),
             output_bytes_max: 0,
+            open_files: 0,
         },
     };
+    let mut orphans = Orphans::new(post.clone());
     let mut keepers = Keepers::new(folder.keepers(), command, Nonce(0), post)?;
     let mut running = Vec::new();
     for keeper in keepers.all()? {
-        if let Reached::Live(listed) = keepers.reach(keeper).await? {
-            running.extend(listed.iter().filter_map(|listed| alive(keeper, listed)));
+        match keepers.reach(keeper).await? {
+            Reached::Live(listed) => {
+                for attempt in listed.iter().filter_map(alive) {
+                    let grace = GRACE;
+                    keepers.tell(keeper, ToKeeper::Stop { attempt, grace });
+                    running.push((keeper, attempt));
+                }
+            }
+            Reached::Dead => {
+                for attempt in stop_orphans(folder, keeper, &mut orphans)? {
+                    running.push((keeper, attempt));
+                }
+            }
         }
-    }
-    for (keeper, attempt) in &running {
-        let (attempt, grace) = (*attempt, GRACE);
-        keepers.tell(*keeper, ToKeeper::Stop { attempt, grace });
     }
     let all_ended = async {
         while !running.is_empty() {
@@ -105,10 +121,41 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
     Ok(())
 }
 
-fn alive(keeper: KeeperId, listed: &Listed) -> Option<(KeeperId, AttemptId)> {
+/// Stops what a dead keeper left; gives the attempts.
+fn stop_orphans(
+    folder: &Folder,
+    keeper: KeeperId,
+    orphans: &mut Orphans,
+) -> Result<Vec<AttemptId>, StopFault> {
+    let system = |source| StopFault::System {
+        keeper: keeper.0,
+        source,
+    };
+    let here = Here::new().map_err(system)?;
+    let outputs = Outputs::new(folder.output(), 0).map_err(system)?;
+    let mut attempts = Vec::new();
+    for (attempt, state) in dead::read(&folder.keepers_path(), keeper).map_err(system)? {
+        let found = dead::look(attempt, state, here, &outputs);
+        if let (
+            Some(pidfd),
+            ChildState::Running {
+                identity,
+                started_at,
+            },
+        ) = (found.pidfd, found.state)
+        {
+            orphans.watch(attempt, pidfd, identity, started_at);
+            orphans.stop(attempt, GRACE);
+            attempts.push(attempt);
+        }
+    }
+    Ok(attempts)
+}
+
+fn alive(listed: &Listed) -> Option<AttemptId> {
     let Child { attempt, state } = listed.child;
     match state {
-        ChildState::Starting | ChildState::Running { .. } => Some((keeper, attempt)),
+        ChildState::Starting | ChildState::Running { .. } => Some(attempt),
         ChildState::NotStarted { .. } | ChildState::Ended(_) => None,
     }
 }
@@ -116,14 +163,14 @@ fn alive(keeper: KeeperId, listed: &Listed) -> Option<(KeeperId, AttemptId)> {
 /// Whether that says that a program does not run any more, or that nobody can say it.
 fn ends(input: &Input, (keeper, attempt): (KeeperId, AttemptId)) -> bool {
     match input {
-        Input::Keeper {
+        Input::OrphanEnded { attempt: ended, .. }
+        | Input::Keeper {
             message:
                 FromKeeper::Ended { attempt: ended, .. } | FromKeeper::NotStarted { attempt: ended, .. },
             ..
         } => *ended == attempt,
         Input::KeeperGone(gone) => *gone == keeper,
         Input::Keeper { .. }
-        | Input::OrphanEnded { .. }
         | Input::Collected { .. }
         | Input::Kept { .. }
         | Input::OutputsLost(_)

@@ -10,6 +10,7 @@
 pub(crate) mod clock;
 mod clone;
 pub(crate) mod files;
+pub(crate) mod limits;
 pub(crate) mod pidfd;
 pub(crate) mod signals;
 pub(crate) mod socket;

@@ -63,6 +63,7 @@ impl Bench {
         let settings = KeeperSettings {
             data: folder.path().to_owned(),
             output_bytes_max,
+            open_files: 1024,
         };
         let (keeper, number) = start_keeper(&settings);
         let mut salt = [0; 8];

@@ -334,6 +334,19 @@ async fn without_an_agent_stopping_all_ends_programs_and_keeps_their_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stopping_all_also_finds_what_a_dead_keeper_left() {
+    let mut server = Server::start().await;
+    let mut node = Node::start(&server);
+    server.wait_hello(1).await;
+    server.grant(0, 3, job(3, script("exec sleep 600"), Retry::Never));
+    node.wait_processes(3);
+    node.kill_agent();
+    node.kill_keepers();
+    assert_eq!(node.stop_all(), "stopped\n");
+    assert_eq!(node.processes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_agent_on_the_same_folder_is_told_who_has_it() {
     let mut server = Server::start().await;
     let node = Node::start(&server);
