@@ -18,8 +18,11 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-pub(crate) use self::child::follow_parent;
-use self::{child::Child, lock::Lock};
+use self::lock::Lock;
+pub(crate) use self::{
+    child::{Child, follow_parent},
+    lock::url_of_server,
+};
 use crate::{Context, Threads, agent, server, signals::EndSignals};
 
 /// Agents when nobody says otherwise.
@@ -262,7 +265,7 @@ async fn stop_parts(parts: impl Iterator<Item = &mut Child>) {
 }
 
 /// What one of `count` agents lends: a core at least, so that every node can run a usual task.
-fn share(context: &Context, count: u32) -> Result<(Cpus, Bytes), Failure> {
+pub(crate) fn share(context: &Context, count: u32) -> Result<(Cpus, Bytes), Failure> {
     let all = agent::machine().map_err(|source| context.not_set_up(&source))?;
     let cpus = Cpus((all.cpus.0 / count).max(Cpus::whole(1).0));
     Ok((cpus, Bytes(all.memory.0 / u64::from(count))))

@@ -4,6 +4,7 @@
 //! started with, merges the settings once, and hands them down as small structs.
 
 mod agent;
+mod bench;
 mod bug;
 mod dev;
 mod environment;
@@ -136,6 +137,10 @@ fn perform(context: &Context, screen: &mut Screen, matches: &ArgMatches) -> Exit
         ["dev"] => {
             start_logging(context, "warn");
             dev::command(context, screen, inner)
+        }
+        ["bench"] => {
+            start_logging(context, "warn");
+            bench::command(context, screen, inner)
         }
         _ => {
             start_logging(context, "warn");
@@ -283,7 +288,7 @@ fn of_options(language: Language, matches: &ArgMatches) -> Vec<Given> {
     let own: &[&str] = match flota_client::path_of(matches).as_slice() {
         ["server" | "dev"] => &["data", "listen"],
         ["agent"] => &["data", "name", "cpus", "memory", "label"],
-        ["agent", "stop"] => &["data"],
+        ["agent", "stop"] | ["bench"] => &["data"],
         _ => &[],
     };
     let every = ["server", "token-file", "output", "color"];

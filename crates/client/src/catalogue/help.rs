@@ -13,6 +13,8 @@ texts! { HELP:
         "Termina lo que el agente dejó en marcha al separarse";
     about_dev => "Starts a server and some agents on this machine; one Ctrl-C ends all of it",
         "Arranca un servidor y varios agentes en esta máquina; un Ctrl-C lo termina todo";
+    about_bench => "Measures this machine with a server and agents of its own, beside what bare programs reach",
+        "Mide esta máquina con un servidor y agentes propios, junto a lo que logran programas sin más";
     about_fleet => "Looks at the fleet as a whole", "Mira la flota en conjunto";
     about_fleet_show => "Shows the fleet as a whole", "Muestra la flota en conjunto";
     about_fleet_recover => "Lets work be placed again after the store was found older than the fleet",
@@ -75,6 +77,13 @@ texts! { HELP:
         "Carpeta de datos; `dev` guarda todo en su subcarpeta `dev` [FLOTA_DATA]";
     help_dev_reset => "Empty the subfolder `dev` first: jobs, results and nodes are forgotten",
         "Vacía antes la subcarpeta `dev`: se olvidan trabajos, resultados y nodos";
+
+    help_bench => "What to measure: noop, exec, latency, depth or all",
+        "Qué se mide: noop, exec, latency, depth o all";
+    help_bench_agents => "Number of agents; the machine is divided among them (1)",
+        "Cantidad de agentes; la máquina se reparte entre ellos (1)";
+    help_bench_data => "Data folder, on a disk; all that is written goes to its subfolder `bench` and is removed [FLOTA_DATA]",
+        "Carpeta de datos, en un disco; todo se escribe en su subcarpeta `bench` y se borra después [FLOTA_DATA]";
 
     help_node => "Name or number of the node", "Nombre o número del nodo";
     help_job => "Number of the job, or `last`", "Número del trabajo, o `last`";

@@ -69,6 +69,17 @@ texts! { HOST:
     error_dev_child_ended(name, status) => "{name} ended by itself: {status}", "{name} terminó por su cuenta: {status}";
     error_dev_start(name) => "{name} cannot be started", "no se puede arrancar {name}";
     error_dev_not_ready(span) => "the server was not ready within {span}", "el servidor no estuvo listo en {span}";
+    bench_running(name) => "measuring {name}…", "midiendo {name}…";
+    bench_debug => "warning: this is a build for tests; its figures say nothing",
+        "aviso: esta compilación es para pruebas; sus cifras no dicen nada";
+    error_bench_memory(folder) => "{folder} is in memory, not on a disk",
+        "{folder} está en memoria, no en un disco";
+    hint_bench_memory => "give a folder on a disk with --data", "dé una carpeta en un disco con --data";
+    error_bench_stuck(name) => "the measurement {name} does not get on", "la medición {name} no avanza";
+    error_bench_wrong(name) => "the results of the measurement {name} are wrong",
+        "los resultados de la medición {name} son incorrectos";
+    error_bench_part(part) => "the measurement cannot be made: {part} failed",
+        "no se puede hacer la medición: falló {part}";
     error_agent_refused => "the server does not take this agent", "el servidor no acepta este agente";
     hint_agent_refused => "give another --name, or stop the other agent", "dé otro --name, o pare el otro agente";
     error_agent_server(server) => "an agent cannot reach {server}", "un agente no puede llegar a {server}";

@@ -19,6 +19,7 @@ texts! { USAGE:
     value_folder => "FOLDER", "CARPETA";
     value_address => "ADDRESS", "DIRECCIÓN";
     value_name => "NAME", "NOMBRE";
+    value_bench => "BENCH", "MEDICIÓN";
     value_count => "COUNT", "CANTIDAD";
     value_amount => "AMOUNT", "CANTIDAD";
     value_duration => "DURATION", "DURACIÓN";

@@ -31,6 +31,7 @@ pub fn grammar(language: Language) -> Command {
             host::server(language),
             host::agent(language),
             host::dev(language),
+            host::bench(language),
         ])
         .subcommands([
             jobs::submit(language, "submit"),

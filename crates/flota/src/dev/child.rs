@@ -1,4 +1,4 @@
-//! One part of `dev`: this binary again, as a process of its own.
+//! One part of `dev` or `bench`: this binary again, as a process of its own.
 
 use std::{
     os::unix::process::CommandExt as _,
@@ -15,7 +15,7 @@ use crate::Context;
 /// The process that a child must not outlive.
 const PARENT: &str = "FLOTA_DEV_PARENT";
 
-pub(super) struct Child {
+pub(crate) struct Child {
     name: String,
     language: flota_client::Language,
     process: tokio::process::Child,
@@ -26,7 +26,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts this very binary, also where its file was replaced meanwhile, with other arguments.
-    pub(super) fn start(
+    pub(crate) fn start(
         context: &Context,
         name: &str,
         arguments: &[&str],
@@ -63,12 +63,12 @@ impl Child {
         })
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Waits at most `span` for it to end by itself, which is a failure with its exit code.
-    pub(super) async fn ended_within(&mut self, span: Duration) -> Option<Failure> {
+    pub(crate) async fn ended_within(&mut self, span: Duration) -> Option<Failure> {
         timeout(span, self.ended()).await.ok()?;
         let status = self.status?;
         let what = self.language.error_dev_child_ended(&self.name, status);
@@ -84,14 +84,19 @@ impl Child {
         ))
     }
 
-    pub(super) async fn ended(&mut self) {
+    pub(crate) async fn ended(&mut self) {
         if self.status.is_none() {
             // It is our child and not reaped by anybody else.
             self.status = Some(self.process.wait().await.unwrap_or_default());
         }
     }
 
-    pub(super) fn ask_to_end(&self) {
+    /// As a power cut does; it may have ended already.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.process.start_kill();
+    }
+
+    pub(crate) fn ask_to_end(&self) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if let (None, Some(pid)) = (self.status, pid) {
             // It may have ended this moment; it is not reaped, so the number is still its own.

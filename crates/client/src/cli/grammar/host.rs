@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 
 use super::{
-    build::{flag, leaf, option, options},
+    build::{argument, flag, leaf, option, options},
     examples,
 };
 use crate::{catalogue::Language, cli::values};
@@ -56,6 +56,27 @@ pub(super) fn dev(language: Language) -> Command {
             data(language, language.help_dev_data()),
             flag("reset", language.help_dev_reset()),
             listen(language),
+        ])
+}
+
+/// What `bench` can measure; `all` is every one of them.
+const BENCHES: [&str; 5] = ["noop", "exec", "latency", "depth", "all"];
+
+pub(super) fn bench(language: Language) -> Command {
+    let count = values::number(language, 1, NODES_MAX);
+    let agents = option(
+        "agents",
+        language.value_count(),
+        language.help_bench_agents(),
+    );
+    let name = argument("bench", language.value_bench(), language.help_bench());
+    let lines = ["flota bench noop", "flota bench all -o json"];
+    leaf("bench", language.about_bench())
+        .before_help(examples(language, &lines))
+        .args([
+            name.value_parser(BENCHES),
+            agents.value_parser(count),
+            data(language, language.help_bench_data()),
         ])
 }
 
