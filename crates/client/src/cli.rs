@@ -1,6 +1,8 @@
 //! The commands of a client of the fleet.
 
+mod absence;
 mod fleet;
+mod follow;
 mod grammar;
 mod job;
 mod logs;

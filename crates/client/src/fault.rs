@@ -93,6 +93,9 @@ pub enum ClientFault {
 impl ClientFault {
     /// Whether the same request, with the same key, may succeed when it is made again.
     pub fn may_pass(&self) -> bool {
+        if let Self::Problem(problem) = self {
+            return ["E-SERVER-STOPPING", "E-SERVER-BUSY"].contains(&problem.code.as_str());
+        }
         matches!(
             self,
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. }

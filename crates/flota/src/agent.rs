@@ -162,16 +162,11 @@ pub(crate) fn stop(
 }
 
 fn of_stop(context: &Context, fault: &StopFault) -> Failure {
-    match fault {
-        StopFault::Folder(folder) => of_folder(context, folder),
-        StopFault::Agent { .. }
-        | StopFault::Keepers(_)
-        | StopFault::System(_)
-        | StopFault::Unstoppable { .. } => {
-            let what = context.language.error_stop_failed();
-            Failure::new("E-STOP-INCOMPLETE", Exit::Failed, what).because_of(fault)
-        }
+    if let StopFault::Folder(folder) = fault {
+        return of_folder(context, folder);
     }
+    let what = context.language.error_stop_failed();
+    Failure::new("E-STOP-INCOMPLETE", Exit::Failed, what).because_of(fault)
 }
 
 /// As [`flota_agent::stop_all`]; what fails is logged, because the caller has more to stop.

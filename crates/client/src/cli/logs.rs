@@ -1,16 +1,17 @@
 //! `flota job logs`.
 
-use std::time::Duration;
-
 use clap::ArgMatches;
 use flota_model::outcome::StreamName;
 use flota_wire::rest::{Job, Task};
 
-use super::{Session, ask, job, story, tasks::Pages};
-use crate::{client::OutputQuery, exit::Exit, failure::Failure, fault::ClientFault};
-
-/// Between two looks at an output that may grow.
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
+use super::{Session, ask, follow, job, tasks::Pages};
+use crate::{
+    client::{Client, OutputQuery},
+    exit::Exit,
+    failure::Failure,
+    fault::ClientFault,
+    render::Screen,
+};
 
 pub(super) async fn command(
     session: &mut Session<'_>,
@@ -24,11 +25,11 @@ pub(super) async fn command(
         _ => default_streams(&found),
     };
     let follow = matches.get_flag("follow");
-    match matches.get_one::<u32>("task").copied() {
-        Some(task) => of_task(session, found.id, task, streams, follow).await?,
-        None if found.first == found.last => {
-            of_task(session, found.id, found.first, streams, follow).await?;
-        }
+    let single = (found.first == found.last).then_some(found.first);
+    let task = matches.get_one::<u32>("task").copied().or(single);
+    match task {
+        Some(task) if follow => follow::follow(session, found.id, task, streams).await?,
+        Some(task) => of_task(session, found.id, task, streams).await?,
         None if follow => return Err(needs_task(session, &found)),
         None => of_all(session, found.id, streams).await?,
     }
@@ -70,8 +71,12 @@ async fn of_all(
                 .filter(|stream| has_left(&task, *stream))
             {
                 let mut reading = Reading::new(job, task.index, stream);
-                reading.attempt = task.attempts.last().map(|last| last.id.clone());
-                reading.read(session).await?;
+                if let Some(last) = task.attempts.last() {
+                    reading = reading.of_attempt(&last.id);
+                }
+                let (client, screen) = session.client_and_screen().await?;
+                let read = reading.read(client, screen).await;
+                read.map_err(|fault| session.failure(&fault))?;
             }
         }
     }
@@ -84,62 +89,32 @@ fn has_left(task: &Task, stream: StreamName) -> bool {
         .is_some_and(|last| last.outputs.contains_key(stream.word()))
 }
 
-/// The outputs of one task; to its end where `follow` says so.
+/// What one task has written up to now.
 async fn of_task(
     session: &mut Session<'_>,
     job: u64,
-    index: u32,
+    task: u32,
     streams: &[StreamName],
-    follow: bool,
 ) -> Result<(), Failure> {
-    let mut readings: Vec<Reading> = streams
-        .iter()
-        .map(|stream| Reading::new(job, index, *stream))
-        .collect();
-    let mut attempts_before = None;
-    loop {
-        // Asked before the outputs, so that nothing written before the end is missed.
-        let task = ask!(session.task(job, index));
-        let ended = is_terminal(&task.state);
-        for reading in &mut readings {
-            reading.read(session).await?;
+    let mut any = false;
+    for stream in streams {
+        let mut reading = Reading::new(job, task, *stream);
+        let (client, screen) = session.client_and_screen().await?;
+        match reading.read(client, screen).await {
+            Ok(()) => any = true,
+            Err(fault) if is_not_started(&fault) => {}
+            Err(fault) => return Err(session.failure(&fault)),
         }
-        session.screen.flush()?;
-        if !follow {
-            if readings.iter().all(|reading| reading.attempt.is_none()) {
-                let text = session.language().logs_not_started(index);
-                session.screen.mention(&text);
-            }
-            return Ok(());
-        }
-        let another = attempts_before.replace(task.attempts.len());
-        if !ended && another.is_some_and(|before| before < task.attempts.len()) {
-            // What the attempt that ended left is read to its end by now.
-            let text = session.language().output_restarted(index);
-            session.screen.mention(&text);
-            readings.iter_mut().for_each(Reading::restart);
-        }
-        if ended {
-            let tasks = [task];
-            let names = story::node_names(session, &tasks).await;
-            let language = session.language();
-            let story = story::of_task(language, &tasks[0], &names);
-            session.screen.mention(&language.follow_ended(index, story));
-            return Ok(());
-        }
-        tokio::time::sleep(FOLLOW_INTERVAL).await;
     }
-}
-
-fn is_terminal(state: &str) -> bool {
-    let known = flota_model::state::TaskState::ALL
-        .into_iter()
-        .find(|known| known.word() == state);
-    known.is_some_and(flota_model::state::TaskState::is_terminal)
+    if !any {
+        let text = session.language().logs_not_started(task);
+        session.screen.mention(&text);
+    }
+    Ok(())
 }
 
 /// How much of one output was passed on.
-struct Reading {
+pub(super) struct Reading {
     job: u64,
     task: u32,
     stream: StreamName,
@@ -148,7 +123,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(job: u64, task: u32, stream: StreamName) -> Self {
+    /// Nothing yet; of the attempt that the server chooses.
+    pub(super) fn new(job: u64, task: u32, stream: StreamName) -> Self {
         Self {
             job,
             task,
@@ -158,14 +134,26 @@ impl Reading {
         }
     }
 
-    /// Goes on with the output of the next attempt.
-    fn restart(&mut self) {
-        self.attempt = None;
-        self.offset = 0;
+    /// The same output of that attempt, from its start.
+    pub(super) fn of_attempt(self, attempt: &str) -> Self {
+        Self {
+            attempt: Some(attempt.to_owned()),
+            offset: 0,
+            ..self
+        }
+    }
+
+    /// Of which attempt it is, once that is known.
+    pub(super) fn attempt(&self) -> Option<&str> {
+        self.attempt.as_deref()
     }
 
     /// Passes on all that there is now beyond what was passed on before.
-    async fn read(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
+    pub(super) async fn read(
+        &mut self,
+        client: &mut Client,
+        screen: &mut Screen,
+    ) -> Result<(), ClientFault> {
         loop {
             let query = OutputQuery {
                 job: self.job,
@@ -174,13 +162,8 @@ impl Reading {
                 offset: self.offset,
                 attempt: self.attempt.clone(),
             };
-            let (client, screen) = session.client_and_screen().await?;
             let sink = screen.sink(self.stream == StreamName::Stderr);
-            let part = match client.output(&query, sink).await {
-                Ok(part) => part,
-                Err(fault) if is_not_there_yet(&fault) => return Ok(()),
-                Err(fault) => return Err(session.failure(&fault)),
-            };
+            let part = client.output(&query, sink).await?;
             self.attempt = part.attempt;
             self.offset += part.written;
             if part.written == 0 || self.offset >= part.length {
@@ -190,8 +173,8 @@ impl Reading {
     }
 }
 
-/// No attempt has left anything, or none has ended.
-fn is_not_there_yet(fault: &ClientFault) -> bool {
+/// No attempt has been started.
+pub(super) fn is_not_started(fault: &ClientFault) -> bool {
     fault
         .problem()
         .is_some_and(|problem| problem.code == "E-ATTEMPT-NOTFOUND")

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::ArgMatches;
-use flota_model::{outcome::StreamName, units::Moment};
+use flota_model::outcome::StreamName;
 use flota_wire::rest::{Job, Task};
 
-use super::{Session, ask, job, story};
+use super::{Session, absence::Absence, ask, job, story};
 use crate::{
     client::{OutputQuery, TasksQuery},
     clock,
@@ -16,11 +16,6 @@ use crate::{
     render::{clean, duration, print_json},
 };
 
-/// How long the server may be away during a wait: it serves again within 5 s of a restart, and a
-/// person who upgrades it takes a little longer.
-const AWAY_MAX: Duration = Duration::from_mins(1);
-/// Between two tries while it is away.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// States of tasks that did not succeed.
 const BAD: [&str; 4] = ["failed", "dead", "unknown", "cancelled"];
 /// Lines of stderr told about the first failing task.
@@ -50,7 +45,7 @@ pub(super) async fn wait(
     session.interrupt_note = Some(session.language().interrupted_job_goes_on(number));
     let started_at = clock::moment();
     let mut progress = Progress::new(session.screen, started_at);
-    let mut answered_at = started_at;
+    let mut absence = Absence::new();
     let result = loop {
         let now = clock::moment();
         let left = limit.map(|limit| limit.saturating_sub(now.since(started_at)));
@@ -59,12 +54,10 @@ pub(super) async fn wait(
         match answer {
             Ok(job) if job.phase == "finished" => break Ok(job),
             Ok(job) => {
-                answered_at = clock::moment();
-                progress.show(session.screen, Tally::of(&job), answered_at);
+                absence.end();
+                progress.show(session.screen, Tally::of(&job), clock::moment());
             }
-            Err(fault) if fault.may_pass() && is_short(answered_at) => {
-                tokio::time::sleep(RETRY_INTERVAL).await;
-            }
+            Err(fault) if absence.is_bearable(&fault) => absence.pause().await,
             Err(fault) => break Err(session.failure(&fault)),
         }
         if left == Some(Duration::ZERO) {
@@ -74,10 +67,6 @@ pub(super) async fn wait(
     progress.clear(session.screen);
     session.interrupt_note = None;
     result
-}
-
-fn is_short(answered_at: Moment) -> bool {
-    clock::moment().since(answered_at) < AWAY_MAX
 }
 
 fn too_late(session: &Session<'_>, number: u64, limit: Duration) -> Failure {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Longest wait for anything that does happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Home {
@@ -59,6 +59,8 @@ impl From<Output> for Told {
 
 impl Home {
     pub(crate) fn new() -> Self {
+        // Made by cargo when it builds, and perhaps cleared away since.
+        fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::write(folder.path().join("none.toml"), "").unwrap();
         Self { folder }
@@ -166,11 +168,19 @@ impl Drop for Home {
     }
 }
 
-/// A command that stays.
+/// A command that stays. Dropping it kills it.
 pub(crate) struct Running {
     child: Child,
     err: BufReader<ChildStderr>,
     pub(crate) told: String,
+}
+
+/// Whatever a failed test leaves; one that ended is not there any more.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Running {
@@ -189,7 +199,7 @@ impl Running {
     /// Waits for its end; all that it told.
     pub(crate) fn end(mut self) -> Told {
         let status = eventually("it ends", || self.child.try_wait().unwrap());
-        let mut err = self.told;
+        let mut err = std::mem::take(&mut self.told);
         self.err.read_to_string(&mut err).unwrap();
         Told {
             code: status.code(),

@@ -181,18 +181,22 @@ fn a_wait_can_be_given_up_and_the_job_goes_on() {
 }
 
 #[test]
-fn the_output_of_a_running_task_is_followed_to_its_end() {
+fn the_output_of_a_running_task_is_followed_to_its_end_through_a_retry() {
     let home = Home::new();
     let dev = home.dev(&["--nodes", "1"]);
-    let gate = home.path().join("gate");
+    let path = |name: &str| home.path().join(name).display().to_string();
     let script = format!(
-        "echo first; while [ ! -e {} ]; do sleep 0.05; done; echo last; exit 4",
-        gate.display()
+        "echo first; while [ ! -e {gate} ]; do sleep 0.05; done; echo last; \
+         [ -e {again} ] && exit 0; touch {again}; exit 4",
+        gate = path("gate"),
+        again = path("again")
     );
-    home.run(&["submit", "--", "sh", "-c", &script]).succeeded();
-    let mut command = home.command(&["job", "logs", "last", "--follow"]);
+    let submit = ["submit", "--retries", "1", "--backoff", "10ms", "--"];
+    home.run(&[&submit[..], &["sh", "-c", &script]].concat())
+        .succeeded();
     let file = home.path().join("followed");
-    let following = command
+    let following = home
+        .command(&["job", "logs", "last", "--follow"])
         .stdout(fs::File::create(&file).unwrap())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -201,10 +205,12 @@ fn the_output_of_a_running_task_is_followed_to_its_end() {
     eventually("the first line is there", || {
         (read() == "first\n").then_some(())
     });
-    fs::write(&gate, "").unwrap();
+    fs::write(path("gate"), "").unwrap();
     let told = crate::home::Told::from(following.wait_with_output().unwrap());
-    assert!(told.succeeded().err.contains("exited with 4 on n1"));
-    assert_eq!(read(), "first\nlast\n");
+    assert_eq!(read(), "first\nlast\nfirst\nlast\n");
+    let told = told.succeeded();
+    assert!(told.err.contains("a new attempt"), "{told:?}");
+    assert!(told.err.contains("task 0: succeeded"), "{told:?}");
     dev.signal(Signal::TERM);
     dev.end().succeeded();
 }

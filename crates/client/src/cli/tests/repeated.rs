@@ -75,7 +75,7 @@ impl Server {
     }
 
     fn lines_with(&self, name: &str) -> Vec<String> {
-        let heads = self.heads.lock().unwrap();
+        let heads = self.heads.lock().unwrap().clone();
         let lines = heads.iter().flat_map(|head| head.lines());
         lines
             .filter(|line| line.starts_with(name))

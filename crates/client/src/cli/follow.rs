@@ -1,0 +1,130 @@
+//! `flota job logs --follow`: the outputs of a task as they are written, attempt by attempt.
+
+use std::time::Duration;
+
+use flota_model::{outcome::StreamName, state::TaskState};
+use flota_wire::rest::Task;
+
+use super::{
+    Session,
+    absence::Absence,
+    logs::{Reading, is_not_started},
+    story,
+};
+use crate::{failure::Failure, fault::ClientFault};
+
+/// Between two looks at an output that may grow.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Passes on the outputs until the task ends, also across restarts of the server.
+pub(super) async fn follow(
+    session: &mut Session<'_>,
+    job: u64,
+    task: u32,
+    streams: &[StreamName],
+) -> Result<(), Failure> {
+    let new = |stream: &StreamName| Reading::new(job, task, *stream);
+    let mut following = Following {
+        readings: streams.iter().map(new).collect(),
+    };
+    let mut absence = Absence::new();
+    loop {
+        // Asked before the outputs, so that nothing written before the end is missed.
+        let (client, _) = session.client_and_screen().await?;
+        let looked = match client.task(job, task).await {
+            Ok(looked) => following.look(session, looked).await?,
+            Err(fault) => Err(fault),
+        };
+        match looked {
+            Ok(Look::Ended(task)) => return tell_end(session, *task).await,
+            Ok(Look::NextAttempt) => absence.end(),
+            Ok(Look::Open) => {
+                absence.end();
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+            Err(fault) if absence.is_bearable(&fault) => absence.pause().await,
+            Err(fault) => return Err(session.failure(&fault)),
+        }
+    }
+}
+
+/// What there is to do next.
+enum Look {
+    /// More may come.
+    Open,
+    /// Another attempt has left something.
+    NextAttempt,
+    /// All of it was passed on.
+    Ended(Box<Task>),
+}
+
+struct Following {
+    readings: Vec<Reading>,
+}
+
+impl Following {
+    /// Passes on what there is of a task that was just looked at.
+    async fn look(
+        &mut self,
+        session: &mut Session<'_>,
+        task: Task,
+    ) -> Result<Result<Look, ClientFault>, Failure> {
+        let ended = is_terminal(&task.state);
+        for reading in &mut self.readings {
+            let (client, screen) = session.client_and_screen().await?;
+            match reading.read(client, screen).await {
+                Err(fault) if is_not_started(&fault) => {}
+                Err(fault) if !ended && is_not_there_now(&fault) => {}
+                Err(fault) => return Ok(Err(fault)),
+                Ok(()) => {}
+            }
+        }
+        session.screen.flush()?;
+        if let Some(next) = self.next_attempt(&task) {
+            let text = session.language().output_restarted(task.index);
+            session.screen.mention(&text);
+            let readings = std::mem::take(&mut self.readings).into_iter();
+            self.readings = readings.map(|reading| reading.of_attempt(&next)).collect();
+            return Ok(Ok(Look::NextAttempt));
+        }
+        Ok(Ok(if ended {
+            Look::Ended(Box::new(task))
+        } else {
+            Look::Open
+        }))
+    }
+
+    /// The attempt that ended after the one that was read to its end.
+    fn next_attempt(&self, task: &Task) -> Option<String> {
+        let read = self.readings.iter().find_map(Reading::attempt)?;
+        let position = task
+            .attempts
+            .iter()
+            .position(|attempt| attempt.id == read)?;
+        task.attempts.get(position + 1).map(|next| next.id.clone())
+    }
+}
+
+fn is_terminal(state: &str) -> bool {
+    let known = TaskState::ALL
+        .into_iter()
+        .find(|known| known.word() == state);
+    known.is_some_and(TaskState::is_terminal)
+}
+
+/// The attempt is just being started, or its node is away.
+fn is_not_there_now(fault: &ClientFault) -> bool {
+    let code = fault.problem().map(|problem| problem.code.as_str());
+    matches!(code, Some("E-OUTPUT-GONE" | "E-OUTPUT-UNREACHABLE"))
+}
+
+async fn tell_end(session: &mut Session<'_>, task: Task) -> Result<(), Failure> {
+    let tasks = [task];
+    let names = story::node_names(session, &tasks).await;
+    let language = session.language();
+    let story = story::of_task(language, &tasks[0], &names);
+    session
+        .screen
+        .mention(&language.follow_ended(tasks[0].index, story));
+    Ok(())
+}
