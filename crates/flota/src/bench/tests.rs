@@ -47,8 +47,8 @@ fn task() -> rest::Task {
 
 #[test]
 fn a_sample_must_have_one_outcome_the_expected_one_and_times_inside_the_run() {
-    verify(&task(), &EXPECTED).unwrap();
     type Change = fn(&mut rest::Task);
+    verify(&task(), &EXPECTED).unwrap();
     let wrong: [(&str, Change); 8] = [
         ("no attempt", |task| task.attempts.clear()),
         ("two attempts", |task| {
