@@ -19,8 +19,6 @@ texts! { MESSAGES:
     header_joined => "JOINED", "UNIDO";
     header_granted => "GRANTED", "CONCEDIDOS";
     header_unclaimed => "UNCLAIMED", "SIN DUEÑO";
-    header_capacity => "CAPACITY", "CAPACIDAD";
-    header_reserved => "RESERVED", "RESERVADO";
     header_job => "JOB", "TRABAJO";
     header_ended => "ENDED", "ACABADAS";
     header_failed => "FAILED", "FALLIDAS";
@@ -44,8 +42,6 @@ texts! { MESSAGES:
     header_jobs_live => "LIVE JOBS", "TRABAJOS VIVOS";
     header_store_behind => "STORE BEHIND", "ALMACÉN ATRASADO";
     header_waiting_for_nodes => "WAITING FOR NODES", "ESPERANDO NODOS";
-    header_parameters => "PARAMETERS", "PARÁMETROS";
-    header_about => "ABOUT", "DESCRIPCIÓN";
     header_code => "CODE", "CÓDIGO";
     header_meaning => "MEANING", "SIGNIFICADO";
 
@@ -53,7 +49,6 @@ texts! { MESSAGES:
     value_no => "no", "no";
     value_never => "never", "nunca";
     free_of(used, all) => "{used} of {all}", "{used} de {all}";
-    ago(span) => "{span} ago", "hace {span}";
     no_nodes_yet => "no nodes yet; on each machine run: flota agent --server URL",
         "aún no hay nodos; en cada máquina ejecute: flota agent --server URL";
     no_jobs_yet => "no jobs yet; try: flota submit --wait -- echo hello",
@@ -135,8 +130,6 @@ texts! { MESSAGES:
         "dé un programa (flota submit -- echo hola), --kernel NOMBRE o --file ARCHIVO";
     error_parameter_without_kernel => "-p needs --kernel", "-p necesita --kernel";
     error_program_option_with_kernel => "--env, --cwd and --stdin are for programs", "--env, --cwd y --stdin son para programas";
-    error_too_long_arguments(length, most) => "the arguments of the program are {length} bytes long; at most {most} fit",
-        "los argumentos del programa ocupan {length} bytes; caben {most}";
     error_wait_timeout(job, span) => "job {job} is not finished after {span}", "el trabajo {job} no ha terminado después de {span}";
     hint_wait_timeout(job) => "it goes on; wait again with `flota job wait {job}`", "sigue en marcha; espere otra vez con `flota job wait {job}`";
     error_interrupted => "interrupted", "interrumpido";
@@ -145,6 +138,5 @@ texts! { MESSAGES:
     hint_follow_needs_task(task) => "give --task, for instance --task {task}", "use --task, por ejemplo --task {task}";
     hint_next_logs(job, task) => "flota job logs {job} --task {task}", "flota job logs {job} --task {task}";
     hint_next_tasks(job, state) => "flota job tasks {job} --state {state}", "flota job tasks {job} --state {state}";
-    hint_did_you_mean(names) => "did you mean {names}?", "¿quiso decir {names}?";
     error_random => "the system gives no random numbers", "el sistema no da números aleatorios";
 }

@@ -41,7 +41,6 @@ texts! { USAGE:
     usage_unexpected_value(value) => "unexpected argument `{value}`", "argumento inesperado `{value}`";
     usage_unknown_command(command) => "unknown command `{command}`", "orden desconocida `{command}`";
     usage_unknown_topic(topic) => "no help on `{topic}`", "no hay ayuda sobre `{topic}`";
-    usage_missing_command(command) => "`{command}` needs a command", "`{command}` necesita una orden";
     usage_missing_value(option) => "`{option}` needs a value", "`{option}` necesita un valor";
     usage_missing_arguments(names) => "missing: {names}", "falta: {names}";
     usage_conflict(option, other) => "`{option}` cannot be used with {other}",
@@ -57,8 +56,6 @@ texts! { USAGE:
     usage_did_you_mean(name) => "did you mean `{name}`?", "¿quiso decir `{name}`?";
     usage_one_of(values) => "use one of: {values}", "use uno de: {values}";
     usage_see_help(command) => "see `{command} --help`", "vea `{command} --help`";
-    usage_program_after_dashes => "options of the program go after it: flota submit [OPTIONS] -- PROGRAM ARGUMENTS",
-        "las opciones del programa van detrás de él: flota submit [OPCIONES] -- PROGRAMA ARGUMENTOS";
 
     why_not_a_range => "write FIRST-LAST, for instance 1-100", "escriba PRIMERO-ÚLTIMO, por ejemplo 1-100";
     why_range_reversed(first, last) => "the first index is above the last; did you mean {last}-{first}?",
