@@ -8,6 +8,8 @@ use flota_model::{
     frame::{OutputFault, OutputPart},
     ids::{AttemptId, ConnectionId, RequestId},
     outcome::{Output, Usage},
+    process::{Answer, AskFault},
+    sample::NodeSample,
     units::Timestamp,
 };
 use tokio::sync::oneshot;
@@ -49,6 +51,14 @@ pub(crate) enum Input {
         request: RequestId,
         part: Result<OutputPart, OutputFault>,
     },
+    /// A question of the server was answered.
+    Answered {
+        connection: ConnectionId,
+        request: RequestId,
+        answer: Result<Answer, AskFault>,
+    },
+    /// The machine was looked at.
+    Sampled(Box<NodeSample>),
     /// Somebody wants everything to be stopped, and to know when it is.
     StopAll(oneshot::Sender<()>),
 }

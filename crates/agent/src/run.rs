@@ -22,6 +22,8 @@ use crate::{
     orphans::Orphans,
     outputs::Outputs,
     pool::Pool,
+    processes::Processes,
+    samples::Sampler,
     settings::AgentSettings,
     shell::{Shell, State},
     sys::{clock, limits},
@@ -168,6 +170,8 @@ fn prepare(
     }
     let (post, inbox) = mpsc::channel::<Input>(INBOX_LENGTH_MAX);
     let keepers = keepers(&settings, &folder, open_files.usual, post.clone())?;
+    let sampler = Sampler::start(settings.data.clone(), post.clone());
+    let sampler = sampler.map_err(system("start the thread for samples"))?;
     let outputs = Outputs::new(folder.output(), settings.output_bytes_max);
     let outputs = Arc::new(outputs.map_err(system("use the folder of outputs"))?);
     let finisher = Finisher::new(Arc::clone(&outputs), post.clone());
@@ -207,6 +211,8 @@ fn prepare(
         post,
         bell,
         here,
+        processes: Arc::new(Processes::new(here.boot)),
+        _sampler: sampler,
         state: State::default(),
     };
     Ok((shell, first))

@@ -1,5 +1,6 @@
 //! The main loop of an agent: collects what happened, lets the engine decide, and performs.
 
+mod asks;
 mod hear;
 mod perform;
 mod recover;
@@ -37,7 +38,9 @@ use crate::{
     orphans::Orphans,
     outputs::Outputs,
     pool::Pool,
+    processes::Processes,
     run::{AgentEnd, AgentFault},
+    samples::Sampler,
     sys::{clock, wait},
 };
 
@@ -64,6 +67,9 @@ pub(crate) struct Shell {
     /// Rung by journal and pool.
     pub(crate) bell: Arc<Notify>,
     pub(crate) here: Here,
+    pub(crate) processes: Arc<Processes>,
+    /// Looks at the machine as long as it is held.
+    pub(crate) _sampler: Sampler,
     pub(crate) state: State,
 }
 
@@ -82,6 +88,7 @@ pub(crate) struct State {
     dead: BTreeMap<KeeperId, Burial>,
     link: Option<AgentSender>,
     reads: Arc<Semaphore>,
+    asks: Arc<Semaphore>,
     /// Who wants to know when all is stopped.
     stop_waiters: Vec<oneshot::Sender<()>>,
     ending: Option<Ending>,
@@ -114,6 +121,7 @@ impl Default for State {
             dead: BTreeMap::new(),
             link: None,
             reads: Arc::new(Semaphore::new(perform::READS_MAX)),
+            asks: Arc::new(Semaphore::new(asks::ASKS_MAX)),
             stop_waiters: Vec::new(),
             ending: None,
         }

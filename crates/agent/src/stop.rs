@@ -175,6 +175,8 @@ fn ends(input: &Input, (keeper, attempt): (KeeperId, AttemptId)) -> bool {
         | Input::Kept { .. }
         | Input::OutputsLost(_)
         | Input::OutputRead { .. }
+        | Input::Answered { .. }
+        | Input::Sampled(_)
         | Input::StopAll(_) => false,
     }
 }

@@ -5,6 +5,7 @@
 //! transaction, and every earlier one, is durable (PROTOCOL 18).
 
 pub mod api;
+mod asks;
 mod bits;
 pub mod chunk;
 mod grant;
@@ -72,6 +73,10 @@ impl Fleet {
 
     /// When the next [`Event::Tick`] must come at the latest; `None` when nothing is due.
     pub fn deadline(&self) -> Option<Moment> {
+        if self.office.is_frozen() {
+            // Nothing expires until a person lets the fleet go on.
+            return None;
+        }
         let lease = self.nodes.next_lease_end().map(|(until, _)| until);
         let give_up = self.grants.give_up.first().map(|(at, _)| *at);
         [lease, give_up, self.queue.next_release()]

@@ -8,6 +8,7 @@
 //! batch.
 
 pub mod api;
+mod asks;
 mod chain;
 mod classes;
 mod ending;
@@ -128,6 +129,7 @@ impl Node {
         }
         self.conclude_listed(&mut draft);
         self.pass_time(&mut draft);
+        self.leave_silence(&mut draft);
         self.start_what_fits(&mut draft);
         self.greet_waiting(&mut draft);
         self.flush(&mut draft);
@@ -210,6 +212,12 @@ impl Node {
             } => {
                 self.output_read(connection, request, part, draft);
             }
+            Event::Answered {
+                connection,
+                request,
+                answer,
+            } => self.answered(connection, request, answer, draft),
+            Event::Sampled(sample) => self.link.sample = Some(sample),
             Event::DiskFull => self.disk_is_full = true,
             Event::DiskFree => self.disk_is_free(draft),
             Event::StopAll => self.stop_all(draft),

@@ -72,6 +72,7 @@ fn beat(number: u64) -> Up {
     let body = UpBody::Heartbeat {
         sent_at: Moment(number),
         running: Vec::new(),
+        sample: None,
     };
     Up {
         session: SessionNumber(1),

@@ -1,12 +1,14 @@
 //! What the edges ask of the fleet and what it answers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     frame::{OutputFault, OutputPart},
     ids::{AttemptId, Authority, JobId, NodeId, RequestId},
     outcome::StreamName,
+    process::{Answer, AskFault, ProcessTarget, Question},
     resources::Resources,
+    sample::NodeSample,
     spec::SealedSpec,
     state::{Counts, JobPhase, NodePhase},
     units::Timestamp,
@@ -37,6 +39,20 @@ pub enum Command {
     /// Go on after the store was found to be older than the fleet (PROTOCOL 4): the epoch is raised
     /// above all that the agents have seen, and attempts that the store does not know are stopped.
     Recover,
+    /// Send a signal to a process of a node.
+    SignalProcess {
+        /// Which.
+        target: ProcessTarget,
+        /// 1..=64.
+        signal: u8,
+    },
+    /// End a process of a node with its descendants.
+    StopProcess {
+        /// Which.
+        target: ProcessTarget,
+        /// From SIGTERM to SIGKILL.
+        grace: Duration,
+    },
 }
 
 impl Command {
@@ -46,6 +62,8 @@ impl Command {
             Self::Submit { .. } => "job.submit",
             Self::Cancel { .. } => "job.cancel",
             Self::Recover => "fleet.recover",
+            Self::SignalProcess { .. } => "process.signal",
+            Self::StopProcess { .. } => "process.stop",
         }
     }
 }
@@ -69,6 +87,13 @@ pub enum Query {
         offset: u64,
         /// At most this many bytes.
         length: u32,
+    },
+    /// Something that only a node knows. What changes something there is a command.
+    Ask {
+        /// Whom.
+        node: NodeId,
+        /// What.
+        question: Question,
     },
 }
 
@@ -117,6 +142,8 @@ pub enum Reply {
     Fleet(FleetView),
     /// Answer to [`Query::Output`].
     Output(Result<OutputPart, OutputFault>),
+    /// Answer to [`Query::Ask`] and to commands about processes.
+    Answer(Result<Answer, AskFault>),
 }
 
 /// A node as it is now.
@@ -146,6 +173,8 @@ pub struct NodeView {
     pub running: u32,
     /// Attempts it holds that the store does not know (PROTOCOL 4).
     pub unclaimed: u32,
+    /// The last sample of its machine since the server's start.
+    pub sample: Option<Box<NodeSample>>,
 }
 
 /// The fleet as it is now.

@@ -11,7 +11,9 @@ use crate::{
         SpecHash, TaskIndex,
     },
     outcome::{Report, StreamName},
+    process::{Answer, AskFault, Question},
     resources::Resources,
+    sample::NodeSample,
     spec::SealedSpec,
     units::Moment,
 };
@@ -45,6 +47,8 @@ pub enum UpBody {
         sent_at: Moment,
         /// What runs at that moment.
         running: Vec<AttemptRange>,
+        /// The last sample of the machine, if it was not sent before.
+        sample: Option<Box<NodeSample>>,
     },
     /// Attempts that ended; repeated in each session until acknowledged.
     Reports(Vec<Report>),
@@ -56,6 +60,13 @@ pub enum UpBody {
         request: RequestId,
         /// The bytes from the asked offset on, or why there are none.
         part: Result<OutputPart, OutputFault>,
+    },
+    /// Answer to [`DownBody::Ask`].
+    Answer {
+        /// As asked.
+        request: RequestId,
+        /// The answer, or why there is none.
+        answer: Result<Answer, AskFault>,
     },
 }
 
@@ -193,6 +204,13 @@ pub enum DownBody {
         offset: u64,
         /// At most this many bytes; at most [`OUTPUT_PART_MAX`].
         length: u32,
+    },
+    /// Find something out or do something at once, on the node itself. Never repeated by itself.
+    Ask {
+        /// To be repeated in the answer.
+        request: RequestId,
+        /// What.
+        question: Question,
     },
 }
 

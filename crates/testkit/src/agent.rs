@@ -10,7 +10,9 @@ use flota_engine::{
         api::{Effect, Event, Opening, Turn},
     },
 };
-use flota_model::{frame::OutputFault, ids::Nonce, resources::Resources, units::Cpus};
+use flota_model::{
+    frame::OutputFault, ids::Nonce, process::AskFault, resources::Resources, units::Cpus,
+};
 
 use crate::{
     hosts::{Agent, ChildOfKeeper},
@@ -145,6 +147,11 @@ impl World {
         }
         agent.inbox.insert(0, Event::Recovered { children, keeper });
         agent.step_due = true;
+        let watched = agent.children.iter().filter(|(_, child)| child.watched);
+        let watched: Vec<_> = watched.map(|(attempt, _)| *attempt).collect();
+        for attempt in watched {
+            self.agent_looks_at(machine, life, attempt);
+        }
         self.plan_in(50, Happening::Agent(machine, life, AtAgent::Steps));
         self.agent_will_dial(machine, life);
     }
@@ -247,6 +254,10 @@ impl World {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one short arm for each kind of effect"
+    )]
     fn agent_effect(&mut self, machine: usize, life: u32, effect: Effect) {
         match effect {
             Effect::Send { connection, frame } => {
@@ -267,6 +278,7 @@ impl World {
                         .insert(attempt, ChildOfKeeper::ordered(keeper));
                 }
                 self.tell_keeper(machine, life, keeper, ToKeeper::Start(launch));
+                self.start_is_lost(machine, life, (keeper, attempt));
             }
             Effect::Stop {
                 keeper: Some(keeper),
@@ -312,6 +324,19 @@ impl World {
                         part,
                     },
                 );
+            }
+            Effect::Ask {
+                connection,
+                request,
+                ..
+            } => {
+                let answer = Err(AskFault::Gone);
+                let event = Event::Answered {
+                    connection,
+                    request,
+                    answer,
+                };
+                self.tell_agent(machine, life, event);
             }
             Effect::Refused(_) | Effect::Quit => {}
         }

@@ -140,6 +140,27 @@ impl World {
         }
     }
 
+    /// A start that waited for the journal while its keeper died reaches nobody: the engine was told
+    /// of the death before, so it is told of this end apart.
+    pub(crate) fn start_is_lost(
+        &mut self,
+        machine: usize,
+        life: u32,
+        (keeper, attempt): (KeeperId, AttemptId),
+    ) {
+        let host = &mut self.machines[machine];
+        let dead = host.keepers.get(&keeper).is_none_or(|host| !host.alive);
+        let Some(agent) = host.living(life) else {
+            return;
+        };
+        if dead && agent.keeper != keeper {
+            if let Some(child) = agent.children.get_mut(&attempt) {
+                child.watched = true;
+            }
+            self.agent_looks_at(machine, life, attempt);
+        }
+    }
+
     /// The shell looks whether a child of a dead keeper is gone; then it says how it ended.
     pub(crate) fn agent_looks_at(&mut self, machine: usize, life: u32, attempt: AttemptId) {
         let now = self.machines[machine].clock.now(self.now);

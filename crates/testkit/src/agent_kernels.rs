@@ -1,6 +1,6 @@
 //! Kernels in the agent's pool.
 
-use flota_engine::node::api::{Event, KernelEnd};
+use flota_engine::node::api::{Effect, Event, KernelEnd};
 use flota_model::{ids::AttemptId, outcome::Usage};
 
 use crate::{
@@ -12,6 +12,18 @@ use crate::{
 
 impl World {
     pub(crate) fn kernel_starts(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        let began = self.machines[machine].clock.now(self.now).wall;
+        if self.kernel_is_doomed(machine, life, attempt) {
+            let (end, ran) = (KernelEnd::Stopped, (began, began));
+            let usage = Usage::default();
+            let event = Event::KernelEnded {
+                attempt,
+                end,
+                ran,
+                usage,
+            };
+            return self.tell_agent(machine, life, event);
+        }
         let started = self.truth.start(attempt, machine, self.now);
         self.check(started);
         self.note(|| format!("GHOST {attempt} starts as kernel on {machine}"));
@@ -19,7 +31,6 @@ impl World {
             return;
         };
         let script = self.specs.script(attempt, hash);
-        let began = self.machines[machine].clock.now(self.now).wall;
         if let Some(agent) = self.machines[machine].living(life) {
             agent.kernels.insert(
                 attempt,
@@ -32,6 +43,18 @@ impl World {
             let ends = Happening::Agent(machine, life, AtAgent::KernelEnds { attempt, plan: 0 });
             self.plan_in(script.duration, ends);
         }
+    }
+
+    /// Whether the stop of a kernel waits behind its start, because the journal was full: its flag is
+    /// up before the kernel begins.
+    fn kernel_is_doomed(&mut self, machine: usize, life: u32, wanted: AttemptId) -> bool {
+        let Some(agent) = self.machines[machine].living(life) else {
+            return true;
+        };
+        let waiting = agent.journal.iter().flat_map(|write| &write.after);
+        waiting
+            .into_iter()
+            .any(|effect| matches!(effect, Effect::StopKernel { attempt } if *attempt == wanted))
     }
 
     pub(crate) fn kernel_stops(&mut self, machine: usize, life: u32, attempt: AttemptId) {

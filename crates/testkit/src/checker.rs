@@ -126,22 +126,21 @@ impl World {
         }
     }
 
-    /// An attempt of a job that runs, unless its task is known to be unknown.
+    /// An attempt of a job that is cancelled and runs.
     fn running_of(&self, job: JobId) -> Option<AttemptId> {
-        self.truth
-            .executions
-            .iter()
-            .find_map(|(attempt, execution)| {
+        let executions = self.truth.executions.iter();
+        executions
+            .filter_map(|(attempt, execution)| {
                 let granted = self.truth.attempts.get(attempt)?;
-                let own = granted.task.0 == job && !granted.orphan;
                 // Only what is fenced may be believed dead unheard.
                 let runs = if stops(&granted.spec) {
                     self.truth.runs(execution, &granted.spec, self.now)
                 } else {
                     execution.ended.is_none() && !execution.abandoned
                 };
-                (own && runs && !self.truth.is_unknown(granted.task)).then_some(*attempt)
+                (granted.task.0 == job && runs).then_some(*attempt)
             })
+            .find(|attempt| self.truth.is_cancelled(*attempt))
     }
 
     fn audited(&mut self, record: &AuditRecord, batch: BatchNumber) {
@@ -268,6 +267,7 @@ impl World {
             execution: self.truth.executions.get(&attempt),
             spawned: self.truth.spawned.get(&attempt).copied(),
             now: self.now,
+            never_executed: self.truth.never_executed.contains(&attempt),
             never_ran: self.truth.never_ran.contains(&attempt),
             excused: self.has_excuse(attempt, &excuses)
                 || self.truth.fenced.contains(&attempt)

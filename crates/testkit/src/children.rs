@@ -120,14 +120,13 @@ impl World {
         };
         process.signalled = true;
         match process.leader {
-            Leader::Starting { pending } => {
-                let strongest = pending.filter(|pending| *pending == KILL).unwrap_or(signal);
+            Leader::Starting { .. } if signal != KILL => {
                 process.leader = Leader::Starting {
-                    pending: Some(strongest),
+                    pending: Some(signal),
                 };
                 return;
             }
-            Leader::Running { .. } => {}
+            Leader::Starting { .. } | Leader::Running { .. } => {}
             Leader::Gone(_) | Leader::NeverRan => {
                 if signal == KILL {
                     self.tree_dies(machine, attempt);
@@ -171,6 +170,9 @@ impl World {
             Leader::Running { .. } | Leader::Starting { .. }
         ) {
             return;
+        }
+        if matches!(process.leader, Leader::Starting { .. }) {
+            self.truth.never_executed.insert(attempt);
         }
         process.leader = Leader::Gone(Exit {
             status,

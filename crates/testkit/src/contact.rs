@@ -13,9 +13,8 @@ use crate::{time::Time, truth::Excuse, world::World};
 pub(crate) struct Contact {
     /// When a server last answered a hello or a heartbeat of it.
     heard: Time,
-    /// When it sent the last hello or heartbeat that was answered and whose answer arrived.
+    /// When it sent the last heartbeat that was answered and whose answer arrived.
     answered: Time,
-    hello_sent: Time,
     connection: ConnectionId,
     session: SessionNumber,
     /// The sequence number of the next frame that it may believe.
@@ -66,7 +65,12 @@ impl World {
                 self.silence_ends(machine);
                 let now = self.now;
                 self.contact(machine).heard = now;
-                if matches!(frame.body, DownBody::Welcome { .. }) {
+                if let DownBody::Welcome { node, .. } = frame.body {
+                    self.truth
+                        .machines_of
+                        .entry(node)
+                        .or_default()
+                        .insert(machine);
                     self.news_arrives(machine);
                 }
             }
@@ -101,7 +105,6 @@ impl World {
 
     /// An agent sends: a hello begins a session.
     pub(crate) fn agent_says(&mut self, machine: usize, effects: &[node::Effect]) {
-        let now = self.now;
         for effect in effects {
             if let node::Effect::Send { connection, frame } = effect
                 && matches!(frame.body, UpBody::Hello(_))
@@ -110,7 +113,6 @@ impl World {
                 contact.connection = *connection;
                 contact.session = frame.session;
                 contact.expected = 0;
-                contact.hello_sent = now;
             }
         }
     }
@@ -142,6 +144,8 @@ impl World {
                 | node::Event::NotStarted { .. }
                 | node::Event::KeeperGone { .. }
                 | node::Event::OutputRead { .. }
+                | node::Event::Answered { .. }
+                | node::Event::Sampled(_)
                 | node::Event::DiskFull
                 | node::Event::DiskFree
                 | node::Event::StopAll
@@ -169,17 +173,11 @@ impl World {
 
     fn agent_hears(&mut self, machine: usize, moment: u64, body: &DownBody) {
         match body {
-            DownBody::Welcome { node, fresh, .. } => {
+            DownBody::Welcome { fresh, .. } => {
                 self.silence_ends(machine);
                 let life = self.machines[machine].lives;
                 let contact = self.contact(machine);
-                contact.answered = contact.hello_sent;
                 contact.welcomed = life;
-                self.truth
-                    .machines_of
-                    .entry(*node)
-                    .or_default()
-                    .insert(machine);
                 if *fresh {
                     let now = self.now;
                     self.truth.excuse(machine, now, Excuse::JournalLost);
@@ -200,9 +198,9 @@ impl World {
             | DownBody::Grants { .. }
             | DownBody::Forget(_)
             | DownBody::Retract(_)
-            | DownBody::Retract(_)
             | DownBody::Acknowledge(_)
-            | DownBody::ReadOutput { .. } => {}
+            | DownBody::ReadOutput { .. }
+            | DownBody::Ask { .. } => {}
         }
     }
 }

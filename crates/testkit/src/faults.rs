@@ -3,6 +3,7 @@
 use crate::{
     network::Way,
     random::Random,
+    truth::Excuse,
     workload::Errand,
     world::{Happening, World},
 };
@@ -182,6 +183,9 @@ impl World {
             (ServerFault::Failover { lasts }, Some(server)) if self.plan.several_servers => {
                 self.server.lives[server].stopped = true;
                 self.server.current = None;
+                for machine in 0..self.machines.len() {
+                    self.removes_copy_of(machine);
+                }
                 self.plan_fault(lasts, Fault::Server(ServerFault::Continues { server }));
                 self.server_will_start(1_000);
             }
@@ -219,6 +223,10 @@ impl World {
         self.server.store.restore(&backup);
         self.truth.restored(&self.server.store);
         self.clients.restores += 1;
+        for machine in 0..self.machines.len() {
+            // What was settled since the backup is forgotten by both sides.
+            self.truth.excuse(machine, self.now, Excuse::Lapse);
+        }
     }
 
     /// All faults end; from here on everything must come to its end.

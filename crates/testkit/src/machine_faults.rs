@@ -1,5 +1,7 @@
 //! What happens to a machine, its disk and its processes.
 
+use flota_engine::journal;
+
 use crate::{
     disk::ByteDisk,
     faults::{DiskFault, Fault, MachineFault},
@@ -96,6 +98,7 @@ impl World {
     pub(crate) fn resumes(&mut self, machine: usize) {
         if std::mem::take(&mut self.machines[machine].suspended) {
             self.truth.frozen.remove(&machine);
+            self.truth.was_suspended.insert(machine);
             if !self.machines[machine].agent_stopped {
                 self.truth.frozen_kernels.remove(&machine);
             }
@@ -122,6 +125,7 @@ impl World {
     pub(crate) fn thawed(&mut self, machine: usize) {
         let forgiven = self.truth.forgiven_until.get(&machine);
         if forgiven.is_some_and(|until| *until < self.now) {
+            self.truth.was_suspended.remove(&machine);
             let result = self.truth.check_machine(machine, self.now);
             self.check(result);
         }
@@ -173,9 +177,15 @@ impl World {
             }
             DiskFault::Damage => {
                 self.agent_ends(machine, 100_000);
-                self.machines[machine].disk.damage(&mut self.random);
-                self.machines[machine].tampered = true;
-                self.truth.excuse(machine, self.now, Excuse::JournalLost);
+                // Damage to the very last batch cannot be told from a tail that was never synced
+                // (PROTOCOL 14): only what a later batch proves to have been durable is damage.
+                let mut damaged = self.machines[machine].disk.clone();
+                damaged.damage(&mut self.random);
+                if journal::recover(damaged.bytes()).damage.is_some() {
+                    self.machines[machine].disk = damaged;
+                    self.machines[machine].tampered = true;
+                    self.truth.excuse(machine, self.now, Excuse::JournalLost);
+                }
             }
             DiskFault::RollBack => self.rolls_back(machine),
             DiskFault::MoveAway => self.moves_away(machine),
@@ -231,7 +241,8 @@ impl World {
             .as_ref()
             .and_then(|agent| agent.link);
         let link = link.and_then(|(_, link)| self.network.links.get(&link));
-        link.is_some_and(|link| link.agent_open && link.server_open)
+        let current = self.server.current;
+        link.is_some_and(|link| link.agent_open && link.server_open && current == Some(link.server))
     }
 
     fn copies(&mut self, machine: usize) -> usize {

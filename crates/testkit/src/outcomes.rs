@@ -22,6 +22,8 @@ pub(crate) struct Case<'a> {
     pub(crate) spawned: Option<Time>,
     pub(crate) now: Time,
     pub(crate) never_ran: bool,
+    /// It was killed before `execve`.
+    pub(crate) never_executed: bool,
     /// Its fate may be unknowable, or its node may seem lost.
     pub(crate) excused: bool,
     pub(crate) end_seen: Option<u64>,
@@ -45,7 +47,7 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
                 && ended_as(Ending::Killed(i32::from(*signal)));
             scripted(ScriptedEnding::Signal(*signal))
                 || (!case.counted && stopped)
-                || (*signal == 9 && ended_as(Ending::ParentDied))
+                || (*signal == 9 && (ended_as(Ending::ParentDied) || case.never_executed))
         }
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
         Outcome::TimedOut => timed_out(case),

@@ -36,7 +36,7 @@ pub(crate) struct Process {
 /// The leader of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leader {
-    /// Between `clone` and the result of `execve`; a signal waits until then.
+    /// Between `clone` and the result of `execve`; a SIGTERM waits until then.
     Starting {
         pending: Option<i32>,
     },

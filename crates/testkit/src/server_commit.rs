@@ -116,7 +116,9 @@ impl World {
             .filter_map(|pending| pending.batch.clone())
             .collect();
         let durable = running.rev().find_map(|pending| pending.durable.clone());
-        let zombie = self.server.current != Some(server);
+        // Another server may have taken the store, or written to it since this one read it.
+        let zombie =
+            self.server.current != Some(server) || (self.plan.several_servers && !life.serving);
         let asks = batches.is_empty() && self.plan.several_servers;
         if asks && self.server.store.authority() > life.authority {
             self.server_superseded(server);

@@ -142,6 +142,10 @@ impl Store {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one short arm for each kind of change"
+    )]
     fn change(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::AuthorityTaken {

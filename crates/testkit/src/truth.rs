@@ -131,6 +131,8 @@ pub(crate) struct Truth {
     pub(crate) executions: BTreeMap<AttemptId, Execution>,
     /// When their processes were made; `execve` may take its time after that.
     pub(crate) spawned: BTreeMap<AttemptId, Time>,
+    /// Died with their keeper before `execve`.
+    pub(crate) never_executed: BTreeSet<AttemptId>,
     /// Attempts that could not be started.
     pub(crate) never_ran: BTreeSet<AttemptId>,
     pub(crate) by_task: BTreeMap<TaskKey, Vec<AttemptId>>,
@@ -156,6 +158,7 @@ pub(crate) struct Truth {
     /// Machines that stand still, and until when they are forgiven after that.
     pub(crate) frozen: BTreeSet<usize>,
     pub(crate) frozen_kernels: BTreeSet<usize>,
+    pub(crate) was_suspended: BTreeSet<usize>,
     pub(crate) forgiven_until: BTreeMap<usize, Time>,
     pub(crate) starts: u64,
     pub(crate) contacts: BTreeMap<usize, Contact>,
@@ -192,12 +195,7 @@ impl Truth {
         now: Time,
     ) -> Result<(), Breach> {
         self.starts += 1;
-        if self.executions.get(&attempt).is_some_and(|e| {
-            !matches!(
-                e.leader_ended,
-                Some((_, Ending::AgentDied | Ending::PowerCut))
-            )
-        }) {
+        if self.executions.contains_key(&attempt) && !self.may_run_again(attempt) {
             return breach(
                 Invariant::NoRestart,
                 format!("attempt {attempt} starts again"),
@@ -223,6 +221,22 @@ impl Truth {
         Ok(())
     }
 
+    /// A kernel that may be repeated leaves no trace but its outcome. If its agent died before that
+    /// was durable, the same attempt runs once more. Programs, and what may start only once, never
+    /// do.
+    fn may_run_again(&self, attempt: AttemptId) -> bool {
+        let kernel = self.attempts.get(&attempt).is_some_and(|granted| {
+            let spec = &granted.spec.spec;
+            matches!(spec.work, Work::Kernel(_)) && spec.retry != Retry::Never
+        });
+        let before = self.executions.get(&attempt);
+        let excuses = [Excuse::AgentDied, Excuse::PowerCut];
+        kernel
+            && before.is_some_and(|before| {
+                before.ended.is_some() && self.excused(before.machine, before.started, &excuses)
+            })
+    }
+
     fn check_start(
         &self,
         attempt: AttemptId,
@@ -232,14 +246,20 @@ impl Truth {
     ) -> Result<(), Breach> {
         let (job, task) = granted.task;
         let what = format!("attempt {attempt} of task {job}/{task} starts on machine {machine}");
-        let cancelled = |job: &KnownJob| job.finished && job.cancelled.is_some();
-        let unknown = self.is_unknown(granted.task);
-        if self.jobs.get(&job).is_some_and(cancelled) && !unknown {
+        // What began while its machine was suspended, and a kernel whose agent stood still, may go
+        // on before anybody has looked at the clock. Whether it is stopped then is checked after
+        // that moment.
+        let kernel = matches!(granted.spec.spec.work, Work::Kernel(_));
+        let forgiven = stops(&granted.spec)
+            && self.is_forgiven(machine, now)
+            && (kernel || self.was_suspended.contains(&machine));
+        if self.is_cancelled(attempt) && !forgiven {
             return breach(
                 Invariant::CancelledIsQuiet,
                 format!("{what}, its job is cancelled"),
             );
         }
+        let unknown = self.is_unknown(granted.task);
         // An attempt of which nobody knew may still turn out to start: its outcome then replaces
         // the unknown one (PROTOCOL 7).
         if self.counted.get(&granted.task) == Some(&attempt) && !unknown {
@@ -249,7 +269,7 @@ impl Truth {
             if granted.spec.spec.retry == Retry::Never {
                 return breach(Invariant::StartsOnce, format!("{what} after {other}"));
             }
-            if stops(&granted.spec) && self.runs(execution, &granted.spec, now) {
+            if stops(&granted.spec) && !forgiven && self.runs(execution, &granted.spec, now) {
                 let where_to = execution.machine;
                 let detail = format!("{what} while {other} runs on machine {where_to}");
                 return breach(Invariant::NoOverlap, detail);
@@ -291,11 +311,29 @@ impl Truth {
         let kernel = matches!(spec.spec.work, Work::Kernel(_));
         let frozen = self.frozen.contains(&execution.machine)
             || (kernel && self.frozen_kernels.contains(&execution.machine));
-        let forgiven = self
-            .forgiven_until
-            .get(&execution.machine)
-            .is_some_and(|until| now <= *until);
+        let forgiven = self.is_forgiven(execution.machine, now);
         execution.ended.is_none() && !execution.abandoned && !frozen && !forgiven
+    }
+
+    /// Whether a machine stood still a moment ago.
+    fn is_forgiven(&self, machine: usize, now: Time) -> bool {
+        self.forgiven_until
+            .get(&machine)
+            .is_some_and(|until| now <= *until)
+    }
+
+    /// Whether the job of an attempt is cancelled and finished, and its task with it: neither unknown
+    /// (PROTOCOL 8) nor decided by another attempt (PROTOCOL 11).
+    pub(crate) fn is_cancelled(&self, attempt: AttemptId) -> bool {
+        let Some(granted) = self.attempts.get(&attempt) else {
+            return false;
+        };
+        let job = self.jobs.get(&granted.task.0);
+        let counted = self.counted.get(&granted.task);
+        !granted.orphan
+            && job.is_some_and(|job| job.finished && job.cancelled.is_some())
+            && !self.is_unknown(granted.task)
+            && counted.is_none_or(|counted| *counted == attempt)
     }
 
     /// A machine that stood still has had its chance to stop what it should not run any more.
@@ -309,6 +347,10 @@ impl Truth {
             }
             if !self.runs(execution, &granted.spec, now) {
                 continue;
+            }
+            if self.is_cancelled(*attempt) {
+                let detail = format!("{attempt} still runs on machine {machine}");
+                return breach(Invariant::CancelledIsQuiet, detail);
             }
             for (other, second) in self.others(*attempt, granted.task) {
                 if self.runs(second, &granted.spec, now) {

@@ -3,9 +3,12 @@
 //! A frame is encoded as a batch of one. Batches are joined by joining their bytes (protobuf gathers
 //! repeated fields), so a sender gathers frames without copying them into another message.
 
+mod answers;
+mod asks;
 mod common;
 mod down;
 mod reports;
+mod samples;
 mod split;
 mod up;
 

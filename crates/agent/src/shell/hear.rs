@@ -77,6 +77,16 @@ impl Shell {
                 request,
                 part,
             }),
+            Input::Answered {
+                connection,
+                request,
+                answer,
+            } => self.state.events.push(Event::Answered {
+                connection,
+                request,
+                answer,
+            }),
+            Input::Sampled(sample) => self.state.events.push(Event::Sampled(sample)),
             Input::StopAll(done) => {
                 self.state.stop_waiters.push(done);
                 self.state.events.push(Event::StopAll);

@@ -87,6 +87,11 @@ impl Shell {
                 offset,
                 length,
             } => self.read_output((connection, request), (attempt, stream), offset, length),
+            Effect::Ask {
+                connection,
+                request,
+                question,
+            } => self.ask(connection, request, question),
             Effect::Refused(refusal) => self.refused(refusal),
             Effect::Quit => self.state.ending = Some(Ending::Stopped),
         }

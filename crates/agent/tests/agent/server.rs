@@ -157,7 +157,9 @@ impl Server {
                     fresh: false,
                 });
             }
-            UpBody::Heartbeat { sent_at, running } => {
+            UpBody::Heartbeat {
+                sent_at, running, ..
+            } => {
                 self.running = running.iter().map(|range| u64::from(range.count)).sum();
                 self.send(DownBody::HeartbeatSeen { sent_at });
             }
@@ -173,6 +175,7 @@ impl Server {
             UpBody::OutputPart { request, part } => {
                 self.parts.insert(request, part);
             }
+            UpBody::Answer { .. } => {}
         }
     }
 

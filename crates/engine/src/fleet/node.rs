@@ -8,6 +8,7 @@ use flota_model::{
     ids::{
         AttemptId, AttemptRange, Authority, ConnectionId, GrantId, NodeId, RequestId, SessionNumber,
     },
+    sample::NodeSample,
     state::NodePhase,
     units::{Moment, Timestamp},
 };
@@ -48,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) asked: BTreeSet<AttemptId>,
     /// It refused a grant on its own (its disk is full, say): nothing more until then.
     pub(crate) refusing_until: Option<Moment>,
+    /// The last sample of its machine since the server's start. Not durable.
+    pub(crate) sample: Option<Box<NodeSample>>,
 }
 
 /// An open session.
@@ -61,6 +64,8 @@ pub(crate) struct Session {
     pub(crate) specs: SpecWindow<()>,
     /// Reads of outputs that wait for this agent.
     pub(crate) reads: BTreeSet<RequestId>,
+    /// Questions that wait for this agent.
+    pub(crate) asks: BTreeSet<RequestId>,
 }
 
 impl Session {
@@ -72,6 +77,7 @@ impl Session {
             next: 0,
             specs: SpecWindow::default(),
             reads: BTreeSet::new(),
+            asks: BTreeSet::new(),
         }
     }
 
@@ -102,6 +108,7 @@ impl Node {
             unclaimed: 0,
             asked: BTreeSet::new(),
             refusing_until: None,
+            sample: None,
             record,
         }
     }

@@ -7,6 +7,8 @@ use flota_model::{
     command::{Ask, Command, FleetView, NodeView, Principal, Query, Refusal, Reply, Request},
     frame::{DownBody, OutputFault},
     ids::{AttemptRange, Epoch, JobId, NodeId, RequestId},
+    outcome::Outcome,
+    process::Question,
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
 };
@@ -43,16 +45,25 @@ impl Fleet {
         let mut object = match &command {
             Command::Cancel { job } => format!("job/{job}"),
             Command::Submit { .. } | Command::Recover => String::new(),
+            Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => {
+                format!("process/{target}")
+            }
         };
         let reply = match command {
             Command::Submit {
                 spec,
                 idempotency_key,
-            } => self.submit(&principal, spec, idempotency_key),
-            Command::Cancel { job } => self.cancel(job),
-            Command::Recover => self.recover(),
+            } => Some(self.submit(&principal, spec, idempotency_key)),
+            Command::Cancel { job } => Some(self.cancel(job)),
+            Command::Recover => Some(self.recover()),
+            Command::SignalProcess { target, signal } => {
+                self.order(id, target.node(), Question::Signal { target, signal })
+            }
+            Command::StopProcess { target, grace } => {
+                self.order(id, target.node(), Question::Stop { target, grace })
+            }
         };
-        if let Ok(Reply::Submitted { job, .. }) = &reply {
+        if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
         }
         self.ledger.changes.push(Change::Audited(AuditRecord {
@@ -60,9 +71,14 @@ impl Fleet {
             principal: principal.name,
             verb,
             object,
-            refused: reply.as_ref().err().map(Refusal::code),
+            refused: reply
+                .as_ref()
+                .and_then(|reply| reply.as_ref().err())
+                .map(Refusal::code),
         }));
-        self.reply(id, reply);
+        if let Some(reply) = reply {
+            self.reply(id, reply);
+        }
     }
 
     fn submit(
@@ -270,7 +286,27 @@ impl Fleet {
             self.nodes.known(node).unclaimed = 0;
             self.grant_grace(node);
         }
+        self.doubt_what_starts_once();
         Ok(Reply::Recovered(authority))
+    }
+
+    /// What was granted when the backup was made may have run to its end since, and its agent may
+    /// have been told to forget it: that it is not held any more does not mean that it never
+    /// started. What may start only once is unknown until its agent says otherwise (PROTOCOL 7).
+    fn doubt_what_starts_once(&mut self) {
+        let grants: Vec<_> = self.grants.iter().map(|grant| grant.head().grant).collect();
+        for place in grants
+            .into_iter()
+            .flat_map(|grant| self.unsettled_of(grant))
+            .collect::<Vec<_>>()
+        {
+            let job = self.jobs.live(place.job);
+            if job.never_retries() && !job.state(place.task).is_terminal() {
+                self.suspect(place, true);
+                self.record_without_report(place, Outcome::Unknown, true);
+                self.end_task(place.job, place.task, TaskState::Unknown);
+            }
+        }
     }
 
     fn query(&mut self, request: RequestId, query: Query) -> Option<Reply> {
@@ -302,6 +338,7 @@ impl Fleet {
                 );
                 None
             }
+            Query::Ask { node, question } => self.ask(request, node, question),
         }
     }
 
@@ -342,5 +379,6 @@ fn view(node: &Node) -> NodeView {
         granted: node.load.granted(),
         running: node.running.iter().map(|range| range.count).sum(),
         unclaimed: node.unclaimed,
+        sample: node.sample.clone(),
     }
 }

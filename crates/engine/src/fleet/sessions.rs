@@ -10,6 +10,7 @@ use flota_model::{
     },
     ids::{AttemptId, AttemptRange, ConnectionId, NodeId, SessionNumber},
     outcome::Outcome,
+    process::AskFault,
     state::{NodePhase, TaskState},
     units::Moment,
 };
@@ -41,7 +42,9 @@ enum Claim {
 impl Fleet {
     pub(crate) fn frame(&mut self, connection: ConnectionId, frame: Up) {
         if let UpBody::Hello(hello) = frame.body {
-            self.hello(connection, frame.session, *hello);
+            if !self.is_stray_hello(connection, frame.session) {
+                self.hello(connection, frame.session, *hello);
+            }
             return;
         }
         let unchecked = self.office.settings.sabotage.breaks(Rule::SessionCheck);
@@ -69,10 +72,28 @@ impl Fleet {
         self.body(node, frame.body);
     }
 
+    /// Whether the connection has a session that is not older: an agent says hello once on each of
+    /// its connections, so this is a late one of another.
+    fn is_stray_hello(&mut self, connection: ConnectionId, number: SessionNumber) -> bool {
+        let node = self.nodes.by_connection.get(&connection).copied();
+        node.and_then(|node| self.nodes.session(node))
+            .is_some_and(|session| session.connection == connection && number <= session.number)
+    }
+
     fn body(&mut self, node: NodeId, body: UpBody) {
         match body {
             UpBody::Hello(_) => {}
-            UpBody::Heartbeat { sent_at, running } => self.heartbeat(node, sent_at, running),
+            UpBody::Heartbeat {
+                sent_at,
+                running,
+                sample,
+            } => {
+                self.heartbeat(node, sent_at, running);
+                if sample.is_some() {
+                    self.nodes.known(node).sample = sample;
+                }
+            }
+            UpBody::Answer { request, answer } => self.answered(node, request, answer),
             UpBody::Reports(reports) => self.reports(node, reports),
             UpBody::Forgotten(ranges) => self.forgotten(node, &ranges),
             UpBody::OutputPart { request, part } => {
@@ -390,6 +411,9 @@ impl Fleet {
         }
         for request in session.reads {
             self.reply(request, Ok(Reply::Output(Err(OutputFault::Unreachable))));
+        }
+        for request in session.asks {
+            self.reply(request, Ok(Reply::Answer(Err(AskFault::Unreachable))));
         }
         self.close(session.connection);
         self.publish(FleetEvent::Node { node, phase, at });

@@ -6,7 +6,9 @@ use flota_model::{
     frame::{Down, HelloRefusal, OutputFault, OutputPart, Up},
     ids::{AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex},
     outcome::{Output, StartStage, StreamName, Usage},
+    process::{Answer, AskFault, Question},
     resources::Resources,
+    sample::NodeSample,
     spec::{JobSpec, KernelCall},
     units::{Moment, Now, Timestamp},
 };
@@ -102,6 +104,17 @@ pub enum Event {
         /// The bytes.
         part: Result<OutputPart, OutputFault>,
     },
+    /// A question of the server was answered.
+    Answered {
+        /// On which connection it was asked.
+        connection: ConnectionId,
+        /// For which request.
+        request: RequestId,
+        /// The answer.
+        answer: Result<Answer, AskFault>,
+    },
+    /// The machine was looked at; goes with the next heartbeat.
+    Sampled(Box<NodeSample>),
     /// The journal could not take the batch: the disk is full. The records of the batch were NOT
     /// written and its effects not performed; the engine refuses new grants until `DiskFree`, and
     /// the shell keeps the records and tries again.
@@ -202,6 +215,15 @@ pub enum Effect {
         offset: u64,
         /// At most this many bytes.
         length: u32,
+    },
+    /// Answers a question of the server and gives the answer back by [`Event::Answered`].
+    Ask {
+        /// To be repeated.
+        connection: ConnectionId,
+        /// To be repeated.
+        request: RequestId,
+        /// What is asked.
+        question: Question,
     },
     /// The server does not take this agent; the shell says so and ends or waits, as it must.
     Refused(HelloRefusal),

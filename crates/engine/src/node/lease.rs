@@ -121,7 +121,13 @@ impl Node {
             sent_at + self.opening.settings.heartbeat,
         );
         let running = AttemptRange::gather(self.table.iter().map(|(attempt, _)| attempt));
-        self.send(UpBody::Heartbeat { sent_at, running }, draft);
+        let sample = self.link.sample.take();
+        let beat = UpBody::Heartbeat {
+            sent_at,
+            running,
+            sample,
+        };
+        self.send(beat, draft);
     }
 
     fn move_fences(&self, draft: &mut Draft) {

@@ -8,9 +8,9 @@ use std::{
 
 use flota_model::{
     frame::GrantOrder,
-    ids::{AttemptId, AttemptRange, Nonce, SpecHash},
+    ids::{AttemptId, AttemptRange, BootId, Nonce, SpecHash},
     outcome::{Outcome, Report},
-    spec::SealedSpec,
+    spec::{Retry, SealedSpec},
     units::{Moment, Now, Timestamp},
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Replay {
     created: bool,
     /// The nonce of the last start.
     pub(super) opened: Option<Nonce>,
+    /// The boot of that start.
+    pub(super) boot: Option<BootId>,
     /// Attempts whose spec does not decode.
     undecodable: BTreeSet<AttemptId>,
 }
@@ -58,7 +60,10 @@ impl Node {
                 self.chain.journal = journal;
                 replay.created = true;
             }
-            Record::Opened { nonce, boot: _ } => replay.opened = Some(nonce),
+            Record::Opened { nonce, boot } => {
+                replay.opened = Some(nonce);
+                replay.boot = Some(boot);
+            }
             Record::Session(number) => self.chain.session = number,
             Record::Joined(node) => {
                 self.chain.node = Some(node);
@@ -145,13 +150,20 @@ impl Node {
         }
     }
 
-    /// Gives back attempts that do not fit this machine any more, or cannot be understood.
+    /// Gives back attempts that do not fit this machine any more, cannot be understood, or may have
+    /// run before the machine was restarted: the record of a start that may be repeated is not
+    /// synced, and the same attempt never starts twice.
     pub(super) fn refuse_misfits(&mut self, replay: &Replay, draft: &mut Draft) {
         let capacity = &self.opening.capacity;
+        let restarted = replay.boot.is_some_and(|boot| boot != self.opening.boot);
         let misfits: Vec<AttemptRange> = self
             .queue
             .pieces()
-            .filter(|piece| capacity.times_that_fit(&piece.spec.spec.resources) == 0)
+            .filter(|piece| {
+                let spec = &piece.spec.spec;
+                capacity.times_that_fit(&spec.resources) == 0
+                    || (restarted && spec.retry != Retry::Never)
+            })
             .map(|piece| piece.order.attempts)
             .collect();
         for range in &misfits {

@@ -113,6 +113,13 @@ impl Node {
         } else {
             running.spec.spec.grace
         };
+        if fate == Fate::Fenced && place == Place::Pool {
+            // The end of a lease waits for nothing, least of all for a full disk.
+            draft.at_once(Effect::StopKernel { attempt });
+            if confirmed {
+                return;
+            }
+        }
         if was_open || fate == Fate::Fenced {
             self.order_stop(attempt, (place, confirmed), grace, draft);
         }

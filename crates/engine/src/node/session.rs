@@ -9,6 +9,7 @@ use flota_model::{
     },
     ids::{AttemptRange, Authority, ConnectionId, NodeId, RequestId, SessionNumber},
     outcome::Report,
+    sample::NodeSample,
     spec::SealedSpec,
     units::Moment,
 };
@@ -21,6 +22,8 @@ use crate::{
 
 /// Reports of more bytes than this go into the next frame.
 const REPORT_FRAME_BYTES_MAX: u64 = 1 << 20;
+/// How long an agent waits for the answer to its hello before it dials anew.
+const WELCOME_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Heartbeats of which the answer is awaited: a minute at one a second.
 const HEARTBEATS_MAX: usize = 64;
 
@@ -30,12 +33,14 @@ pub(super) struct Link {
     /// The newest connection, until the hello.
     waiting: Option<ConnectionId>,
     pub(super) session: Option<Session>,
+    /// The last sample of the machine, until a heartbeat has taken it along.
+    pub(super) sample: Option<Box<NodeSample>>,
 }
 
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
-    connection: ConnectionId,
+    pub(super) connection: ConnectionId,
     number: SessionNumber,
     /// Frames sent.
     sent: u64,
@@ -44,8 +49,9 @@ pub(super) struct Session {
     phase: Phase,
     pub(super) specs: SpecWindow<Arc<SealedSpec>>,
     tombstones: Tombstones,
-    /// The turn that sent the hello.
+    /// The turn that sent the hello, and when that was.
     greeted_in: u64,
+    greeted_at: Moment,
     /// When heartbeats were sent, and in which turn.
     heartbeats: VecDeque<(Moment, u64)>,
 }
@@ -62,7 +68,7 @@ enum Phase {
 }
 
 impl Session {
-    fn new(connection: ConnectionId, number: SessionNumber, turn: u64) -> Self {
+    fn new(connection: ConnectionId, number: SessionNumber, greeted: (u64, Moment)) -> Self {
         Self {
             connection,
             number,
@@ -71,7 +77,8 @@ impl Session {
             phase: Phase::Greeting,
             specs: SpecWindow::default(),
             tombstones: Tombstones::default(),
-            greeted_in: turn,
+            greeted_in: greeted.0,
+            greeted_at: greeted.1,
             heartbeats: VecDeque::new(),
         }
     }
@@ -101,6 +108,18 @@ impl Session {
         if self.heartbeats.len() > HEARTBEATS_MAX {
             self.heartbeats.pop_front();
         }
+    }
+
+    /// Whether the server has left the hello, or a heartbeat, without an answer for too long: on a
+    /// link that loses frames, or to a server that is gone without a word, nothing else would tell.
+    fn is_silent(&self, now: Moment) -> bool {
+        let (since, patience) = match self.phase {
+            Phase::Greeting => (self.greeted_at, WELCOME_WAIT_MAX),
+            Phase::Open { lease, .. } => {
+                (self.heartbeats.front().map_or(now, |beat| beat.0), lease)
+            }
+        };
+        now.since(since) >= patience
     }
 
     /// The turn of the last heartbeat sent at or before `sent_at`; it is given once.
@@ -262,7 +281,11 @@ impl Node {
         self.chain.session.0 += 1;
         let number = self.chain.session;
         draft.record_synced(Record::Session(number));
-        self.link.session = Some(Session::new(connection, number, draft.number));
+        self.link.session = Some(Session::new(
+            connection,
+            number,
+            (draft.number, draft.now.moment),
+        ));
         let hello = self.hello();
         self.send(UpBody::Hello(Box::new(hello)), draft);
     }
@@ -302,6 +325,19 @@ impl Node {
             .chain(in_state(running, HeldState::Running))
             .chain(in_state(ended, HeldState::Ended))
             .collect()
+    }
+
+    /// Leaves a server that does not answer; the shell dials again.
+    pub(super) fn leave_silence(&mut self, draft: &mut Draft) {
+        let now = draft.now.moment;
+        if self
+            .link
+            .session
+            .as_ref()
+            .is_some_and(|session| session.is_silent(now))
+        {
+            self.close(draft);
+        }
     }
 
     fn close(&mut self, draft: &mut Draft) {
@@ -371,6 +407,7 @@ impl Node {
                 };
                 draft.at_once(read);
             }
+            DownBody::Ask { request, question } => self.asked(request, question, draft),
         }
         true
     }

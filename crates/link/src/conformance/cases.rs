@@ -49,6 +49,7 @@ pub(crate) async fn the_greatest_frame_arrives<E: Engine>() {
     frame.body = UpBody::Heartbeat {
         sent_at: Moment(1),
         running: vec![range; count],
+        sample: None,
     };
     let to_server = agent.sender();
     to_server.send(at_agent, frame.clone());

@@ -129,6 +129,7 @@ impl Agent {
         self.say(UpBody::Heartbeat {
             sent_at: Moment(1),
             running: Vec::new(),
+            sample: None,
         });
     }
 

@@ -11,7 +11,7 @@ use flota_model::{
 };
 
 use super::{
-    DecodeFault, at_most,
+    DecodeFault, asks, at_most,
     common::{
         check_total, decode_attempt, decode_authority, decode_enum, decode_range, decode_ranges,
         encode_attempt, encode_authority, encode_range, encode_ranges, unknown,
@@ -55,6 +55,7 @@ pub(super) fn encode(frame: &Down) -> proto::Down {
             offset: *offset,
             length: *length,
         }),
+        DownBody::Ask { request, question } => Body::Ask(asks::encode(*request, *question)),
     };
     proto::Down {
         session: frame.session.0,
@@ -83,6 +84,10 @@ pub(super) fn decode(frame: proto::Down) -> Result<Down, DecodeFault> {
             DownBody::Acknowledge(decode_ranges("acknowledge", list.ranges)?)
         }
         Body::ReadOutput(read) => decode_read(read)?,
+        Body::Ask(ask) => DownBody::Ask {
+            request: RequestId(ask.request),
+            question: asks::decode(ask)?,
+        },
     };
     Ok(Down {
         session: SessionNumber(frame.session),

@@ -3,10 +3,19 @@
 //! A message of two bytes can become a structure of hundreds. Four mebibytes of empty messages must
 //! not become a gibibyte, so what repeats is counted here first.
 
+use flota_model::{process::PROCESSES_MAX, sample::DEVICES_MAX};
+
 use super::{DecodeFault, FRAMES_PER_BATCH_MAX, REPORTS_PER_FRAME_MAX};
 
 const BATCH_FRAMES: u64 = 1;
+const UP_HEARTBEAT: u64 = 4;
 const UP_REPORTS: u64 = 5;
+const UP_ANSWER: u64 = 8;
+const HEARTBEAT_SAMPLE: u64 = 3;
+const SAMPLE_DISKS: u64 = 8;
+const SAMPLE_NETWORKS: u64 = 9;
+const ANSWER_PROCESSES: u64 = 2;
+const PROCESSES_ROWS: u64 = 3;
 const REPORTS_RUNS: u64 = 1;
 const RUN_EXTRAS: u64 = 14;
 
@@ -40,7 +49,7 @@ pub(super) fn frames(batch: &[u8]) -> impl Iterator<Item = Result<&[u8], DecodeF
     })
 }
 
-/// Checks that the frame has not more runs and extras than reports are allowed.
+/// Checks that the frame has not more of anything small that repeats than is allowed.
 pub(super) fn check_up(frame: &[u8]) -> Result<(), DecodeFault> {
     let mut count = 0;
     for reports in parts(frame, UP_REPORTS) {
@@ -49,7 +58,23 @@ pub(super) fn check_up(frame: &[u8]) -> Result<(), DecodeFault> {
         }
     }
     // A run has at least one report, and a report at most one extra.
-    super::at_most("reports", count, 2 * REPORTS_PER_FRAME_MAX)
+    super::at_most("reports", count, 2 * REPORTS_PER_FRAME_MAX)?;
+    let mut rows = 0;
+    for answer in parts(frame, UP_ANSWER) {
+        for list in parts(answer?, ANSWER_PROCESSES) {
+            rows += parts(list?, PROCESSES_ROWS).count();
+        }
+    }
+    super::at_most("processes", rows, PROCESSES_MAX)?;
+    let mut devices = 0;
+    for heartbeat in parts(frame, UP_HEARTBEAT) {
+        for sample in parts(heartbeat?, HEARTBEAT_SAMPLE) {
+            let sample = sample?;
+            devices += parts(sample, SAMPLE_DISKS).count();
+            devices += parts(sample, SAMPLE_NETWORKS).count();
+        }
+    }
+    super::at_most("devices", devices, 2 * DEVICES_MAX)
 }
 
 /// The parts of a message that have this number and a length.

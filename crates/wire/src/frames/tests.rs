@@ -115,6 +115,7 @@ fn joined_batches_are_one_batch_of_all_their_frames() {
         ..up(UpBody::Heartbeat {
             sent_at: Moment(sequence),
             running: Vec::new(),
+            sample: None,
         })
     };
     let frames: Vec<Up> = (0..FRAMES_PER_BATCH_MAX as u64).map(beat).collect();
@@ -202,7 +203,7 @@ fn every_kind_of_frame_was_generated() {
         note(format!("{:?}", generate::up(&mut Random(seed)).body));
         note(format!("{:?}", generate::down(&mut Random(seed)).body));
     }
-    assert_eq!(seen.len(), 5 + 8, "{seen:?}");
+    assert_eq!(seen.len(), 6 + 10, "{seen:?}");
 }
 
 #[test]

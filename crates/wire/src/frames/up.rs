@@ -7,27 +7,33 @@ use flota_model::{
 };
 
 use super::{
-    DecodeFault, at_most,
+    DecodeFault, answers, at_most,
     common::{
         check_total, decode_authority, decode_enum, decode_range, decode_ranges, decode_resources,
         encode_authority, encode_range, encode_ranges, encode_resources, unknown,
     },
     proto::{self, up::Body},
-    reports,
+    reports, samples,
 };
 
 pub(super) fn encode(frame: &Up) -> proto::Up {
     let body = match &frame.body {
         UpBody::Hello(hello) => Body::Hello(encode_hello(hello)),
-        UpBody::Heartbeat { sent_at, running } => Body::Heartbeat(proto::Heartbeat {
+        UpBody::Heartbeat {
+            sent_at,
+            running,
+            sample,
+        } => Body::Heartbeat(proto::Heartbeat {
             sent_at: sent_at.0,
             running: encode_ranges(running),
+            sample: sample.as_deref().map(samples::encode),
         }),
         UpBody::Reports(list) => Body::Reports(reports::encode(list)),
         UpBody::Forgotten(ranges) => Body::Forgotten(proto::AttemptRanges {
             ranges: encode_ranges(ranges),
         }),
         UpBody::OutputPart { request, part } => Body::OutputPart(encode_part(*request, part)),
+        UpBody::Answer { request, answer } => Body::Answer(answers::encode(*request, answer)),
     };
     proto::Up {
         session: frame.session.0,
@@ -42,12 +48,20 @@ pub(super) fn decode(frame: proto::Up) -> Result<Up, DecodeFault> {
         Body::Heartbeat(heartbeat) => UpBody::Heartbeat {
             sent_at: Moment(heartbeat.sent_at),
             running: decode_ranges("heartbeat.running", heartbeat.running)?,
+            sample: match heartbeat.sample {
+                Some(sample) => Some(Box::new(samples::decode(sample)?)),
+                None => None,
+            },
         },
         Body::Reports(list) => UpBody::Reports(reports::decode(list)?),
         Body::Forgotten(list) => UpBody::Forgotten(decode_ranges("forgotten", list.ranges)?),
         Body::OutputPart(answer) => UpBody::OutputPart {
             request: RequestId(answer.request),
             part: decode_part(answer)?,
+        },
+        Body::Answer(answer) => UpBody::Answer {
+            request: RequestId(answer.request),
+            answer: answers::decode(answer)?,
         },
     };
     Ok(Up {
@@ -99,7 +113,7 @@ fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
     })
 }
 
-fn halves(boot: BootId) -> [u64; 2] {
+pub(super) fn halves(boot: BootId) -> [u64; 2] {
     let bytes = boot.0.to_be_bytes();
     let (halves, _) = bytes.as_chunks::<8>();
     [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use flota_model::{frame::DownBody, outcome::Outcome, units::Moment};
+use flota_model::{frame::DownBody, ids::ConnectionId, outcome::Outcome, units::Moment};
 
 use super::bench::{
     Bench, KEEPER, Kind, LEASE, attempt, kernel_ended, outcomes, started, starts, stops,
@@ -72,7 +72,11 @@ fn the_lease_runs_from_the_sending_of_the_heartbeat() {
     bench.disconnect();
     assert_eq!(bench.node.deadline(), Some(sent_at + LEASE - MARGIN));
     let turn = bench.pass(Duration::from_millis(4_500));
-    assert_eq!(stops(&turn.after).len() + stops(&turn.at_once).len(), 1);
+    assert_eq!(
+        stops(&turn.at_once),
+        [(1, None)],
+        "not behind a journal that may be full"
+    );
     bench.turn(vec![kernel_ended(1, KernelEnd::Stopped)]);
     bench.connect();
     assert_eq!(outcomes(&bench.welcome(false)), [(1, Outcome::Lost)]);
@@ -120,7 +124,36 @@ fn a_leased_program_without_a_keeper_is_killed_here_when_the_lease_ends() {
         grace: Duration::ZERO,
     };
     assert_eq!(turn.at_once, [expected]);
-    assert_eq!(bench.pass(LEASE).at_once, [], "once");
+    assert_eq!(stops(&bench.pass(LEASE).at_once), [], "once");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_left_and_dialed_anew() {
+    let close = [Effect::Close {
+        connection: ConnectionId(1),
+    }];
+    let mut bench = Bench::new(Settings::default());
+    bench.recover(vec![]);
+    bench.connect();
+    assert_eq!(bench.pass(Duration::from_millis(9_999)).at_once, []);
+    assert_eq!(
+        bench.pass(Duration::from_millis(1)).at_once,
+        close,
+        "no welcome"
+    );
+    let mut bench = Bench::ready();
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(
+        bench
+            .pass(LEASE.saturating_sub(Duration::from_millis(1)))
+            .at_once,
+        []
+    );
+    assert_eq!(
+        bench.pass(Duration::from_millis(1)).at_once,
+        close,
+        "no answer to a heartbeat"
+    );
 }
 
 #[test]

@@ -340,6 +340,7 @@ fn heartbeats_are_sent_at_their_interval_and_name_what_runs() {
     let expected = UpBody::Heartbeat {
         sent_at: bench.now.moment,
         running: vec![range(1, 2)],
+        sample: None,
     };
     assert_eq!(frames(&turn)[0].body, expected);
     assert!(!turn.sync);

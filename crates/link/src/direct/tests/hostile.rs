@@ -31,6 +31,7 @@ fn beat() -> Up {
     let body = UpBody::Heartbeat {
         sent_at: Moment(4_711),
         running: Vec::new(),
+        sample: None,
     };
     Up {
         session: SessionNumber(1),

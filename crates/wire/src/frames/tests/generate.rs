@@ -1,5 +1,7 @@
 //! Frames with all kinds of contents, by a seed.
 
+mod processes;
+
 use super::*;
 use crate::spec::{parse_json, seal};
 use flota_model::{
@@ -186,11 +188,16 @@ fn reports(random: &mut Random) -> Vec<Report> {
 }
 
 pub(super) fn up(random: &mut Random) -> Up {
-    let body = match random.below(5) {
+    let body = match random.below(6) {
+        5 => UpBody::Answer {
+            request: RequestId(number(random)),
+            answer: processes::answer(random),
+        },
         0 => UpBody::Hello(Box::new(hello(random))),
         1 => UpBody::Heartbeat {
             sent_at: Moment(number(random)),
             running: list(random, attempts),
+            sample: maybe(random, |random| Box::new(processes::sample(random))),
         },
         2 => UpBody::Reports(reports(random)),
         3 => UpBody::Forgotten(list(random, attempts)),
@@ -231,7 +238,11 @@ pub(super) fn spec(random: &mut Random) -> SealedSpec {
 }
 
 pub(super) fn down(random: &mut Random) -> Down {
-    let body = match random.below(8) {
+    let body = match random.below(10) {
+        8 => DownBody::Ask {
+            request: RequestId(number(random)),
+            question: processes::question(random),
+        },
         0 => DownBody::Welcome {
             node: NodeId(small(random)),
             lease: Duration::from_micros(number(random)),

@@ -58,6 +58,7 @@ fn a_node_shows_cores_and_seconds() {
         granted: 3,
         running: 2,
         unclaimed: 1,
+        sample: None,
     };
     assert_eq!(
         value(Node::from(&view)),

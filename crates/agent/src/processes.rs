@@ -1,0 +1,240 @@
+//! All processes of this machine, read from `/proc` with few calls and one buffer.
+
+mod reader;
+pub(crate) mod signal;
+mod stat;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::{collections::HashMap, io, sync::Mutex};
+
+use flota_model::{
+    ids::BootId,
+    process::{
+        COMMAND_LENGTH_MAX, CONTROL_GROUP_LENGTH_MAX, Columns, PROCESSES_BYTES_MAX, PROCESSES_MAX,
+        ProcessList, ProcessRow,
+    },
+    units::{Bytes, Cpus, Moment, Timestamp},
+};
+
+use self::{reader::Reader, stat::Line, users::Users};
+use crate::sys::{clock, pidfd::PidFd};
+
+/// Microseconds of a clock tick.
+const TICK_MICROS: u64 = 10_000;
+/// Two readings nearer than this say nothing about use: a tick would be 4 % and more.
+const SPAN_MICROS_MIN: u64 = 250_000;
+/// Bytes of a row beside its texts, in a frame.
+const ROW_BYTES: usize = 96;
+
+/// What is remembered of processes between two lists.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    boot: BootId,
+    page_bytes: u64,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    known: HashMap<u32, Known>,
+    users: Users,
+    /// Of this list.
+    round: u64,
+}
+
+/// One process, by its number.
+#[derive(Debug)]
+struct Known {
+    start_time: u64,
+    round: u64,
+    /// Ticks used at the reading that the use is counted from.
+    ticks: u64,
+    read_at: Moment,
+    cpu: Option<Cpus>,
+    details: Option<Details>,
+}
+
+/// What stays the same until it executes another program or changes its user.
+#[derive(Debug, Clone)]
+struct Details {
+    name: Vec<u8>,
+    owner: Option<u32>,
+    uid: Option<u32>,
+    command: Option<String>,
+    control_group: Option<String>,
+    pidfd_inode: Option<u64>,
+}
+
+impl Processes {
+    pub(crate) fn new(boot: BootId) -> Self {
+        Self {
+            boot,
+            page_bytes: rustix::param::page_size() as u64,
+            table: Mutex::default(),
+        }
+    }
+
+    /// Reads all of them. Takes some milliseconds where there are thousands.
+    pub(crate) fn list(&self, columns: Columns) -> io::Result<ProcessList> {
+        let mut table = self
+            .table
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut reader = Reader::open()?;
+        let now = clock::now();
+        let booted_at = now.wall.0.saturating_sub(now.moment.0);
+        let mut list = ProcessList {
+            boot: self.boot,
+            read_at: now.wall,
+            ..ProcessList::default()
+        };
+        table.round += 1;
+        if columns == Columns::Full {
+            table.users.refresh(now.moment);
+        }
+        let mut bytes = 0;
+        for pid in reader.pids()? {
+            let Some(row) = self.row(&mut table, &mut reader, pid, columns) else {
+                continue;
+            };
+            list.total += 1;
+            bytes += weight(&row);
+            if list.rows.len() < PROCESSES_MAX && bytes <= PROCESSES_BYTES_MAX {
+                let started_at = Timestamp(booted_at + row.start_time * TICK_MICROS);
+                list.rows.push(ProcessRow { started_at, ..row });
+            }
+        }
+        let round = table.round;
+        table.known.retain(|_, known| known.round == round);
+        drop(table);
+        Ok(list)
+    }
+
+    /// `None` when it is gone.
+    fn row(
+        &self,
+        table: &mut Table,
+        reader: &mut Reader,
+        pid: u32,
+        columns: Columns,
+    ) -> Option<ProcessRow> {
+        let (line, owner) = reader.stat(pid, columns == Columns::Full)?;
+        let has_memory = !line.is_kernel && line.state != b'Z';
+        let mut row = ProcessRow {
+            pid,
+            parent: line.parent,
+            name: String::from_utf8_lossy(line.name).into_owned(),
+            state: char::from(line.state),
+            is_kernel: line.is_kernel,
+            cpu_micros: line.ticks.saturating_mul(TICK_MICROS),
+            memory: has_memory.then_some(Bytes(line.resident.saturating_mul(self.page_bytes))),
+            threads: line.threads,
+            start_time: line.start_time,
+            ..ProcessRow::default()
+        };
+        let round = table.round;
+        let known = table.known.entry(pid).or_insert_with(|| Known::new(&line));
+        if known.start_time != line.start_time {
+            *known = Known::new(&line);
+        }
+        known.round = round;
+        row.cpu = known.measure(line.ticks);
+        if columns == Columns::Full {
+            let is_current = known
+                .details
+                .as_ref()
+                .is_some_and(|details| details.name == line.name && details.owner == owner);
+            if !is_current {
+                let name = line.name.to_vec();
+                known.details = Some(details(reader, &row, name, owner));
+            }
+            if let Some(details) = &known.details {
+                row.uid = details.uid;
+                row.user = details.uid.and_then(|uid| table.users.name(uid));
+                row.command.clone_from(&details.command);
+                row.control_group.clone_from(&details.control_group);
+                row.pidfd_inode = details.pidfd_inode;
+            }
+        }
+        Some(row)
+    }
+}
+
+impl Known {
+    fn new(line: &Line<'_>) -> Self {
+        Self {
+            start_time: line.start_time,
+            round: 0,
+            ticks: line.ticks,
+            read_at: Moment(0),
+            cpu: None,
+            details: None,
+        }
+    }
+
+    /// Use since the reading before: ticks and clock are read next to each other, for each process.
+    fn measure(&mut self, ticks: u64) -> Option<Cpus> {
+        let now = clock::moment();
+        let span = now.0.saturating_sub(self.read_at.0);
+        let is_first = self.read_at == Moment(0);
+        if !is_first && span < SPAN_MICROS_MIN {
+            return self.cpu;
+        }
+        if !is_first {
+            let used = ticks.saturating_sub(self.ticks);
+            let thousandths = used.saturating_mul(TICK_MICROS * 1_000) / span;
+            self.cpu = Some(Cpus(u32::try_from(thousandths).unwrap_or(u32::MAX)));
+        }
+        self.read_at = now;
+        self.ticks = ticks;
+        self.cpu
+    }
+}
+
+fn details(reader: &mut Reader, row: &ProcessRow, name: Vec<u8>, owner: Option<u32>) -> Details {
+    // The files of a process that may not be dumped belong to root, whoever runs it.
+    let uid = match owner {
+        Some(0) | None => reader.uid(row.pid).or(owner),
+        owner => owner,
+    };
+    Details {
+        name,
+        owner,
+        uid,
+        command: reader
+            .command(row.pid)
+            .map(|text| cut(text, COMMAND_LENGTH_MAX)),
+        control_group: reader
+            .control_group(row.pid)
+            .map(|text| cut(text, CONTROL_GROUP_LENGTH_MAX)),
+        pidfd_inode: pidfd_inode(reader, row),
+    }
+}
+
+/// `None` where it is not unique, or the process is another one by now.
+fn pidfd_inode(reader: &mut Reader, row: &ProcessRow) -> Option<u64> {
+    let pidfd = PidFd::open(row.pid).ok()?;
+    if !pidfd.inode_is_unique() {
+        return None;
+    }
+    let inode = pidfd.inode().ok()?;
+    // Read after the descriptor was opened: only now it is sure to be of this process.
+    let (line, _) = reader.stat(row.pid, false)?;
+    (line.start_time == row.start_time).then_some(inode)
+}
+
+fn cut(mut text: String, length: usize) -> String {
+    text.truncate(text.floor_char_boundary(length));
+    text
+}
+
+fn weight(row: &ProcessRow) -> usize {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    ROW_BYTES
+        + row.name.len()
+        + length(&row.user)
+        + length(&row.command)
+        + length(&row.control_group)
+}

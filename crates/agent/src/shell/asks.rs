@@ -1,0 +1,60 @@
+//! Questions of the server, answered beside the main loop.
+
+use std::{sync::Arc, thread};
+
+use flota_model::{
+    ids::{ConnectionId, RequestId},
+    process::{Answer, AskFault, Question},
+};
+
+use super::Shell;
+use crate::{
+    input::Input,
+    processes::{Processes, signal},
+};
+
+/// Questions at a time. The server asks for fewer; more are answered "try again".
+pub(super) const ASKS_MAX: usize = 64;
+
+impl Shell {
+    /// A stop takes as long as its grace, and must not hold up the end of the agent: each has a
+    /// thread that the end does not wait for.
+    pub(super) fn ask(&mut self, connection: ConnectionId, request: RequestId, question: Question) {
+        let answered = move |answer| Input::Answered {
+            connection,
+            request,
+            answer,
+        };
+        let busy = Err(AskFault::Unreadable {
+            errno: libc::EAGAIN,
+        });
+        let Ok(place) = Arc::clone(&self.state.asks).try_acquire_owned() else {
+            // A full inbox has turns enough without this answer; the server gives up waiting.
+            let _ = self.post.try_send(answered(busy));
+            return;
+        };
+        let (processes, boot) = (Arc::clone(&self.processes), self.here.boot);
+        let post = self.post.clone();
+        let spawned = thread::Builder::new().name("ask".into()).spawn(move || {
+            let answer = match question {
+                Question::Processes { columns } => list(&processes, columns),
+                Question::Signal { target, signal } => signal::signal(boot, target, signal),
+                Question::Stop { target, grace } => signal::stop(boot, target, grace),
+            };
+            // Only an agent that ends does not take it.
+            let _ = post.blocking_send(answered(answer));
+            drop(place);
+        });
+        if spawned.is_err() {
+            let _ = self.post.try_send(answered(busy));
+        }
+    }
+}
+
+fn list(processes: &Processes, columns: flota_model::process::Columns) -> Result<Answer, AskFault> {
+    let list = processes.list(columns);
+    list.map(Answer::Processes).map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        AskFault::Unreadable { errno }
+    })
+}

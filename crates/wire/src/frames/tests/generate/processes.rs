@@ -1,0 +1,142 @@
+//! Processes and samples with all kinds of contents.
+
+use flota_model::{
+    process::{
+        Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
+        ProcessTarget, Protection, Question,
+    },
+    sample::{DeviceSample, MemorySample, NodeSample, Pressure, SpaceSample},
+};
+
+use super::*;
+
+fn boot(random: &mut Random) -> BootId {
+    BootId(u128::from(number(random)) << 64 | u128::from(number(random)))
+}
+
+fn target(random: &mut Random) -> ProcessTarget {
+    let (node, pid) = (NodeId(small(random)), small(random));
+    if flag(random) {
+        return ProcessTarget::Pid { node, pid };
+    }
+    ProcessTarget::Handle(ProcessHandle {
+        node,
+        boot: boot(random),
+        pid,
+        start_time: number(random),
+        pidfd_inode: number(random),
+    })
+}
+
+pub(super) fn question(random: &mut Random) -> Question {
+    match random.below(3) {
+        0 => Question::Processes {
+            columns: [Columns::Basic, Columns::Full][random.below(2)],
+        },
+        1 => Question::Signal {
+            target: target(random),
+            signal: u8::try_from(1 + random.below(64)).unwrap(),
+        },
+        _ => Question::Stop {
+            target: target(random),
+            grace: Duration::from_micros(number(random)).min(GRACE_MAX),
+        },
+    }
+}
+
+fn row(random: &mut Random) -> ProcessRow {
+    ProcessRow {
+        pid: small(random),
+        parent: small(random),
+        name: word(random),
+        state: ['R', 'S', 'Z'][random.below(3)],
+        is_kernel: flag(random),
+        cpu: maybe(random, |random| Cpus(small(random))),
+        cpu_micros: number(random),
+        memory: maybe(random, |random| Bytes(number(random))),
+        threads: small(random),
+        start_time: number(random),
+        started_at: Timestamp(number(random)),
+        uid: maybe(random, small),
+        user: maybe(random, word),
+        command: maybe(random, word),
+        control_group: maybe(random, word),
+        pidfd_inode: maybe(random, number),
+    }
+}
+
+pub(super) fn answer(random: &mut Random) -> Result<Answer, AskFault> {
+    let faults = [
+        AskFault::Gone,
+        AskFault::Reused,
+        AskFault::Uncertain,
+        AskFault::Protected(Protection::First),
+        AskFault::Protected(Protection::Kernel),
+        AskFault::Protected(Protection::Flota),
+        AskFault::NotPermitted,
+        AskFault::Alive,
+        AskFault::Unreachable,
+        AskFault::Unreadable {
+            errno: small(random).cast_signed(),
+        },
+    ];
+    match random.below(4) {
+        0 => Ok(Answer::Processes(ProcessList {
+            boot: boot(random),
+            rows: list(random, row),
+            total: small(random),
+            read_at: Timestamp(number(random)),
+        })),
+        1 => Ok(Answer::Signalled),
+        2 => Ok(Answer::Stopped {
+            processes: small(random),
+            killed: flag(random),
+        }),
+        _ => Err(faults[random.below(faults.len())]),
+    }
+}
+
+fn device(random: &mut Random) -> DeviceSample {
+    DeviceSample {
+        name: word(random),
+        incoming: Bytes(number(random)),
+        outgoing: Bytes(number(random)),
+        incoming_rate: maybe(random, |random| Bytes(number(random))),
+        outgoing_rate: maybe(random, |random| Bytes(number(random))),
+    }
+}
+
+fn pressure(random: &mut Random) -> Pressure {
+    let mut share = || u16::try_from(random.below(10_001)).unwrap();
+    Pressure {
+        some: share(),
+        full: share(),
+    }
+}
+
+pub(super) fn sample(random: &mut Random) -> NodeSample {
+    NodeSample {
+        taken_at: Timestamp(number(random)),
+        uptime: Duration::from_micros(number(random)),
+        cpu: maybe(random, |random| Cpus(small(random))),
+        cores: list(random, |random| Cpus(small(random))),
+        load: maybe(random, |random| {
+            [small(random), small(random), small(random)]
+        }),
+        memory: maybe(random, |random| MemorySample {
+            total: Bytes(number(random)),
+            available: Bytes(number(random)),
+            swap_total: Bytes(number(random)),
+            swap_free: Bytes(number(random)),
+        }),
+        data: maybe(random, |random| SpaceSample {
+            total: Bytes(number(random)),
+            free: Bytes(number(random)),
+        }),
+        disks: list(random, device),
+        networks: list(random, device),
+        cpu_pressure: maybe(random, pressure),
+        memory_pressure: maybe(random, pressure),
+        io_pressure: maybe(random, pressure),
+    }
+}
