@@ -6,6 +6,7 @@ use flota_model::{ids::AttemptId, outcome::Usage};
 use crate::{
     hosts::Kernel,
     script::ScriptedEnding,
+    time::Time,
     truth::Ending,
     world::{AtAgent, Happening, World},
 };
@@ -23,6 +24,10 @@ impl World {
                 usage,
             };
             return self.tell_agent(machine, life, event);
+        }
+        if self.truth.is_forgiven(machine, self.now) {
+            // Its time began with the order, before its agent stood still.
+            self.truth.spawned.insert(attempt, Time::default());
         }
         let started = self.truth.start(attempt, machine, self.now);
         self.check(started);

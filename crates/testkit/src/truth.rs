@@ -316,7 +316,7 @@ impl Truth {
     }
 
     /// Whether a machine stood still a moment ago.
-    fn is_forgiven(&self, machine: usize, now: Time) -> bool {
+    pub(crate) fn is_forgiven(&self, machine: usize, now: Time) -> bool {
         self.forgiven_until
             .get(&machine)
             .is_some_and(|until| now <= *until)
