@@ -26,7 +26,9 @@ fn check_within(switch: Switch, seeds: u64) {
     };
     let caught = (0..seeds).find_map(|seed| simulate(seed, options).err());
     if std::env::var_os("FLOTA_LINES").is_some() {
-        caught.iter().for_each(|failure| println!("{failure}"));
+        for failure in &caught {
+            println!("{failure}");
+        }
     }
     let failure = caught.unwrap_or_else(|| panic!("{switch:?} is not noticed in {seeds} seeds"));
     println!(
