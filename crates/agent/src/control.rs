@@ -29,6 +29,8 @@ const STOPPED: &[u8] = b"stopped\n";
 const CONNECTIONS_MAX: usize = 8;
 /// Longest command, in bytes.
 const COMMAND_LENGTH_MAX: u64 = 64;
+/// Longest wait for the answers to be written at the end.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// Longest wait for a command.
 const COMMAND_WITHIN: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,8 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Control {
     path: PathBuf,
     task: JoinHandle<()>,
+    /// One for each connection that may still be served.
+    places: Arc<Semaphore>,
 }
 
 impl Drop for Control {
@@ -58,15 +62,24 @@ impl Control {
         let _ = rustix::fs::unlinkat(folder, NAME, AtFlags::empty());
         let listener = UnixListener::bind(short_path(folder))?;
         rustix::fs::chmodat(folder, NAME, files::PRIVATE, AtFlags::empty())?;
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         Ok(Self {
             path: path.join(NAME),
-            task: tokio::spawn(serve(listener, inbox)),
+            task: tokio::spawn(serve(listener, Arc::clone(&places), inbox)),
+            places,
         })
+    }
+
+    /// Takes no new commands, and waits until those that came are answered.
+    pub(crate) async fn finish(self) {
+        self.task.abort();
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        // Who does not read its answer does not get it.
+        let _ = timeout(FINISH_WITHIN, self.places.acquire_many(all)).await;
     }
 }
 
-async fn serve(listener: UnixListener, inbox: mpsc::Sender<Input>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn serve(listener: UnixListener, places: Arc<Semaphore>, inbox: mpsc::Sender<Input>) {
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -316,8 +316,8 @@ impl Shell {
                     // Who asked may have gone.
                     let _ = waiter.send(());
                 }
+                control.finish().await;
                 self.close().await;
-                drop(control);
                 Ok(AgentEnd::StoppedAll)
             }
         }

@@ -9,6 +9,8 @@
 
 pub(crate) mod clock;
 mod clone;
+#[cfg(test)]
+pub(crate) mod disk;
 pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod pidfd;

@@ -153,3 +153,43 @@ fn space_for_outcomes_is_allocated_with_the_grant() {
     assert!(before < needed && allocated() >= needed);
     assert!(!bench.opened.writer.progress().is_full);
 }
+
+#[test]
+fn a_full_disk_loses_nothing_and_is_said_before_it_must_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = 16 << 20;
+    if let Err(error) = crate::sys::disk::mount_small(folder.path(), size) {
+        println!("not tested, since no disk can be mounted: {error}");
+        return;
+    }
+    let path = folder.path().join("journal");
+    let filler = folder.path().join("filler");
+    let mut bench = open(&path);
+    fs::write(&filler, vec![0; usize::try_from(size - (5 << 20)).unwrap()]).unwrap();
+    let blob = |number: u8| {
+        vec![Record::Spec {
+            hash: flota_model::ids::SpecHash(number.into()),
+            blob: vec![number; 1 << 20].into(),
+        }]
+    };
+    let mut records = Vec::new();
+    // What is allocated ahead is used up while the disk has no more: said, and written.
+    while !bench.opened.writer.progress().is_full {
+        assert!(records.len() < 10, "the disk does not become full");
+        records.extend(blob(u8::try_from(records.len()).unwrap()));
+        bench.append(&records[records.len() - 1..]);
+    }
+    // Then it waits, and keeps what it was given.
+    let mut ticket = Ticket(0);
+    for _ in 0..8 {
+        let batch = blob(u8::try_from(records.len()).unwrap());
+        ticket = bench.opened.writer.append(batch.clone(), true);
+        records.extend(batch);
+    }
+    bench.wait(|progress| progress.is_full);
+    assert!(bench.opened.writer.progress().done < ticket);
+    fs::remove_file(filler).unwrap();
+    bench.wait(|progress| progress.done >= ticket && !progress.is_full);
+    bench.opened.writer.close();
+    assert!(open(&path).opened.records == records);
+}

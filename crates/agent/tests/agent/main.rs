@@ -283,11 +283,12 @@ async fn an_agent_that_is_told_to_end_leaves_its_programs_alone() {
     let mut server = Server::start().await;
     let mut node = Node::start(&server);
     server.wait_hello(1).await;
-    server.grant(0, 3, job(3, script("sleep 0.5; exit 4"), Retry::Never));
-    server
-        .wait("all to run", |server| (server.running == 3).then_some(()))
-        .await;
+    let gate = Gate::new(node.path("gate"));
+    let text = format!("{}; exit 4", gate.script());
+    server.grant(0, 3, job(3, script(&text), Retry::Never));
+    gate.wait(3);
     assert_eq!(node.terminate_agent(), "detached 3\n");
+    drop(gate);
     node.restart_agent();
     server.wait_reports(3).await;
     assert!(
@@ -318,10 +319,10 @@ async fn without_an_agent_stopping_all_ends_programs_and_keeps_their_ends() {
     let mut server = Server::start().await;
     let mut node = Node::start(&server);
     server.wait_hello(1).await;
-    server.grant(0, 3, job(3, script("echo x; sleep 600"), Retry::Never));
-    server
-        .wait("all to run", |server| (server.running == 3).then_some(()))
-        .await;
+    let gate = Gate::new(node.path("gate"));
+    let text = format!("echo x; {}", gate.script());
+    server.grant(0, 3, job(3, script(&text), Retry::Never));
+    gate.wait(3);
     node.kill_agent();
     assert_eq!(node.stop_all(), "stopped\n");
     assert_eq!(node.processes(), 0);
