@@ -94,10 +94,14 @@ impl Fleet {
     fn lease_lost(&mut self, place: Place) {
         let job = self.jobs.live(place.job);
         let stop = job.record.spec.spec.on_disconnect == OnDisconnect::Stop;
-        if !stop || job.state(place.task) == TaskState::Unknown {
-            self.suspect(place, true);
-        } else if job.state(place.task).is_terminal() {
+        let state = job.state(place.task);
+        if state.is_terminal() && state != TaskState::Unknown {
+            // The node was asked for it and is gone: nothing waits for its answer any more. What it
+            // still holds is not known at its next hello, and stopped.
+            self.record_without_report(place, Outcome::Lost, false);
             self.settle(place);
+        } else if !stop || state == TaskState::Unknown {
+            self.suspect(place, true);
         } else if job.never_retries() {
             // The keeper has killed it, but it may have ended by itself before: its agent may know.
             self.suspect(place, true);
