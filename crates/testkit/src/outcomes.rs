@@ -51,7 +51,8 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
         }
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
         Outcome::TimedOut => timed_out(case),
-        Outcome::Cancelled => !case.counted || case.cancelled,
+        // A cancel that came after the backup of a restored store was obeyed all the same.
+        Outcome::Cancelled => !case.counted || case.cancelled || case.cancel_seen.is_some(),
         Outcome::NotStarted { .. } => case.never_ran && case.execution.is_none(),
         Outcome::Failed { .. } => ending.is_some_and(|(_, ending)| {
             matches!(ending, Ending::Scripted(scripted) if scripted != ScriptedEnding::Exit(0))

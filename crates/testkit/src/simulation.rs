@@ -200,7 +200,13 @@ impl World {
             };
             self.clients.submissions.push(submission);
             let at = self.random.within(10_000..=heals_at * 3 / 4);
-            self.plan_in(at, Happening::Client(Errand::Submit { index }));
+            self.plan_in(
+                at,
+                Happening::Client(Errand::Submit {
+                    index,
+                    again: false,
+                }),
+            );
         }
         self.plan_in(500_000, Happening::Client(Errand::Look));
         let kinds: Vec<u64> = (0..self.random.within(2..=7))

@@ -26,6 +26,7 @@ const LOOK: u64 = 1_000_000;
 pub(crate) enum Errand {
     Submit {
         index: usize,
+        again: bool,
     },
     Cancel {
         job: JobId,
@@ -87,9 +88,10 @@ enum About {
 impl World {
     pub(crate) fn client(&mut self, errand: Errand) {
         match errand {
-            Errand::Submit { index } => {
+            Errand::Submit { index, again } => {
                 self.ask(About::Submit(index));
-                let twice = self.clients.submissions[index].keyed && self.random.chance(200);
+                let keyed = self.clients.submissions[index].keyed;
+                let twice = keyed && !again && self.random.chance(200);
                 if twice {
                     self.ask(About::Submit(index));
                 }
@@ -287,7 +289,7 @@ impl World {
         self.clients.busy_until = self.now + wait + 1;
         let errand = match about {
             About::Submit(index) if self.clients.submissions[index].keyed => {
-                Errand::Submit { index }
+                Errand::Submit { index, again: true }
             }
             About::Cancel(job, principal) => Errand::Cancel { job, principal },
             About::Submit(_) | About::Fleet | About::Nodes | About::Recover => return,

@@ -58,11 +58,16 @@ impl Fleet {
             return;
         }
         match job.state(place.task) {
-            TaskState::Unknown => self.correct(place, report),
+            // What starts only once has one attempt: this is the one that was unknown.
+            TaskState::Unknown if job.never_retries() => self.correct(place, report),
             TaskState::Granted | TaskState::Waiting | TaskState::Parked => {
                 self.conclude(place, report);
             }
-            TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Dead => {
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Cancelled
+            | TaskState::Dead
+            | TaskState::Unknown => {
                 let record = self.record(place, report, false);
                 self.ledger.changes.push(Change::AttemptEnded(record));
                 self.settle(place);

@@ -122,7 +122,10 @@ impl Fleet {
     /// A task ends. Other attempts of it, which can only be suspect ones, are revoked.
     pub(crate) fn end_task(&mut self, job: JobId, task: TaskIndex, state: TaskState) {
         self.set_task(job, task, state);
-        if self.jobs.live(job).has_spare_attempts() && state != TaskState::Unknown {
+        let entry = self.jobs.live(job);
+        // The one attempt of what starts only once may still tell how it really ended.
+        let awaited = state == TaskState::Unknown && entry.never_retries();
+        if entry.has_spare_attempts() && !awaited {
             for place in self.attempts_of(job, task) {
                 self.revoke(place);
             }
