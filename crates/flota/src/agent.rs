@@ -2,9 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io,
     net::{SocketAddr, ToSocketAddrs as _},
-    path::Path,
     process::ExitCode,
 };
 
@@ -13,19 +11,12 @@ use flota_agent::{
     AgentEnd, AgentFault, AgentSettings, FolderFault, StopFault, keeper::KeeperSettings,
 };
 use flota_client::{Endpoint, Exit, Failure, Screen};
-use flota_model::{
-    resources::Resources,
-    units::{Bytes, Cpus},
-};
+use flota_host::{Context, EndSignals, Threads, folder_held, host_name, machine};
+use flota_model::resources::Resources;
 
-use crate::{Context, Threads, environment, logging, signals::EndSignals};
-
-/// The name under which an agent starts this binary as its keeper.
-pub(crate) const KEEPER: &str = "__keeper";
-
-/// Runs a keeper; `arguments` are those behind [`KEEPER`].
+/// Runs a keeper; `arguments` are those behind [`flota_host::KEEPER`].
 pub(crate) fn keeper(arguments: &[OsString]) -> ExitCode {
-    logging::start_small();
+    flota_host::start_small_logging();
     match KeeperSettings::from_arguments(arguments.iter().cloned()) {
         Ok(settings) => flota_agent::keeper::main(&settings),
         Err(fault) => {
@@ -46,7 +37,7 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
     }
     let ended = context.runtime(Threads::One)?.block_on(async {
         let mut signals = EndSignals::take_over().map_err(|source| context.not_set_up(&source))?;
-        crate::dev::follow_parent(context);
+        flota_host::follow_parent(context);
         let ended = flota_agent::run(settings, signals.next()).await;
         ended.map_err(|fault| failure(context, &fault))
     })?;
@@ -62,7 +53,7 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
 fn settings(context: &Context) -> Result<AgentSettings, Failure> {
     let given = &context.settings;
     let machine = machine().map_err(|source| context.not_set_up(&source))?;
-    let name = given.name.clone().unwrap_or_else(environment::host_name);
+    let name = given.name.clone().unwrap_or_else(host_name);
     Ok(AgentSettings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capacity: Some(Resources {
@@ -130,7 +121,7 @@ fn of_folder(context: &Context, fault: &FolderFault) -> Failure {
     let language = context.language;
     match fault {
         FolderFault::Held { path, holder } => {
-            crate::folder_held(language, &path.display().to_string(), holder)
+            folder_held(language, &path.display().to_string(), holder)
         }
         FolderFault::File { .. } => {
             let what = language.error_folder_unusable(context.data_text());
@@ -167,25 +158,4 @@ fn of_stop(context: &Context, fault: &StopFault) -> Failure {
     }
     let what = context.language.error_stop_failed();
     Failure::new("E-STOP-INCOMPLETE", Exit::Failed, what).because_of(fault)
-}
-
-/// As [`flota_agent::stop_all`]; what fails is logged, because the caller has more to stop.
-pub(crate) async fn stop_all(data: &Path) {
-    if let Err(fault) = flota_agent::stop_all(data).await {
-        tracing::warn!(data = %data.display(), %fault, "not everything could be stopped");
-    }
-}
-
-/// The cores that this process may use, and all memory.
-pub(crate) fn machine() -> io::Result<Resources> {
-    let cores = rustix::thread::sched_getaffinity(None)?.count().max(1);
-    let system = rustix::system::sysinfo();
-    // `unsigned long` of the kernel, in units of `mem_unit` bytes (`man 2 sysinfo`).
-    let memory = system.totalram.saturating_mul(system.mem_unit.into());
-    let memory = Bytes(memory);
-    Ok(Resources {
-        cpus: Cpus::whole(cores),
-        memory,
-        ..Resources::default()
-    })
 }

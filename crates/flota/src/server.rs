@@ -1,14 +1,8 @@
 //! `flota server`.
 
 use flota_client::{Exit, Failure, Screen};
+use flota_host::{Context, EndSignals, LOGIN_TOKEN, Threads, folder_held, login_token};
 use flota_server::{FolderFault, ListenFault, Running, ServerFault};
-
-use crate::{Context, Threads, signals::EndSignals};
-
-/// The token of the login link, handed down by `dev`. Never an argument: those are for all to see.
-pub(crate) const LOGIN_TOKEN: &str = "FLOTA_LOGIN_TOKEN";
-/// Bytes of randomness in a login token.
-const LOGIN_TOKEN_BYTES: usize = 16;
 
 pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Failure> {
     let login = match context.environment.get(LOGIN_TOKEN) {
@@ -28,7 +22,7 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
     let data = settings.data.clone();
     context.runtime(Threads::Several)?.block_on(async {
         let mut signals = EndSignals::take_over().map_err(|source| context.not_set_up(&source))?;
-        crate::dev::follow_parent(context);
+        flota_host::follow_parent(context);
         let announce = |running: &Running| {
             tell_ready(
                 context,
@@ -46,16 +40,6 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
         screen.tell(&context.language.server_stopped());
     }
     Ok(Exit::Ok)
-}
-
-/// A token for one login.
-pub(crate) fn login_token(context: &Context) -> Result<String, Failure> {
-    let mut bytes = [0_u8; LOGIN_TOKEN_BYTES];
-    getrandom::fill(&mut bytes).map_err(|source| {
-        let what = context.language.error_random();
-        Failure::new("E-RANDOM-UNAVAILABLE", Exit::Failed, what).because(source.to_string())
-    })?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 /// Where the data is, what is exposed, and what to do next.
@@ -83,7 +67,7 @@ fn failure(context: &Context, fault: &ServerFault) -> Failure {
     match fault {
         ServerFault::Folder(FolderFault::InUse { path, holder }) => {
             let holder = holder.as_ref().map(ToString::to_string).unwrap_or_default();
-            crate::folder_held(language, &path.display().to_string(), &holder)
+            folder_held(language, &path.display().to_string(), &holder)
         }
         ServerFault::Folder(folder) => {
             let what = language.error_folder_unusable(context.data_text());

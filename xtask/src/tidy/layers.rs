@@ -48,6 +48,12 @@ const RULES: &[(&str, Rule)] = &[
         Never(&["flota-engine", "flota-store", "flota-agent", "flota-server"]),
     ),
     ("flota-client", Never(&["flota-link", "rusqlite"])),
+    ("flota-host", Never(&["flota-testkit", "flota-bench"])),
+    // It measures processes from outside, as a person could.
+    (
+        "flota-bench",
+        NeverDirect(&["flota-server", "flota-agent", "flota-engine"]),
+    ),
     (
         "flota-testkit",
         Never(&["flota-agent", "flota-server", "flota-client", "rusqlite"]),

@@ -6,6 +6,9 @@ use super::{File, code, files};
 
 /// Longest source file, tests included: a longer one has two subjects.
 pub(super) const LINES_MAX: usize = 600;
+/// The crate of the binary, and the most lines of all its files.
+const BINARY: &str = "crates/flota/src";
+pub(super) const BINARY_LINES_MAX: usize = 1000;
 /// The only places where the compiler's guarantees may be left.
 const UNSAFE_PLACES: &[&str] = &["crates/agent/src/sys", "crates/kernels/src/simd"];
 
@@ -15,7 +18,16 @@ const UNSAFE_TEST: &str = "crates/store/tests/sync_failure";
 /// Every source file that is too long, misplaced or unsafe.
 pub(super) fn problems(root: &Path) -> Vec<String> {
     let sources = [files(root, "crates", ".rs"), files(root, "xtask", ".rs")];
-    sources.iter().flatten().flat_map(problems_of).collect()
+    let each = sources.iter().flatten().flat_map(problems_of);
+    each.chain(thick_binary(root)).collect()
+}
+
+/// The binary holds what no other crate can: more of it could be tested only as a process.
+fn thick_binary(root: &Path) -> Option<String> {
+    let sources = files(root, BINARY, ".rs");
+    let lines: usize = sources.iter().map(|file| file.text.lines().count()).sum();
+    (lines > BINARY_LINES_MAX)
+        .then(|| format!("{BINARY}: {lines} lines, at most {BINARY_LINES_MAX}"))
 }
 
 fn problems_of(file: &File) -> Vec<String> {

@@ -97,6 +97,17 @@ fn a_long_file_and_a_mod_file_are_found() {
 }
 
 #[test]
+fn a_binary_that_holds_more_than_it_must_is_found() {
+    let half = "\n".repeat(sources::BINARY_LINES_MAX / 2);
+    let main = ("crates/flota/src/main.rs", half.as_str());
+    let other = ("crates/flota/src/other.rs", half.as_str());
+    check(sources::problems, &[main, other], &[]);
+    let more = ("crates/flota/src/more.rs", "\n");
+    let expected = ["crates/flota/src: 1001 lines, at most 1000"];
+    check(sources::problems, &[main, other, more], &expected);
+}
+
+#[test]
 fn unsafe_code_is_found_outside_its_places() {
     let block = "fn f() { unsafe { g() } } // unsafe\n";
     let files = [

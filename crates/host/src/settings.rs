@@ -47,20 +47,20 @@ pub(crate) const OTHER_VARIABLES: [&str; 8] = [
 
 /// All that can be set, with defaults where there are any.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) server: Option<String>,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) output: Format,
-    pub(crate) color: Color,
-    pub(crate) timeout: Duration,
-    pub(crate) data: Option<PathBuf>,
-    pub(crate) listen: SocketAddr,
-    pub(crate) name: Option<String>,
-    pub(crate) cpus: Option<Cpus>,
-    pub(crate) memory: Option<Bytes>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) log: Option<String>,
-    pub(crate) log_as_json: bool,
+pub struct Settings {
+    pub server: Option<String>,
+    pub token_file: Option<PathBuf>,
+    pub output: Format,
+    pub color: Color,
+    pub timeout: Duration,
+    pub data: Option<PathBuf>,
+    pub listen: SocketAddr,
+    pub name: Option<String>,
+    pub cpus: Option<Cpus>,
+    pub memory: Option<Bytes>,
+    pub labels: BTreeMap<String, String>,
+    pub log: Option<String>,
+    pub log_as_json: bool,
 }
 
 impl Default for Settings {

@@ -10,24 +10,25 @@ pub(crate) fn check(filter: &str) -> Result<(), ()> {
 }
 
 /// Starts logging of warnings alone, without the memory of a filter.
-pub(crate) fn start_small() {
+pub fn start_small_logging() {
     let builder = fmt::Subscriber::builder().with_max_level(tracing::Level::WARN);
     let _ = tracing::subscriber::set_global_default(builder.with_writer(io::stderr).finish());
 }
 
 /// How much is logged.
-pub(crate) struct Logging<'a> {
+pub struct Logging<'a> {
     /// As set by a person.
-    pub(crate) filter: Option<&'a str>,
+    pub filter: Option<&'a str>,
     /// How often `-v` is given.
-    pub(crate) verbose: u8,
+    pub verbose: u8,
     /// When neither says anything.
-    pub(crate) usual: &'a str,
-    pub(crate) as_json: bool,
+    pub usual: &'a str,
+    /// For collectors.
+    pub as_json: bool,
 }
 
 /// Starts logging; once in a process.
-pub(crate) fn start(logging: &Logging<'_>) {
+pub fn start_logging(logging: &Logging<'_>) {
     let filter = match (logging.verbose, logging.filter) {
         (0, Some(filter)) => filter,
         (0, None) => logging.usual,

@@ -10,12 +10,13 @@ use flota_client::{Exit, Failure};
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 use tokio::{process::Command, time::timeout};
 
-use crate::Context;
+use crate::context::Context;
 
 /// The process that a child must not outlive.
 const PARENT: &str = "FLOTA_DEV_PARENT";
 
-pub(crate) struct Child {
+/// A process that ends with this one.
+pub struct Child {
     name: String,
     language: flota_client::Language,
     process: tokio::process::Child,
@@ -26,7 +27,7 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts this very binary, also where its file was replaced meanwhile, with other arguments.
-    pub(crate) fn start(
+    pub fn start(
         context: &Context,
         name: &str,
         arguments: &[&str],
@@ -63,12 +64,13 @@ impl Child {
         })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Its number.
+    pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Waits at most `span` for it to end by itself, which is a failure with its exit code.
-    pub(crate) async fn ended_within(&mut self, span: Duration) -> Option<Failure> {
+    pub async fn ended_within(&mut self, span: Duration) -> Option<Failure> {
         timeout(span, self.ended()).await.ok()?;
         let status = self.status?;
         let what = self.language.error_dev_child_ended(&self.name, status);
@@ -84,7 +86,8 @@ impl Child {
         ))
     }
 
-    pub(crate) async fn ended(&mut self) {
+    /// Waits for its end.
+    pub async fn ended(&mut self) {
         if self.status.is_none() {
             // It is our child and not reaped by anybody else.
             self.status = Some(self.process.wait().await.unwrap_or_default());
@@ -92,11 +95,12 @@ impl Child {
     }
 
     /// As a power cut does; it may have ended already.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.process.start_kill();
     }
 
-    pub(crate) fn ask_to_end(&self) {
+    /// Sends SIGTERM.
+    pub fn ask_to_end(&self) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if let (None, Some(pid)) = (self.status, pid) {
             // It may have ended this moment; it is not reaped, so the number is still its own.
@@ -107,7 +111,7 @@ impl Child {
 
 /// Ends this process with the `dev` that started it, also where that is killed. Called on the
 /// first thread, which lives as long as the process.
-pub(crate) fn follow_parent(context: &Context) {
+pub fn follow_parent(context: &Context) {
     let Some(parent) = context.environment.get(PARENT) else {
         return;
     };

@@ -17,9 +17,9 @@ use std::fmt::Display;
 
 use clap::ArgMatches;
 use flota_client::{Exit, Failure, Language, Screen};
+use flota_host::{Context, EndSignals, Threads};
 
 use self::{fleet::Fleet, report::Report};
-use crate::{Context, Threads, signals::EndSignals};
 
 /// Agents when nobody says otherwise: the keeper's rate, not the number of nodes, is measured.
 const AGENTS: u32 = 1;
@@ -33,7 +33,8 @@ struct Bench<'a> {
     agents: u32,
 }
 
-pub(crate) fn command(
+/// Makes the measurements that are asked for, one after the other, and prints them.
+pub fn command(
     context: &Context,
     screen: &mut Screen,
     matches: &ArgMatches,

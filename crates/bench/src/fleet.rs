@@ -7,6 +7,7 @@ use std::{
 };
 
 use flota_client::{Client, ClientFault, Endpoint, Failure};
+use flota_host::{Child, share, stop_all, url_of_server};
 use flota_wire::rest;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
@@ -15,10 +16,6 @@ use super::{
     Bench,
     disk::Disk,
     usage::{self, Usage},
-};
-use crate::{
-    agent,
-    dev::{Child, share, url_of_server},
 };
 
 /// After that a measurement is given up. A million tasks take a minute or so.
@@ -219,7 +216,7 @@ impl<'a> Fleet<'a> {
         for number in 1..=self.bench.agents {
             let folder = self.agent_folder(number);
             if folder.exists() {
-                agent::stop_all(&folder).await;
+                stop_all(&folder).await;
             }
         }
         for mut agent in self.agents.drain(..) {

@@ -51,7 +51,7 @@ fn keepers(folder: &Path) -> io::Result<Vec<u32>> {
     let is_ours = |pid: u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).into_owned();
-        line.contains(crate::agent::KEEPER) && line.contains(&folder)
+        line.contains(flota_host::KEEPER) && line.contains(&folder)
     };
     let pids = fs::read_dir("/proc")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

@@ -19,11 +19,16 @@ use tokio::{
 };
 
 use self::lock::Lock;
-pub(crate) use self::{
+pub use self::{
     child::{Child, follow_parent},
     lock::url_of_server,
 };
-use crate::{Context, Threads, agent, server, signals::EndSignals};
+use crate::{
+    context::{Context, Threads},
+    login,
+    machine::{machine, stop_all},
+    signals::EndSignals,
+};
 
 /// Agents when nobody says otherwise.
 const NODES: u32 = 3;
@@ -40,11 +45,8 @@ const PART_WITHIN: Duration = Duration::from_secs(2);
 /// For killing what is left.
 const SWEEP_WITHIN: Duration = Duration::from_millis(900);
 
-pub(crate) fn command(
-    context: &Context,
-    screen: &mut Screen,
-    matches: &ArgMatches,
-) -> Result<Exit, Failure> {
+/// Runs a server and agents until a signal, or until one of them ends.
+pub fn dev(context: &Context, screen: &mut Screen, matches: &ArgMatches) -> Result<Exit, Failure> {
     let folder = context.data()?.join(DEV_FOLDER);
     let unusable = |source: io::Error| {
         let what = context.language.error_folder_unusable(folder.display());
@@ -116,7 +118,7 @@ async fn reset(folder: &Path) -> io::Result<()> {
 async fn stop_programs(folder: &Path) {
     let mut stops = JoinSet::new();
     for node in node_folders(folder) {
-        stops.spawn(async move { agent::stop_all(&node).await });
+        stops.spawn(async move { stop_all(&node).await });
     }
     stops.join_all().await;
 }
@@ -148,12 +150,12 @@ impl Dev<'_> {
     async fn start(&mut self, screen: &mut Screen, count: u32, lock: &Lock) -> Result<(), Failure> {
         let (language, context) = (self.context.language, self.context);
         screen.tell(&language.dev_starting(count));
-        let login = server::login_token(context)?;
+        let login = login::login_token(context)?;
         let listen = context.settings.listen.to_string();
         let mut arguments = vec!["server", "--quiet", "--listen", &listen, "--data"];
         let data = self.folder.display().to_string();
         arguments.push(&data);
-        let variables = [(server::LOGIN_TOKEN, login.as_str())];
+        let variables = [(login::LOGIN_TOKEN, login.as_str())];
         let server = Child::start(context, "server", &arguments, &variables)?;
         self.server = Some(server);
         let (mut client, url) = self.server_ready().await?;
@@ -265,8 +267,8 @@ async fn stop_parts(parts: impl Iterator<Item = &mut Child>) {
 }
 
 /// What one of `count` agents lends: a core at least, so that every node can run a usual task.
-pub(crate) fn share(context: &Context, count: u32) -> Result<(Cpus, Bytes), Failure> {
-    let all = agent::machine().map_err(|source| context.not_set_up(&source))?;
+pub fn share(context: &Context, count: u32) -> Result<(Cpus, Bytes), Failure> {
+    let all = machine().map_err(|source| context.not_set_up(&source))?;
     let cpus = Cpus((all.cpus.0 / count).max(Cpus::whole(1).0));
     Ok((cpus, Bytes(all.memory.0 / u64::from(count))))
 }

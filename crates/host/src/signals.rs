@@ -5,10 +5,10 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGINT, SIGTERM and SIGHUP, taken over when this is made.
-pub(crate) struct EndSignals([Signal; 3]);
+pub struct EndSignals([Signal; 3]);
 
 impl EndSignals {
-    pub(crate) fn take_over() -> io::Result<Self> {
+    pub fn take_over() -> io::Result<Self> {
         Ok(Self([
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
@@ -17,7 +17,7 @@ impl EndSignals {
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

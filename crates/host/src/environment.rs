@@ -14,17 +14,17 @@ const FILE_LENGTH_MAX: u64 = 1 << 20;
 
 /// The surroundings, read once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Environment {
+pub struct Environment {
     /// All variables that are text.
-    pub(crate) variables: BTreeMap<String, String>,
-    pub(crate) current_folder: Option<PathBuf>,
-    pub(crate) is_root: bool,
-    pub(crate) out_is_terminal: bool,
-    pub(crate) err_is_terminal: bool,
+    pub variables: BTreeMap<String, String>,
+    pub current_folder: Option<PathBuf>,
+    pub is_root: bool,
+    pub out_is_terminal: bool,
+    pub err_is_terminal: bool,
 }
 
 impl Environment {
-    pub(crate) fn of_process() -> Self {
+    pub fn of_process() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -38,7 +38,7 @@ impl Environment {
     }
 
     /// A variable; an empty one counts as absent (XDG Base Directory Specification).
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
             .map(String::as_str)
@@ -46,14 +46,14 @@ impl Environment {
     }
 
     /// The language: `--lang`, then the variables in the order of `man 7 locale`.
-    pub(crate) fn language(&self, flag: Option<&str>) -> Language {
+    pub fn language(&self, flag: Option<&str>) -> Language {
         let variables = ["FLOTA_LANG", "LC_ALL", "LC_MESSAGES", "LANG"];
         let set = variables.into_iter().map(|name| self.get(name));
         Language::choose(std::iter::once(flag).chain(set))
     }
 
     /// The data folder when nobody names one.
-    pub(crate) fn data_folder(&self) -> Option<PathBuf> {
+    pub fn data_folder(&self) -> Option<PathBuf> {
         if self.is_root {
             return Some("/var/lib/flota".into());
         }
@@ -65,7 +65,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the one that is named cannot be read; when one is too long.
-    pub(crate) fn settings_file(
+    pub fn settings_file(
         &self,
         named: Option<&str>,
     ) -> Result<Option<(PathBuf, String)>, (PathBuf, io::Error)> {
@@ -115,7 +115,7 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// The name of this machine.
-pub(crate) fn host_name() -> String {
+pub fn host_name() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

@@ -1,6 +1,7 @@
 //! Tasks a second of one large job, in turns with the baseline.
 
 use flota_client::Failure;
+use flota_host::machine;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
     sample::{self, Expected},
     usage::Usage,
 };
-use crate::agent;
 
 const NOOP_TASKS: u32 = 100_000;
 const EXEC_TASKS: u32 = 5_000;
@@ -57,7 +57,7 @@ pub(super) async fn noop(bench: &Bench<'_>, fleet: &mut Fleet<'_>) -> Result<Vec
 
 pub(super) async fn exec(bench: &Bench<'_>, fleet: &mut Fleet<'_>) -> Result<Vec<Report>, Failure> {
     start(fleet).await?;
-    let cores = agent::machine()
+    let cores = machine()
         .map_err(|fault| bench.failed("sched_getaffinity", fault))?
         .cpus;
     let width = (cores.0 / 1_000).max(1);

@@ -82,7 +82,7 @@ struct Addresses {
 }
 
 /// Where the server with that process id listens, once it does.
-pub(crate) fn url_of_server(folder: &Path, pid: u32) -> Option<String> {
+pub fn url_of_server(folder: &Path, pid: u32) -> Option<String> {
     let text = fs::read_to_string(folder.join(ADDRESSES)).ok()?;
     let addresses: Addresses = serde_json::from_str(&text).ok()?;
     (addresses.pid == pid).then(|| format!("http://{}", addresses.http))

@@ -6,8 +6,7 @@ use std::{
 };
 
 use flota_client::{Exit, Failure};
-
-use crate::Context;
+use flota_host::Context;
 
 /// `f_type` of file systems in memory (`man 2 statfs`): tmpfs and ramfs.
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58F6];

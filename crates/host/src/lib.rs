@@ -1,0 +1,24 @@
+//! What `flota` is on one machine, around server, agent and client: its settings, its logging, `dev`.
+//!
+//! What this crate does NOT do: nothing of a fleet is decided here, and nothing is served. It is
+//! the only crate that reads the environment.
+
+mod context;
+mod dev;
+mod environment;
+mod load;
+mod logging;
+mod login;
+mod machine;
+mod settings;
+mod signals;
+
+pub use context::{Context, Threads, folder_held};
+pub use dev::{Child, dev, follow_parent, share, url_of_server};
+pub use environment::{Environment, host_name};
+pub use load::{innermost, load};
+pub use logging::{Logging, start_logging, start_small_logging};
+pub use login::{LOGIN_TOKEN, login_token};
+pub use machine::{KEEPER, machine, stop_all};
+pub use settings::Settings;
+pub use signals::EndSignals;
