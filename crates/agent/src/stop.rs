@@ -87,9 +87,14 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
     };
     let mut orphans = Orphans::new(post.clone());
     let mut keepers = Keepers::new(folder.keepers(), command, Nonce(0), post)?;
-    let mut running = Vec::new();
+    let (mut running, mut ending) = (Vec::new(), Vec::new());
     for keeper in keepers.all()? {
         match keepers.reach(keeper).await? {
+            // No agent comes meanwhile, so nobody needs it any more.
+            Reached::Live(listed) if listed.is_empty() => {
+                keepers.tell(keeper, ToKeeper::Quit);
+                ending.push(keeper);
+            }
             Reached::Live(listed) => {
                 for attempt in listed.iter().filter_map(alive) {
                     let grace = GRACE;
@@ -105,17 +110,20 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
         }
     }
     let all_ended = async {
-        while !running.is_empty() {
+        while !running.is_empty() || !ending.is_empty() {
             keepers.flush();
             tokio::select! {
-                Some(input) = inbox.recv() => running.retain(|one| !ends(&input, *one)),
+                Some(input) = inbox.recv() => {
+                    running.retain(|one| !ends(&input, *one));
+                    ending.retain(|keeper| !matches!(input, Input::KeeperGone(gone) if gone == *keeper));
+                }
                 () = keepers.room() => {}
             }
         }
     };
     if timeout(GRACE + PATIENCE, all_ended).await.is_err() {
         return Err(StopFault::Unstoppable {
-            count: running.len(),
+            count: running.len() + ending.len(),
         });
     }
     Ok(())

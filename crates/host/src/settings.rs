@@ -34,7 +34,7 @@ pub(crate) const KEYS: [&str; 13] = [
     "log_format",
 ];
 /// Variables that are no settings: where settings are, and what is handed from process to process.
-pub(crate) const OTHER_VARIABLES: [&str; 8] = [
+pub(crate) const OTHER_VARIABLES: [&str; 9] = [
     "FLOTA_CONFIG",
     "FLOTA_LANG",
     "FLOTA_LOGIN_TOKEN",
@@ -43,6 +43,7 @@ pub(crate) const OTHER_VARIABLES: [&str; 8] = [
     "FLOTA_TASK",
     "FLOTA_ATTEMPT",
     "FLOTA_NODE",
+    "FLOTA_NODE_ID",
 ];
 
 /// All that can be set, with defaults where there are any.

@@ -246,6 +246,8 @@ pub struct OutputFound {
     pub attempt: AttemptId,
     /// It ran on this node.
     pub node: NodeId,
+    /// Whether it is the one that gave the task its state.
+    pub counted: bool,
     /// The bytes, or where they are.
     pub stream: Stream,
 }

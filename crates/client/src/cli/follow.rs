@@ -80,7 +80,7 @@ impl Following {
             }
         }
         session.screen.flush()?;
-        if let Some(next) = self.next_attempt(&task) {
+        if let Some(next) = self.next_attempt(session, &task).await? {
             let text = session.language().output_restarted(task.index);
             session.screen.mention(&text);
             let readings = std::mem::take(&mut self.readings).into_iter();
@@ -94,14 +94,30 @@ impl Following {
         }))
     }
 
-    /// The attempt that ended after the one that was read to its end.
-    fn next_attempt(&self, task: &Task) -> Option<String> {
-        let read = self.readings.iter().find_map(Reading::attempt)?;
-        let position = task
-            .attempts
-            .iter()
-            .position(|attempt| attempt.id == read)?;
-        task.attempts.get(position + 1).map(|next| next.id.clone())
+    /// The attempt after the one that was read to its end: it ended too, or runs.
+    async fn next_attempt(
+        &self,
+        session: &mut Session<'_>,
+        task: &Task,
+    ) -> Result<Option<String>, Failure> {
+        let mut readings = self.readings.iter();
+        let Some((reading, read)) = readings.find_map(|one| Some((one, one.attempt()?))) else {
+            return Ok(None);
+        };
+        let mut after = task.attempts.iter().skip_while(|one| one.id != read);
+        if after.next().is_none() {
+            return Ok(None);
+        }
+        if let Some(next) = after.next() {
+            return Ok(Some(next.id.clone()));
+        }
+        if is_terminal(&task.state) {
+            return Ok(None);
+        }
+        let (client, screen) = session.client_and_screen().await?;
+        // What cannot be told now can be told at the next look.
+        let newest = reading.newest(client, screen).await.ok().flatten();
+        Ok(newest.filter(|newest| newest != read))
     }
 }
 

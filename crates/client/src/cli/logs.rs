@@ -13,6 +13,9 @@ use crate::{
     render::Screen,
 };
 
+/// Where no output has a byte; as an offset of a file it is still valid.
+const BEHIND_ALL: u64 = 1 << 62;
+
 pub(super) async fn command(
     session: &mut Session<'_>,
     matches: &ArgMatches,
@@ -146,6 +149,23 @@ impl Reading {
     /// Of which attempt it is, once that is known.
     pub(super) fn attempt(&self) -> Option<&str> {
         self.attempt.as_deref()
+    }
+
+    /// The attempt that the server would choose now.
+    pub(super) async fn newest(
+        &self,
+        client: &mut Client,
+        screen: &mut Screen,
+    ) -> Result<Option<String>, ClientFault> {
+        let query = OutputQuery {
+            job: self.job,
+            task: self.task,
+            stream: self.stream,
+            offset: BEHIND_ALL,
+            attempt: None,
+        };
+        let part = client.output(&query, screen.sink(false)).await?;
+        Ok(part.attempt)
     }
 
     /// Passes on all that there is now beyond what was passed on before.

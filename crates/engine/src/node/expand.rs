@@ -67,11 +67,19 @@ pub(super) fn kernel_call(call: &KernelCall, names: Names) -> KernelCall {
     }
 }
 
+/// Where a program runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Host<'a> {
+    pub(super) node: NodeId,
+    /// As people call it.
+    pub(super) name: &'a str,
+}
+
 /// The program of one task, ready to be executed.
 pub(super) fn launch(
     program: &Program,
     names: Names,
-    node: NodeId,
+    host: Host<'_>,
     fence: Option<Moment>,
 ) -> Launch {
     Launch {
@@ -81,7 +89,7 @@ pub(super) fn launch(
             .iter()
             .map(|argument| expand(argument, names))
             .collect(),
-        environment: environment(program, names, node),
+        environment: environment(program, names, host),
         working_directory: program
             .working_directory
             .as_ref()
@@ -93,7 +101,7 @@ pub(super) fn launch(
 
 /// The clean environment, what the spec adds or replaces, and what Flota tells, which cannot be
 /// replaced.
-fn environment(program: &Program, names: Names, node: NodeId) -> Vec<(String, String)> {
+fn environment(program: &Program, names: Names, host: Host<'_>) -> Vec<(String, String)> {
     let mut environment = BTreeMap::new();
     for (name, value) in [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")] {
         environment.insert(name.to_owned(), value.to_owned());
@@ -105,7 +113,8 @@ fn environment(program: &Program, names: Names, node: NodeId) -> Vec<(String, St
         ("FLOTA_JOB", names.job.to_string()),
         ("FLOTA_TASK", names.task.to_string()),
         ("FLOTA_ATTEMPT", names.attempt.to_string()),
-        ("FLOTA_NODE", node.to_string()),
+        ("FLOTA_NODE", host.name.to_owned()),
+        ("FLOTA_NODE_ID", host.node.to_string()),
     ];
     environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
     environment.into_iter().collect()

@@ -21,7 +21,7 @@ use crate::{
         Node, Stopping,
         api::Effect,
         classes::ClassId,
-        expand::{self, Names},
+        expand::{self, Host, Names},
         queue::Piece,
         table::{Fate, Place, Running},
         turn::Draft,
@@ -248,8 +248,11 @@ impl Node {
         let fence = self
             .fence()
             .filter(|_| self.queue.classes.get(class).leased);
-        let node = self.chain.node.unwrap_or(NodeId(0));
-        let launch = expand::launch(program, names, node, fence);
+        let host = Host {
+            node: self.chain.node.unwrap_or(NodeId(0)),
+            name: &self.opening.name,
+        };
+        let launch = expand::launch(program, names, host, fence);
         if !codec::fits(&launch) {
             return self.not_started(names.attempt, StartStage::Execute, TOO_LONG, draft);
         }

@@ -197,6 +197,19 @@ fn an_agent_detaches_from_its_programs_and_stop_all_ends_them() {
         .failed(0, &["everything is stopped"]);
     agent.end().failed(0, &["everything is stopped"]);
     home.line("agent stop --all").succeeded();
+    // A keeper that holds nothing does not wait for the next agent then.
+    let agent = home.start(&again, "Ctrl-C detaches");
+    eventually("it has a keeper", || {
+        (!home.processes_with("__keeper").is_empty()).then_some(())
+    });
+    home.line("job cancel last").succeeded();
+    home.line("job wait last").failed(5, &["cancelled"]);
+    agent.stop().failed(0, &["detached: 0 programs go on"]);
+    home.line("agent stop --all").succeeded();
+    let ended = within(Duration::from_secs(5), || {
+        home.processes_with("__keeper").is_empty().then_some(())
+    });
+    assert!(ended.is_some(), "left: {:#?}", home.processes());
     server.stop().succeeded();
     eventually("nothing is left", || {
         home.processes().is_empty().then_some(())

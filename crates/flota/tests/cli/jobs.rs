@@ -186,10 +186,12 @@ fn the_output_of_a_running_task_is_followed_to_its_end_through_a_retry() {
     let dev = home.dev(&["--nodes", "1"]);
     let path = |name: &str| home.path().join(name).display().to_string();
     let script = format!(
-        "echo first; while [ ! -e {gate} ]; do sleep 0.05; done; echo last; \
-         [ -e {again} ] && exit 0; touch {again}; exit 4",
+        "echo first $FLOTA_NODE $FLOTA_NODE_ID; while [ ! -e {gate} ]; do sleep 0.05; done; \
+         echo last; if [ ! -e {again} ]; then touch {again}; exit 4; fi; \
+         while [ ! -e {end} ]; do sleep 0.05; done",
         gate = path("gate"),
-        again = path("again")
+        again = path("again"),
+        end = path("end")
     );
     let submit = ["submit", "--retries", "1", "--backoff", "10ms", "--"];
     home.run(&[&submit[..], &["sh", "-c", &script]].concat())
@@ -203,11 +205,20 @@ fn the_output_of_a_running_task_is_followed_to_its_end_through_a_retry() {
         .unwrap();
     let read = || fs::read_to_string(&file).unwrap();
     eventually("the first line is there", || {
-        (read() == "first\n").then_some(())
+        (read() == "first n1 1\n").then_some(())
     });
     fs::write(path("gate"), "").unwrap();
+    // While the second attempt runs, it is the one that is meant.
+    let both = "first n1 1\nlast\nfirst n1 1\nlast\n";
+    eventually("the second attempt is followed", || {
+        (read() == both).then_some(())
+    });
+    let told = home.line("job logs last").succeeded();
+    assert_eq!(told.out, "first n1 1\nlast\n");
+    assert_eq!(home.json("job tasks last -o json")[0]["state"], "granted");
+    fs::write(path("end"), "").unwrap();
     let told = crate::home::Told::from(following.wait_with_output().unwrap());
-    assert_eq!(read(), "first\nlast\nfirst\nlast\n");
+    assert_eq!(read(), both);
     let told = told.succeeded();
     assert!(told.err.contains("a new attempt"), "{told:?}");
     assert!(told.err.contains("task 0: succeeded"), "{told:?}");

@@ -40,7 +40,7 @@ const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-flota-attempt");
 ///
 /// Answers at most [`OUTPUT_PART_MAX`] bytes from `offset` on; the reader goes on at the end of
 /// them until it has `X-Flota-Length` bytes. Without `attempt` it is the one that counted, else the
-/// one that ended last, else the one that is granted now.
+/// one that runs now, else the one that ended last.
 pub(super) async fn output(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
@@ -60,7 +60,24 @@ pub(super) async fn output(
         stream,
         attempt,
     };
-    let found = find(&desk, &permit, wanted).await?;
+    let Candidates { first, before } = find(&desk, &permit, wanted).await?;
+    let place = (stream, offset);
+    match (read(&desk, permit, first, place).await, before) {
+        // Granted, but not started yet.
+        (Err(problem), Some(before)) if problem.kind().code == OUTPUT_GONE.code => {
+            let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
+            read(&desk, permit, before, place).await
+        }
+        (answer, _) => answer,
+    }
+}
+
+async fn read(
+    desk: &Desk,
+    permit: Permit,
+    found: OutputFound,
+    (stream, offset): (StreamName, u64),
+) -> Result<Response, Problem> {
     let part = match found.stream {
         Stream::Empty => OutputPart::default(),
         Stream::Inline(bytes) => part_of(&bytes, offset),
@@ -71,10 +88,28 @@ pub(super) async fn output(
                 stream,
                 offset,
             };
-            from_node(&desk, permit, place).await?
+            from_node(desk, permit, place).await?
         }
     };
     Ok(encode(found.attempt, part))
+}
+
+/// Attempts of which the output may be meant.
+struct Candidates {
+    first: OutputFound,
+    /// Where the first one has none yet.
+    before: Option<OutputFound>,
+}
+
+impl Candidates {
+    fn of(ended: Option<OutputFound>, running: Option<OutputFound>) -> Option<Self> {
+        let (first, before) = match (ended, running) {
+            (Some(ended), Some(running)) if !ended.counted => (running, Some(ended)),
+            (Some(ended), _) => (ended, None),
+            (None, running) => (running?, None),
+        };
+        Some(Self { first, before })
+    }
 }
 
 fn stream_named(word: &str) -> Result<StreamName, Problem> {
@@ -84,10 +119,18 @@ fn stream_named(word: &str) -> Result<StreamName, Problem> {
 }
 
 /// Where the output is; that of an attempt without an end yet is on its node.
-async fn find(desk: &Desk, permit: &Permit, wanted: OutputWanted) -> Result<OutputFound, Problem> {
-    let found = desk.read(permit, move |history| match history.output(&wanted)? {
-        Some(found) => Ok(Some(found)),
-        None => Ok(running(history.grants(wanted.job)?, &wanted)),
+async fn find(desk: &Desk, permit: &Permit, wanted: OutputWanted) -> Result<Candidates, Problem> {
+    let found = desk.read(permit, move |history| {
+        let ended = history.output(&wanted)?;
+        let is_chosen = ended
+            .as_ref()
+            .is_some_and(|ended| ended.counted || wanted.attempt.is_some());
+        let running = if is_chosen {
+            None
+        } else {
+            running(history.grants(wanted.job)?, &wanted)
+        };
+        Ok(Candidates::of(ended, running))
     });
     found.await?.ok_or_else(|| {
         let detail = match wanted.attempt {
@@ -105,6 +148,7 @@ fn running(grants: Vec<GrantRecord>, wanted: &OutputWanted) -> Option<OutputFoun
         Some(OutputFound {
             attempt,
             node: grant.node,
+            counted: false,
             stream: Stream::OnNode {
                 length: 0,
                 truncated: false,

@@ -104,6 +104,7 @@ impl State {
         Some(OutputFound {
             attempt: found.attempt,
             node: found.node,
+            counted: found.counted,
             stream: stream(found, wanted.stream),
         })
     }

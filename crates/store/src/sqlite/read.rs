@@ -376,6 +376,7 @@ fn output(connection: &Connection, wanted: &OutputWanted) -> Result<Option<Outpu
     Ok(Some(OutputFound {
         attempt: summary.attempt,
         node: summary.node,
+        counted: summary.counted,
         stream: stream(connection, &key, name, size)?,
     }))
 }

@@ -4,7 +4,7 @@ use flota_model::{
 };
 
 use super::bench::attempt;
-use crate::node::expand::{Names, expand, launch};
+use crate::node::expand::{Host, Names, expand, launch};
 
 fn names() -> Names {
     Names {
@@ -44,7 +44,11 @@ fn a_program_gets_a_clean_environment() {
         working_directory: Some("/work/{job}".to_owned()),
         stdin: Some("/in/{index}".to_owned()),
     };
-    let launch = launch(&program, names(), NodeId(3), None);
+    let host = Host {
+        node: NodeId(3),
+        name: "n3",
+    };
+    let launch = launch(&program, names(), host, None);
     assert_eq!(launch.argv, ["render", "--frame=42"]);
     assert_eq!(launch.working_directory, "/work/17");
     assert_eq!(launch.stdin.as_deref(), Some("/in/42"));
@@ -56,7 +60,8 @@ fn a_program_gets_a_clean_environment() {
     let expected = [
         ("FLOTA_ATTEMPT", "1-0000000000000009-7"),
         ("FLOTA_JOB", "17"),
-        ("FLOTA_NODE", "3"),
+        ("FLOTA_NODE", "n3"),
+        ("FLOTA_NODE_ID", "3"),
         ("FLOTA_TASK", "42"),
         ("FRAME", "42"),
         ("HOME", "/"),
