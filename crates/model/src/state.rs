@@ -49,7 +49,7 @@ impl TaskState {
     }
 
     /// The word used in SQL, API and UI.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Parked => "parked",

@@ -10,19 +10,75 @@ mod time;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
+    routing::on,
 };
 
-pub(crate) use job::job;
-pub(crate) use overview::overview;
-
 use crate::{
+    edge::{
+        login,
+        routes::{
+            AFTER, Answer, BEFORE, Chapter, Content, Gate, JOB, LANGUAGE, OF_FLEET, OF_STORE, PAGE,
+            Parameter, Route, STATE, Shape,
+        },
+    },
     pages::{
         html::{Text, document},
         language::Language,
     },
-    problem::Problem,
+    problem::{JOB_NOT_FOUND, LOGIN_EXPIRED, Problem, QUERY_INVALID, QUERY_UNKNOWN},
     random,
 };
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        chapter: Chapter::Pages,
+        parameters: &[
+            LANGUAGE,
+            BEFORE,
+            Parameter::query(
+                "refresh",
+                Shape::OneOf(&["on", "off"]),
+                "Whether the page loads itself anew; `on` if not given.",
+            ),
+        ],
+        answers: &[Answer::media("The fleet at a glance.", HTML)],
+        problems: &[OF_FLEET, OF_STORE],
+        ..Route::get("/", "showFleet", "The fleet, for people.", |method| {
+            on(method, overview::overview)
+        })
+    },
+    Route {
+        chapter: Chapter::Pages,
+        parameters: &[JOB, LANGUAGE, AFTER, STATE, PAGE],
+        answers: &[Answer::media("The job and its tasks.", HTML)],
+        problems: &[OF_FLEET, OF_STORE, &[JOB_NOT_FOUND]],
+        ..Route::get("/jobs/{job}", "showJob", "A job, for people.", |method| {
+            on(method, job::job)
+        })
+    },
+    Route {
+        chapter: Chapter::Pages,
+        gate: Gate::Open,
+        parameters: &[Parameter::query(
+            "token",
+            Shape::Text,
+            "Of the link that the server printed at its start; works once.",
+        )],
+        answers: &[Answer {
+            status: 303,
+            about: "A session is open; goes on to the overview.",
+            content: Content::None,
+        }],
+        problems: &[&[LOGIN_EXPIRED, QUERY_INVALID, QUERY_UNKNOWN]],
+        ..Route::get(
+            "/login",
+            "logIn",
+            "From a one-time link to a session of a browser.",
+            |method| on(method, login),
+        )
+    },
+];
+const HTML: &[&str] = &["text/html"];
 
 /// Whether the one who asks is a person with a browser.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {

@@ -93,7 +93,7 @@ catalogue! {
 }
 
 /// A submission for a node that is not there: its address exists, so 404 would mislead.
-const NODE_OF_JOB_NOT_FOUND: Kind = Kind {
+pub(crate) const NODE_OF_JOB_NOT_FOUND: Kind = Kind {
     status: 422,
     ..NODE_NOT_FOUND
 };

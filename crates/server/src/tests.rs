@@ -9,5 +9,6 @@ mod jobs;
 mod limits;
 mod metrics;
 mod nodes;
+mod openapi;
 mod pages;
 mod starts;

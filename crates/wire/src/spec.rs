@@ -12,6 +12,7 @@
 //! Only `name` and one of `program` and `kernel` must be given. Unknown fields are faults.
 
 mod check;
+pub mod document;
 mod fault;
 mod form;
 mod read;

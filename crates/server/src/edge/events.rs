@@ -8,6 +8,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, Uri, header},
     response::{IntoResponse, Response},
+    routing::on,
 };
 use bytes::Bytes;
 use flota_engine::fleet::api::FleetEvent;
@@ -27,10 +28,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Desk, Parameters};
+use super::{
+    Desk, Parameters,
+    routes::{Answer, Chapter, Parameter, Route, Shape},
+};
 use crate::{
     access::{Caller, Object, Verb},
-    problem::{Problem, QUERY_INVALID},
+    problem::{Problem, QUERY_INVALID, WATCHERS_TOO_MANY},
     shell::{Progress, Published, Publisher, Since},
     stop::Stop,
 };
@@ -42,6 +46,44 @@ const RETRY_MILLISECONDS: u32 = 2_000;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const TOPIC_WORDS: &str = "job, node and progress, with commas between";
+
+const EVENT_NUMBER: Shape = Shape::Number {
+    min: 0,
+    max: u64::MAX,
+};
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    chapter: Chapter::Events,
+    parameters: &[
+        Parameter::query(
+            "topics",
+            Shape::SomeOf(&["job", "node", "progress"]),
+            "What to hear of; all if not given.",
+        ),
+        Parameter::query(
+            "since",
+            EVENT_NUMBER,
+            "The last event that is known already; else from now on.",
+        ),
+        Parameter::header(
+            "Last-Event-ID",
+            EVENT_NUMBER,
+            "As `since`, which it overrules: what a browser sends that comes back.",
+        ),
+    ],
+    answers: &[Answer::media(
+        "Events `job`, `node`, `progress` and `resync`, as they happen. Their data are the schemas \
+         `JobEvent`, `NodeEvent`, `ProgressEvent` and `ResyncEvent`.",
+        &["text/event-stream"],
+    )],
+    problems: &[&[WATCHERS_TOO_MANY]],
+    ..Route::get(
+        "/api/v1/events",
+        "watchEvents",
+        "Server-sent events, with resume.",
+        |method| on(method, events),
+    )
+}];
 
 /// What a watcher wants to hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

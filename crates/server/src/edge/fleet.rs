@@ -4,15 +4,76 @@ use axum::{
     Extension, Json,
     extract::{Path, State},
     http::Uri,
+    routing::on,
 };
 use flota_model::command::{Command, NodeView, Query, Reply};
 use flota_wire::rest;
 
-use super::{Desk, Parameters, bug};
+use super::{
+    Desk, Parameters, bug,
+    routes::{Answer, Chapter, NODE, OF_FLEET, Route, Tag, schema},
+};
 use crate::{
     access::{Caller, Object, Verb},
-    problem::{NODE_NOT_FOUND, Problem},
+    problem::{NODE_NOT_FOUND, Problem, STORE_CURRENT},
 };
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        answers: &[Answer::json("The fleet.", schema::<rest::Fleet>)],
+        problems: &[OF_FLEET],
+        ..Route::get(
+            "/api/v1/fleet",
+            "getFleet",
+            "The fleet at a glance.",
+            |method| on(method, fleet),
+        )
+    },
+    Route {
+        answers: &[Answer::json(
+            "What the fleet goes on under.",
+            schema::<rest::Recovered>,
+        )],
+        problems: &[OF_FLEET, &[STORE_CURRENT]],
+        ..Route::post(
+            "/api/v1/fleet/recover",
+            "recoverFleet",
+            "Goes on with a store that is older than the fleet.",
+            |method| on(method, recover),
+        )
+    },
+    Route {
+        answers: &[Answer::json("Their names.", schema::<rest::Kernels>)],
+        ..Route::get(
+            "/api/v1/kernels",
+            "listKernels",
+            "The functions that are built into the agents.",
+            |method| on(method, kernels),
+        )
+    },
+    Route {
+        chapter: Chapter::Nodes,
+        tag: Tag::OfBytes,
+        answers: &[Answer::json("All nodes.", schema::<rest::Nodes>)],
+        problems: &[OF_FLEET],
+        ..Route::get(
+            "/api/v1/nodes",
+            "listNodes",
+            "All nodes that have joined.",
+            |method| on(method, nodes),
+        )
+    },
+    Route {
+        chapter: Chapter::Nodes,
+        tag: Tag::OfBytes,
+        parameters: &[NODE],
+        answers: &[Answer::json("The node.", schema::<rest::Node>)],
+        problems: &[OF_FLEET, &[NODE_NOT_FOUND]],
+        ..Route::get("/api/v1/nodes/{node}", "getNode", "One node.", |method| {
+            on(method, node)
+        })
+    },
+];
 
 /// `GET /api/v1/fleet`
 pub(super) async fn fleet(

@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
+    routing::on,
 };
 use flota_model::{
     change::JobRecord,
@@ -23,16 +24,122 @@ use flota_wire::{
     spec::{check_kernels, parse_json, seal},
 };
 
-use super::{Desk, Parameters, body, bug, desk::no_job};
+use super::{
+    Desk, Parameters, body, bug,
+    desk::no_job,
+    routes::{
+        Answer, Body as Carried, Chapter, JOB, OF_FLEET, OF_STORE, PAGE, Parameter, Route, Shape,
+        Tag, schema,
+    },
+};
 use crate::{
     access::{Caller, Object, Permit, Verb},
-    problem::{KERNEL_UNKNOWN, KEY_INVALID, Problem, SPEC_INVALID},
+    problem::{
+        BODY_BROKEN, BODY_SLOW, BODY_TOO_LARGE, BODY_TYPE, JOB_FINISHED, JOB_NOT_FOUND,
+        JOBS_TOO_MANY, KERNEL_UNKNOWN, KEY_INVALID, KEY_REUSED, Kind, NODE_OF_JOB_NOT_FOUND,
+        Problem, SPEC_INVALID, STORE_BEHIND, STORE_FULL, TASKS_TOO_MANY,
+    },
 };
 
 /// Jobs of a page where the caller does not say.
 const PAGE_DEFAULT: u32 = 50;
 /// Longest idempotency key, in bytes.
 const KEY_LENGTH_MAX: usize = 128;
+
+/// What may be wrong with a submission.
+const OF_SUBMISSION: &[Kind] = &[
+    BODY_BROKEN,
+    BODY_SLOW,
+    BODY_TOO_LARGE,
+    BODY_TYPE,
+    JOBS_TOO_MANY,
+    KERNEL_UNKNOWN,
+    KEY_INVALID,
+    KEY_REUSED,
+    NODE_OF_JOB_NOT_FOUND,
+    SPEC_INVALID,
+    STORE_BEHIND,
+    STORE_FULL,
+    TASKS_TOO_MANY,
+];
+const KEY: Parameter = Parameter::header(
+    "Idempotency-Key",
+    Shape::Text,
+    "1 to 128 visible ASCII characters: a submission that is repeated with it makes one job.",
+);
+/// Of a page of jobs.
+pub(crate) const BEFORE: Parameter = Parameter::query(
+    "before",
+    Shape::Number {
+        min: 0,
+        max: u64::MAX,
+    },
+    "Only jobs with a lower number: `next` of the page before.",
+);
+const PHASE: Parameter = Parameter::query(
+    "phase",
+    Shape::OneOf(&["active", "cancelling", "finished"]),
+    "Only jobs in this phase.",
+);
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        chapter: Chapter::Jobs,
+        parameters: &[KEY],
+        body: Some(Carried {
+            about: "The job.",
+            schema: schema::<flota_wire::spec::document::Submission>,
+            example: r#"{"name": "hello", "program": {"argv": ["echo", "hello"]}}"#,
+        }),
+        answers: &[
+            Answer::json_with(201, "The job was made.", schema::<rest::Submitted>),
+            Answer::json("The same key made it before.", schema::<rest::Submitted>),
+        ],
+        problems: &[OF_FLEET, OF_SUBMISSION],
+        ..Route::post("/api/v1/jobs", "submitJob", "Submits a job.", |method| {
+            on(method, submit)
+        })
+    },
+    Route {
+        chapter: Chapter::Jobs,
+        tag: Tag::OfBytes,
+        parameters: &[PAGE, BEFORE, PHASE],
+        answers: &[Answer::json("A page of jobs.", schema::<rest::Jobs>)],
+        problems: &[OF_STORE],
+        ..Route::get(
+            "/api/v1/jobs",
+            "listJobs",
+            "Jobs, the newest first.",
+            |method| on(method, list),
+        )
+    },
+    Route {
+        chapter: Chapter::Jobs,
+        tag: Tag::OfBytes,
+        parameters: &[JOB],
+        answers: &[Answer::json("The job with its spec.", schema::<rest::Job>)],
+        problems: &[OF_STORE, &[JOB_NOT_FOUND]],
+        ..Route::get("/api/v1/jobs/{job}", "getJob", "One job.", |method| {
+            on(method, job)
+        })
+    },
+    Route {
+        chapter: Chapter::Jobs,
+        parameters: &[JOB],
+        answers: &[Answer::json_with(
+            202,
+            "Nothing of it starts any more; what runs is being stopped.",
+            schema::<rest::Cancelling>,
+        )],
+        problems: &[OF_FLEET, OF_STORE, &[JOB_NOT_FOUND, JOB_FINISHED]],
+        ..Route::post(
+            "/api/v1/jobs/{job}/cancel",
+            "cancelJob",
+            "Cancels a job.",
+            |method| on(method, cancel),
+        )
+    },
+];
 
 /// `POST /api/v1/jobs`
 pub(super) async fn submit(

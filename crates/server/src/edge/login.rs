@@ -16,7 +16,7 @@ use crate::{
 /// `GET /login?token=…`: sets the cookie and goes to the overview.
 ///
 /// The cookie has no `Secure`: there is no TLS on loopback yet.
-pub(super) async fn login(State(desk): State<Desk>, headers: HeaderMap, uri: Uri) -> Response {
+pub(crate) async fn login(State(desk): State<Desk>, headers: HeaderMap, uri: Uri) -> Response {
     match session(&desk, &uri) {
         Ok(secret) => {
             let age = SESSION_AGE_MAX.as_secs();

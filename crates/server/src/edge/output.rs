@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderName, Uri, header},
     response::{IntoResponse, Response},
+    routing::on,
 };
 use flota_model::{
     change::GrantRecord,
@@ -18,14 +19,56 @@ use flota_model::{
 use flota_store::history::{OutputFound, OutputWanted};
 use tokio::time::timeout;
 
-use super::{Desk, Parameters, bug, jobs::record, tasks::task_named};
+use super::{
+    Desk, Parameters, bug,
+    jobs::record,
+    routes::{
+        ATTEMPT, Answer, Chapter, INDEX, JOB, OF_FLEET, OF_STORE, Parameter, Route, STREAM, Shape,
+    },
+    tasks::task_named,
+};
 use crate::{
     access::{Caller, Object, Permit, Verb},
     problem::{
-        ATTEMPT_NOT_FOUND, OUTPUT_GONE, OUTPUT_UNREACHABLE, OUTPUT_UNREADABLE, Problem,
-        STREAM_UNKNOWN,
+        ATTEMPT_NOT_FOUND, JOB_NOT_FOUND, Kind, OUTPUT_GONE, OUTPUT_UNREACHABLE, OUTPUT_UNREADABLE,
+        Problem, STREAM_UNKNOWN, TASK_NOT_FOUND,
     },
 };
+
+/// What may be wrong with an output.
+const OF_OUTPUT: &[Kind] = &[
+    ATTEMPT_NOT_FOUND,
+    JOB_NOT_FOUND,
+    OUTPUT_GONE,
+    OUTPUT_UNREACHABLE,
+    OUTPUT_UNREADABLE,
+    STREAM_UNKNOWN,
+    TASK_NOT_FOUND,
+];
+const OFFSET: Parameter = Parameter::query(
+    "offset",
+    Shape::Number {
+        min: 0,
+        max: u64::MAX,
+    },
+    "Bytes to pass over; 0 if not given.",
+);
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    chapter: Chapter::Jobs,
+    parameters: &[JOB, INDEX, STREAM, OFFSET, ATTEMPT],
+    answers: &[Answer::media(
+        "Bytes from the offset on; `X-Flota-Length` has the length of the whole.",
+        &["text/plain", "application/octet-stream"],
+    )],
+    problems: &[OF_FLEET, OF_STORE, OF_OUTPUT],
+    ..Route::get(
+        "/api/v1/jobs/{job}/tasks/{task}/output/{stream}",
+        "getOutput",
+        "What an attempt wrote or returned.",
+        |method| on(method, output),
+    )
+}];
 
 /// From asking a node to giving up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);

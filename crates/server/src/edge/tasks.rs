@@ -4,6 +4,7 @@ use axum::{
     Extension, Json,
     extract::{Path, State},
     http::Uri,
+    routing::on,
 };
 use flota_engine::fleet::chunk::{CHUNK_TASKS, Chunk};
 use flota_model::{
@@ -24,11 +25,70 @@ use flota_wire::rest::{
     page::{PAGE_DEFAULT, PAGE_MAX},
 };
 
-use super::{Desk, Parameters, jobs::record};
+use super::{
+    Desk, Parameters,
+    jobs::record,
+    routes::{Answer, Chapter, INDEX, JOB, OF_STORE, PAGE, Parameter, Route, Shape, Tag, schema},
+};
 use crate::{
     access::{Caller, Object, Verb},
-    problem::{Problem, TASK_NOT_FOUND},
+    problem::{JOB_NOT_FOUND, Problem, TASK_NOT_FOUND},
 };
+
+/// Of a page of tasks.
+pub(crate) const AFTER: Parameter = Parameter::query(
+    "after",
+    Shape::Number {
+        min: 0,
+        max: u32::MAX as u64,
+    },
+    "Only tasks with a higher index: `next` of the page before.",
+);
+/// Of a page of tasks.
+pub(crate) const STATE: Parameter = Parameter::query(
+    "state",
+    Shape::OneOf(&STATE_WORDS),
+    "Only tasks in this state.",
+);
+/// The words of all states.
+const STATE_WORDS: [&str; TaskState::ALL.len()] = {
+    let mut words = [""; TaskState::ALL.len()];
+    let mut index = 0;
+    while index < words.len() {
+        words[index] = TaskState::ALL[index].word();
+        index += 1;
+    }
+    words
+};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        chapter: Chapter::Jobs,
+        tag: Tag::OfBytes,
+        parameters: &[JOB, PAGE, AFTER, STATE],
+        answers: &[Answer::json("A page of tasks.", schema::<rest::Tasks>)],
+        problems: &[OF_STORE, &[JOB_NOT_FOUND]],
+        ..Route::get(
+            "/api/v1/jobs/{job}/tasks",
+            "listTasks",
+            "Tasks of a job with their ended attempts, by index.",
+            |method| on(method, list),
+        )
+    },
+    Route {
+        chapter: Chapter::Jobs,
+        tag: Tag::OfBytes,
+        parameters: &[JOB, INDEX],
+        answers: &[Answer::json("The task.", schema::<rest::Task>)],
+        problems: &[OF_STORE, &[JOB_NOT_FOUND, TASK_NOT_FOUND]],
+        ..Route::get(
+            "/api/v1/jobs/{job}/tasks/{task}",
+            "getTask",
+            "One task with its ended attempts.",
+            |method| on(method, task),
+        )
+    },
+];
 
 /// Which tasks of a job.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +101,7 @@ pub(crate) struct TaskFilter {
 impl TaskFilter {
     /// From `limit`, `after` and `state`.
     pub(crate) fn of(parameters: &Parameters) -> Result<Self, Problem> {
-        let words = TaskState::ALL.map(TaskState::word).join(", ");
+        let words = STATE_WORDS.join(", ");
         let state = |word: &str| {
             TaskState::ALL
                 .into_iter()

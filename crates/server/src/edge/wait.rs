@@ -7,8 +7,10 @@ use axum::{
     extract::{Path, State},
     http::Uri,
     response::Response,
+    routing::on,
 };
 use flota_model::{change::JobRecord, ids::JobId, state::JobPhase};
+use flota_wire::rest;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::timeout,
@@ -18,10 +20,11 @@ use super::{
     Desk, Parameters,
     desk::{concerns, stopping},
     jobs::{record, shown},
+    routes::{Answer, Chapter, JOB, OF_STORE, Parameter, Route, Shape, schema},
 };
 use crate::{
     access::{Caller, Object, Permit, Verb},
-    problem::Problem,
+    problem::{JOB_NOT_FOUND, Problem, SERVER_STOPPING},
     shell::Published,
 };
 
@@ -29,6 +32,32 @@ use crate::{
 const TIMEOUT_DEFAULT: u64 = 30_000;
 /// How long a caller may wait at once; proxies give up on a silent answer soon after.
 const TIMEOUT_MAX: u64 = 60_000;
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    chapter: Chapter::Jobs,
+    parameters: &[
+        JOB,
+        Parameter::query(
+            "timeout_ms",
+            Shape::Number {
+                min: 0,
+                max: TIMEOUT_MAX,
+            },
+            "Milliseconds to wait at most; 30000 if not given.",
+        ),
+    ],
+    answers: &[Answer::json(
+        "The job when it is finished, or as it is when the time is over.",
+        schema::<rest::Job>,
+    )],
+    problems: &[OF_STORE, &[JOB_NOT_FOUND, SERVER_STOPPING]],
+    ..Route::get(
+        "/api/v1/jobs/{job}/wait",
+        "waitForJob",
+        "Waits until a job is finished.",
+        |method| on(method, wait),
+    )
+}];
 
 /// `GET /api/v1/jobs/{job}/wait`: the job when it is finished, or as it is at the timeout.
 pub(super) async fn wait(

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::*;
 
 mod bounds;
+mod document;
 
 /// Every field differs from its default.
 const FULL: &str = r#"{"name":"sim","tasks":{"first":1,"last":1000},
@@ -94,7 +95,11 @@ fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn parse(value: serde_json::Value) -> Result<JobSpec, SpecFaults> {
-    parse_json(value.to_string().as_bytes())
+    let parsed = parse_json(value.to_string().as_bytes());
+    if parsed.is_ok() {
+        document::assert_fits(&value);
+    }
+    parsed
 }
 
 /// `kernel noop` with one more field.
