@@ -14,6 +14,7 @@ use crate::{
     node::{
         Node,
         api::{Effect, KernelEnd},
+        classes::is_leased,
         table::{Fate, Place, Running},
         turn::Draft,
     },
@@ -21,6 +22,9 @@ use crate::{
 
 /// Longest message of a kernel that failed, in bytes.
 const MESSAGE_LENGTH_MAX: usize = 1_024;
+
+/// Of `man 7 signal`.
+const SIGKILL: u8 = 9;
 
 /// What is known of an attempt that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +104,15 @@ fn judge(fate: Fate, fact: &Fact) -> Outcome {
         (_, Outcome::Unknown) => Outcome::Unknown,
         // It had ended by itself before the stop reached it: what it did then is true.
         (Fate::TimedOut, natural) if !fact.stopped => natural,
+        (Fate::TimedOutUnseen, Outcome::Exited { .. } | Outcome::Signalled { .. })
+            if !fact.stopped =>
+        {
+            Outcome::Unknown
+        }
+        (Fate::TimedOutUnseen, natural) if !fact.stopped => natural,
         (Fate::Open | Fate::Forgotten, natural) => natural,
         (Fate::Fenced, _) => Outcome::Lost,
-        (Fate::TimedOut, _) => Outcome::TimedOut,
+        (Fate::TimedOut | Fate::TimedOutUnseen, _) => Outcome::TimedOut,
         (Fate::Cancelled, _) => Outcome::Cancelled,
     }
 }
@@ -254,17 +264,30 @@ pub(super) fn fact_of_listed(state: ChildState, now: Now) -> Option<Fact> {
 }
 
 fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
+    let outcome = if died_with_keeper(running, &fact) {
+        Outcome::Lost
+    } else {
+        judge(fate_of(running, &fact), &fact)
+    };
     Report {
         attempt,
         job: running.job,
         task: running.task,
         spec_hash: running.spec.hash,
-        outcome: judge(fate_of(running, &fact), &fact),
+        outcome,
         started_at: fact.started_at.or(running.started_at),
         ended_at: fact.ended_at,
         usage: fact.usage,
         output: fact.output,
     }
+}
+
+/// Whether a leased program was killed because its keeper died (PROTOCOL 25), or by its keeper at the
+/// deadline just before (PROTOCOL 10): both are a SIGKILL, and neither is a failure of its own.
+fn died_with_keeper(running: &Running, fact: &Fact) -> bool {
+    let killed = fact.outcome == Outcome::Signalled { signal: SIGKILL };
+    let untold = running.fate <= Fate::Fenced && !fact.stopped;
+    killed && untold && running.place == Place::Orphaned && is_leased(&running.spec.spec)
 }
 
 /// Why an attempt was stopped. An agent that was started since does not know, but can tell: it stops

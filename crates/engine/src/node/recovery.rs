@@ -16,7 +16,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{Child, ChildState, End, Identity, KeeperId},
+    keeper::api::{Child, ChildState, Identity, KeeperId},
     node::{
         Node, Stopping,
         api::{DecodeSpec, Effect},
@@ -232,10 +232,11 @@ impl Node {
         let Some(unknown) = self.reports.get(attempt).cloned() else {
             return;
         };
-        let is_known = !matches!(state, ChildState::Ended(End::Unknown { .. }));
+        // Of what was stopped the status tells nothing without the reason, which is forgotten.
         if let Some(fact) = fact_of_listed(state, draft.now)
             && unknown.outcome == Outcome::Unknown
-            && is_known
+            && fact.outcome != Outcome::Unknown
+            && !fact.stopped
         {
             let Fact {
                 outcome,

@@ -88,6 +88,9 @@ pub(super) enum Fate {
     Fenced,
     /// It ran too long.
     TimedOut,
+    /// It ran too long, and the keeper that was told to stop it is dead: if it has ended by now,
+    /// nobody saw whether it was stopped first.
+    TimedOutUnseen,
     /// A person asked.
     Cancelled,
     /// The server wants it gone: tombstone instead of report.
@@ -245,6 +248,9 @@ impl Table {
         for (attempt, running) in &mut self.running {
             if of_keeper(running.place) {
                 running.place = Place::Orphaned;
+                if running.fate == Fate::TimedOut {
+                    running.fate = Fate::TimedOutUnseen;
+                }
                 orphans.push(*attempt);
                 if self.fenced_by_keeper.remove(attempt) {
                     self.fenced_here.insert(*attempt);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use flota_model::{
     ids::{JobId, TaskIndex},
     outcome::{Outcome, Output, Report, StartStage, Stream, Usage},
@@ -6,6 +8,7 @@ use flota_model::{
 
 use super::bench::{
     Bench, Kind, attempt, ended, exit, keeper_forgets, kernel_ended, outcomes, reports, started,
+    stopped,
 };
 use crate::{
     journal::Record,
@@ -205,6 +208,52 @@ fn a_program_whose_lease_ended_on_the_way_to_the_keeper_is_lost_and_has_not_fail
         errno,
     }]);
     assert_eq!(outcomes(&turn), [(1, Outcome::Lost)]);
+}
+
+/// Found by the simulator: a program that cleaned up and exited with 0 on the SIGTERM of a keeper that
+/// was killed then was counted as a success.
+#[test]
+fn a_program_that_a_dead_keeper_was_told_to_stop_has_no_result_of_its_own() {
+    let cases = [
+        (end(0), Outcome::Unknown),
+        (end(15), Outcome::Unknown),
+        (stopped(end(0)), Outcome::TimedOut),
+    ];
+    for (end, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::ProgramTimed, 1, 1);
+        bench.turn(vec![started(1)]);
+        bench.pass(Duration::from_secs(6));
+        bench.turn(vec![Event::KeeperGone {
+            keeper: super::bench::KEEPER,
+            replacement: KeeperId(2),
+        }]);
+        let turn = bench.turn(vec![ended(1, end)]);
+        assert_eq!(outcomes(&turn), [(1, expected)], "{end:?}");
+    }
+}
+
+/// Found by the simulator: the keeper killed a leased program at its deadline and died, and the task
+/// had failed by signal 9.
+#[test]
+fn a_leased_program_that_dies_with_its_keeper_is_lost_and_has_not_failed() {
+    let signalled = Outcome::Signalled { signal: 9 };
+    let cases = [
+        (Kind::ProgramLeased, end(9), Outcome::Lost),
+        (Kind::ProgramLeased, end(0), Outcome::Exited { code: 0 }),
+        (Kind::Program, end(9), signalled),
+    ];
+    for (kind, end, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(kind, 1, 1);
+        bench.turn(vec![started(1)]);
+        bench.turn(vec![Event::KeeperGone {
+            keeper: super::bench::KEEPER,
+            replacement: KeeperId(2),
+        }]);
+        let turn = bench.turn(vec![ended(1, end)]);
+        assert_eq!(outcomes(&turn), [(1, expected)], "{kind:?} {end:?}");
+    }
 }
 
 #[test]

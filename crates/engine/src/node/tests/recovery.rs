@@ -292,6 +292,30 @@ fn a_journal_that_has_grown_is_written_anew() {
     assert_eq!(held, 900);
 }
 
+/// Found by the simulator: an agent took a program's end for unknown and died; the next one found in the
+/// keeper's log that it had exited, but not that it had been stopped for a reason.
+#[test]
+fn an_unknown_end_is_not_superseded_by_that_of_a_program_that_was_stopped() {
+    let cases = [
+        (exit(0), Outcome::Exited { code: 0 }),
+        (stopped(exit(0)), Outcome::Unknown),
+    ];
+    for (end, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::Program, 1, 1);
+        let found_at = Timestamp(5);
+        let unknown = End::Unknown {
+            started_at: None,
+            found_at,
+        };
+        bench.turn(vec![ended(1, unknown)]);
+        bench.restart();
+        bench.recover(vec![ended_child(1, end)]);
+        bench.connect();
+        assert_eq!(outcomes(&bench.welcome(false)), [(1, expected)], "{end:?}");
+    }
+}
+
 #[test]
 fn unknown_ends_of_listed_children_stay_unknown() {
     let mut bench = Bench::ready();
