@@ -9,6 +9,7 @@ use flota_model::{
 };
 
 use super::api::{Mandate, Settings};
+use crate::sabotage::Rule;
 
 /// State of the fleet as a whole.
 #[derive(Debug)]
@@ -103,6 +104,15 @@ impl Office {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    /// The salt of another mandate of this start.
+    pub(crate) fn next_salt(&mut self) -> u64 {
+        let salt = self.roll();
+        if self.settings.sabotage.breaks(Rule::SaltedEpoch) {
+            return 0;
+        }
+        salt
     }
 
     /// A random span below `most` ("full jitter").

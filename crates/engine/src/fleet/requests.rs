@@ -269,7 +269,7 @@ impl Fleet {
         authority.epoch = Epoch(authority.epoch.0 + 1);
         let mandate = Mandate {
             authority,
-            salt: self.office.roll(),
+            salt: self.office.next_salt(),
         };
         self.office.take(mandate);
         self.office.stored = authority;
@@ -286,14 +286,15 @@ impl Fleet {
             self.nodes.known(node).unclaimed = 0;
             self.grant_grace(node);
         }
-        self.doubt_what_starts_once();
+        self.doubt_what_starts_once(mine.epoch);
         Ok(Reply::Recovered(authority))
     }
 
     /// What was granted when the backup was made may have run to its end since, and its agent may
     /// have been told to forget it: that it is not held any more does not mean that it never
     /// started. What may start only once is unknown until its agent says otherwise (PROTOCOL 7).
-    fn doubt_what_starts_once(&mut self) {
+    /// What was granted from the epoch `since` on is of this history, not of the one that is missing.
+    fn doubt_what_starts_once(&mut self, since: Epoch) {
         let grants: Vec<_> = self.grants.iter().map(|grant| grant.head().grant).collect();
         for place in grants
             .into_iter()
@@ -301,7 +302,8 @@ impl Fleet {
             .collect::<Vec<_>>()
         {
             let job = self.jobs.live(place.job);
-            if job.never_retries() && !job.state(place.task).is_terminal() {
+            let older = place.attempt.epoch < since;
+            if older && job.never_retries() && !job.state(place.task).is_terminal() {
                 self.suspect(place, true);
                 self.record_without_report(place, Outcome::Unknown, true);
                 self.end_task(place.job, place.task, TaskState::Unknown);

@@ -292,6 +292,35 @@ fn a_store_older_than_the_fleet_places_nothing_until_a_person_says_so() {
     );
 }
 
+/// Found by the simulator: an agent that came back after the recovery stopped the fleet once more, and
+/// what had just been granted was unknown after the second recovery.
+#[test]
+fn a_recovery_doubts_what_the_backup_had_and_not_what_was_granted_since() {
+    let once = || JobSpec {
+        retry: Retry::Never,
+        ..spec(1)
+    };
+    let mut bench = Bench::new();
+    let mut agent = Agent::new("a", 1, 2);
+    agent.hello(&mut bench);
+    let before = bench.submit(once());
+    let mut bench = Bench::open(
+        Snapshot {
+            restored: true,
+            ..bench.fleet.durable(BatchNumber(1))
+        },
+        bench.at,
+    );
+    bench.command(Command::Recover).expect("it was restored");
+    assert_eq!(bench.states(before), [TaskState::Unknown]);
+    agent.hello(&mut bench);
+    let since = bench.submit(once());
+    assert_eq!(bench.states(since), [TaskState::Granted]);
+    bench.fleet.office.behind = Some(bench.fleet.mandate().authority);
+    bench.command(Command::Recover).expect("it is behind");
+    assert_eq!(bench.states(since), [TaskState::Granted]);
+}
+
 #[test]
 fn a_large_request_is_not_starved_by_small_ones() {
     let mut bench = Bench::new();
