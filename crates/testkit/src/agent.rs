@@ -17,6 +17,7 @@ use flota_model::{
 use crate::{
     hosts::{Agent, ChildOfKeeper},
     network::{Parcel, Way},
+    time::is_due,
     truth::{Ending, Excuse},
     world::{AtAgent, Happening, World},
 };
@@ -172,12 +173,14 @@ impl World {
     /// One pass over what was collected.
     pub(crate) fn agent_steps(&mut self, machine: usize, life: u32, tick: bool) {
         let now = self.machines[machine].clock.now(self.now);
-        let step = self.step;
+        let (true_now, step) = (self.now, self.step);
         let Some(agent) = self.machines[machine].living(life) else {
             return;
         };
         if tick {
-            agent.tick_at = None;
+            if !is_due(&mut agent.tick_at, true_now) {
+                return;
+            }
             agent.inbox.push(Event::Tick);
         } else {
             agent.step_due = false;
@@ -235,6 +238,14 @@ impl World {
             format!("agent {machine}.{life} -> {at_once:?} {records:?} sync={sync} {after:?}")
         });
         self.agent_performs(machine, life, at_once);
+        if self.mishap(self.plan.crash_in_turn) {
+            if self.random.chance(400) {
+                // What was decided is lost with it, but for what could be done at once.
+                let again_in = self.random.within(1_000..=self.plan.lease);
+                return self.agent_ends(machine, again_in);
+            }
+            self.crash_soon(machine, 3_000);
+        }
         self.journal_takes(
             machine,
             life,

@@ -8,7 +8,7 @@ use flota_model::ids::Nonce;
 
 use crate::{
     hosts::KeeperHost,
-    time::Time,
+    time::{Time, is_due},
     truth::Excuse,
     world::{AtAgent, AtMachine, Happening, World},
 };
@@ -119,6 +119,7 @@ impl World {
     /// One pass over what was collected.
     pub(crate) fn keeper_steps(&mut self, machine: usize, keeper: KeeperId, tick: bool) {
         let now = self.machines[machine].clock.now(self.now);
+        let true_now = self.now;
         let Some(host) = self.machines[machine].keepers.get_mut(&keeper) else {
             return;
         };
@@ -126,7 +127,9 @@ impl World {
             return;
         }
         if tick {
-            host.tick_at = None;
+            if !is_due(&mut host.tick_at, true_now) {
+                return;
+            }
             host.inbox.push(Event::Tick);
         } else {
             host.step_due = false;
@@ -146,6 +149,9 @@ impl World {
             format!("keeper {machine}/{} -> {effects:?}", keeper.0)
         });
         for effect in effects {
+            if self.mishap(self.plan.keeper_crash) {
+                return self.keeper_ends(machine, keeper);
+            }
             self.keeper_performs(machine, keeper, effect);
         }
         self.keeper_plans_tick(machine, keeper);

@@ -24,6 +24,7 @@ mod hosts;
 mod keeper;
 mod keeper_log;
 mod machine_faults;
+mod mix;
 mod network;
 mod outcomes;
 mod plan;

@@ -9,7 +9,11 @@ use flota_engine::{
     sabotage::{Rule, Sabotage},
 };
 
-use crate::{random::Random, time::micros};
+use crate::{
+    mix::{Mix, Taste},
+    random::Random,
+    time::micros,
+};
 
 /// A rule of the protocol that a simulation breaks on purpose, to show that it would notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,8 @@ impl Switch {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) switch: Option<Switch>,
+    pub(crate) mix: Mix,
+    pub(crate) taste: Taste,
     pub(crate) fleet: fleet::Settings,
     pub(crate) node: node::Settings,
     pub(crate) keeper: keeper::Settings,
@@ -62,19 +68,25 @@ pub(crate) struct Plan {
     pub(crate) failed_commit: u32,
     pub(crate) crash_in_commit: u32,
     pub(crate) crash_in_sync: u32,
+    /// The agent dies within a turn, or right after it.
+    pub(crate) crash_in_turn: u32,
+    /// A keeper dies between two effects of a turn.
+    pub(crate) keeper_crash: u32,
     pub(crate) reply_lost: u32,
 }
 
 impl Plan {
     pub(crate) fn draw(switch: Option<Switch>, random: &mut Random) -> Self {
+        let mix = Mix::draw(random);
         let lease = Duration::from_millis(*random.pick(&[3_000, 5_000, 8_000]));
         let sabotage = match switch {
             Some(Switch::Rule(rule)) => Sabotage::of(rule),
             Some(_) | None => Sabotage::default(),
         };
         // Each seed has some of the mishaps and not others: what never goes wrong hides less.
-        let mut chance = |most: u64| {
-            if random.chance(500) {
+        let mut chance = |pressed: Mix, most: u64| {
+            let most = if mix == pressed { most * 6 } else { most };
+            if mix == pressed || random.chance(500) {
                 u32::try_from(random.below(most + 1)).unwrap_or(0)
             } else {
                 0
@@ -82,14 +94,18 @@ impl Plan {
         };
         Self {
             switch,
-            frame_lost: chance(10),
-            frame_repeated: chance(30),
-            frame_overtakes: chance(20),
-            stray: chance(30),
-            failed_commit: chance(20),
-            crash_in_commit: chance(10),
-            crash_in_sync: chance(15),
-            reply_lost: chance(100),
+            mix,
+            taste: mix.taste(),
+            frame_lost: chance(Mix::Anything, 10),
+            frame_repeated: chance(Mix::Anything, 30),
+            frame_overtakes: chance(Mix::Anything, 20),
+            stray: chance(Mix::Anything, 30),
+            failed_commit: chance(Mix::SlowCommits, 20),
+            crash_in_commit: chance(Mix::SlowCommits, 10),
+            crash_in_sync: chance(Mix::CrashesWithin, 15),
+            crash_in_turn: chance(Mix::CrashesWithin, 3),
+            keeper_crash: chance(Mix::CrashesWithin, 3),
+            reply_lost: chance(Mix::SlowCommits, 100),
             fleet: fleet::Settings {
                 lease,
                 lease_margin: lease / 8 + Duration::from_millis(300),
@@ -108,7 +124,7 @@ impl Plan {
                 ..keeper::Settings::default()
             },
             several_servers: random.chance(500),
-            nodes: random.index(8) + 1,
+            nodes: usize::try_from(random.within(mix.nodes_min()..=8)).unwrap_or(1),
             lease: micros(lease),
             heals_at: random.within(20_000_000..=70_000_000),
         }

@@ -13,7 +13,10 @@ use flota_model::{
     units::Cpus,
 };
 
-use crate::random::{Random, mix};
+use crate::{
+    mix::Taste,
+    random::{Random, mix},
+};
 
 const MILLI: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
@@ -66,7 +69,7 @@ pub(crate) enum OnTerm {
 
 impl Specs {
     /// Draws a handful of specs.
-    pub(crate) fn draw(seed: u64, random: &mut Random) -> Self {
+    pub(crate) fn draw(seed: u64, taste: Taste, random: &mut Random) -> Self {
         let mut specs = Self {
             sealed: Vec::new(),
             by_hash: BTreeMap::new(),
@@ -74,7 +77,7 @@ impl Specs {
             seed,
         };
         for index in 0..random.within(3..=7) {
-            let spec = draw_spec(random, index);
+            let spec = draw_spec(random, taste, index);
             let blob: Arc<[u8]> = Arc::from(index.to_be_bytes().as_slice());
             let hash = SpecHash(mix(seed ^ (index + 1)));
             specs.by_hash.insert(hash, specs.sealed.len());
@@ -88,7 +91,12 @@ impl Specs {
                 (200 * MILLI, 3 * SECOND),
                 (3 * SECOND, 25 * SECOND),
             ];
-            specs.durations.push(*random.pick(&durations));
+            let durations = if random.chance(taste.long) {
+                &durations[2..]
+            } else {
+                &durations
+            };
+            specs.durations.push(*random.pick(durations));
         }
         specs
     }
@@ -139,7 +147,7 @@ impl Specs {
     }
 }
 
-fn draw_spec(random: &mut Random, index: u64) -> JobSpec {
+fn draw_spec(random: &mut Random, taste: Taste, index: u64) -> JobSpec {
     let first = u32::try_from(random.below(5)).unwrap_or(0);
     let count = u32::try_from(random.within(1..=6)).unwrap_or(1);
     JobSpec {
@@ -148,26 +156,27 @@ fn draw_spec(random: &mut Random, index: u64) -> JobSpec {
             first: TaskIndex(first),
             last: TaskIndex(first + count - 1),
         },
-        work: draw_work(random),
+        work: draw_work(random, taste),
         priority: *random.pick(&[Priority::HIGH, Priority::MEDIUM, Priority::LOW]),
         resources: Resources::of_cpus(*random.pick(&[Cpus(500), Cpus(1000), Cpus(2000)])),
         constraints: Constraints::default(),
-        retry: draw_retry(random),
+        retry: draw_retry(random, taste),
         timeout: random
             .chance(300)
             .then(|| Duration::from_millis(random.within(500..=12_000))),
         grace: Duration::from_millis(random.within(50..=1_000)),
-        on_disconnect: match random.below(10) {
-            0..5 => OnDisconnect::Stop,
-            _ => OnDisconnect::Keep {
+        on_disconnect: if random.chance(taste.stops) {
+            OnDisconnect::Stop
+        } else {
+            OnDisconnect::Keep {
                 lost_after: Duration::from_millis(*random.pick(&[0, 500, 2_000, 10_000])),
-            },
+            }
         },
     }
 }
 
-fn draw_work(random: &mut Random) -> Work {
-    if random.chance(300) {
+fn draw_work(random: &mut Random, taste: Taste) -> Work {
+    if random.chance(taste.kernels) {
         return Work::Kernel(KernelCall {
             name: "sleep".to_owned(),
             ..KernelCall::default()
@@ -180,8 +189,8 @@ fn draw_work(random: &mut Random) -> Work {
     })
 }
 
-fn draw_retry(random: &mut Random) -> Retry {
-    if random.chance(350) {
+fn draw_retry(random: &mut Random, taste: Taste) -> Retry {
+    if random.chance(taste.starts_once) {
         return Retry::Never;
     }
     Retry::Limited {

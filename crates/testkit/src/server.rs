@@ -17,7 +17,7 @@ use crate::{
     network::{Link, LinkId, Parcel, Way},
     plan::Switch,
     store::taken,
-    time::Time,
+    time::{Time, is_due},
     truth::Invariant,
     world::{AtServer, Happening, World},
 };
@@ -106,11 +106,14 @@ impl World {
     /// One pass over what was collected.
     pub(crate) fn server_steps(&mut self, server: usize, tick: bool) {
         let now = self.server.clock.now(self.now);
+        let true_now = self.now;
         let Some(life) = self.living(server) else {
             return;
         };
         if tick {
-            life.tick_at = None;
+            if !is_due(&mut life.tick_at, true_now) {
+                return;
+            }
             life.inbox.push(Event::Tick);
         } else {
             life.step_due = false;

@@ -16,6 +16,7 @@ use crate::{
     disk::ByteDisk,
     faults,
     hosts::{Machine, ServerHost},
+    mix::Mix,
     network::Network,
     plan::{Plan, Switch},
     random::Random,
@@ -147,7 +148,7 @@ impl World {
     fn new(seed: u64, options: Options, lines: usize) -> Self {
         let mut random = Random::of_seed(seed);
         let plan = Plan::draw(options.sabotage, &mut random);
-        let specs = Specs::draw(seed, &mut random);
+        let specs = Specs::draw(seed, plan.taste, &mut random);
         let server = ServerHost {
             clock: draw_clock(&mut random),
             boot: BootId(1),
@@ -195,7 +196,7 @@ impl World {
             let submission = Submission {
                 principal: format!("user-{index}"),
                 spec: self.specs.any(&mut self.random),
-                keyed: self.random.chance(700),
+                keyed: self.random.chance(self.plan.taste.keyed),
                 job: None,
             };
             self.clients.submissions.push(submission);
@@ -212,12 +213,18 @@ impl World {
         let kinds: Vec<u64> = (0..self.random.within(2..=7))
             .map(|_| self.random.next())
             .collect();
-        for _ in 0..self.random.within(2..=24) {
+        let most = if self.plan.mix == Mix::Anything {
+            24
+        } else {
+            6
+        };
+        for _ in 0..self.random.within(2..=most) {
             let kind = *self.random.pick(&kinds);
             let fault = faults::draw(kind, self.plan.nodes, self.plan.lease, &mut self.random);
             let at = self.random.within(1_000_000..=heals_at - 1);
             self.plan_in(at, Happening::Fault(fault));
         }
+        self.plan_mix();
         self.plan_in(heals_at, Happening::Heals);
     }
 

@@ -34,6 +34,12 @@ impl Sub<u64> for Time {
     }
 }
 
+/// Takes the planned tick that is due. A tick that was planned for later, before an earlier one took
+/// its place, means nothing: it would plan the next one beside the others, and they would multiply.
+pub(crate) fn is_due(tick_at: &mut Option<Time>, now: Time) -> bool {
+    tick_at.take_if(|planned| *planned <= now).is_some()
+}
+
 /// Microseconds of a duration.
 pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)

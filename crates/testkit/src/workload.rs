@@ -91,7 +91,7 @@ impl World {
             Errand::Submit { index, again } => {
                 self.ask(About::Submit(index));
                 let keyed = self.clients.submissions[index].keyed;
-                let twice = keyed && !again && self.random.chance(200);
+                let twice = keyed && !again && self.random.chance(self.plan.taste.doubled);
                 if twice {
                     self.ask(About::Submit(index));
                 }
@@ -179,9 +179,7 @@ impl World {
         } else {
             None
         };
-        if let (Ok(Reply::Submitted { job, .. }), Some(principal)) = (&reply, principal)
-            && !self.shell_is_careless()
-        {
+        if let (Ok(Reply::Submitted { job, .. }), Some(principal)) = (&reply, principal) {
             let known = self
                 .truth
                 .jobs
@@ -198,14 +196,6 @@ impl World {
         let delay = self.random.within(50..=5_000);
         let reply = Box::new(reply);
         self.plan_in(delay, Happening::Client(Errand::Answer { request, reply }));
-    }
-
-    fn shell_is_careless(&self) -> bool {
-        use crate::plan::Switch;
-        matches!(
-            self.plan.switch,
-            Some(Switch::ReplyBeforeCommit | Switch::ReplyBeforeEarlierCommit)
-        )
     }
 
     fn answered(&mut self, request: RequestId, reply: Result<Reply, Refusal>) {

@@ -1,0 +1,194 @@
+//! What kind of simulation a seed becomes.
+//!
+//! Half of the seeds have any faults at any time. The others each press on one part of the protocol:
+//! some rules matter only in coincidences that are too rare where everything may happen. A mix
+//! chooses jobs and faults; it knows nothing of rules that are broken on purpose.
+
+use crate::{
+    faults::{DiskFault, Fault, MachineFault, ServerFault},
+    network::Way,
+    random::Random,
+    world::World,
+};
+
+const SECOND: u64 = 1_000_000;
+
+/// A kind of simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mix {
+    /// A few kinds of faults, at any time.
+    Anything,
+    /// Backups are put back, again and again, while some machines are away (PROTOCOL 1, 4).
+    Restores,
+    /// Commits take long and do not always end well, and clients repeat themselves (PROTOCOL 18, 19).
+    SlowCommits,
+    /// Heartbeats arrive, their answers much later, and then nothing (PROTOCOL 9, 10).
+    LateAnswers,
+    /// Agents and keepers die between deciding and having it on disk (PROTOCOL 7, 14, 22).
+    CrashesWithin,
+}
+
+/// What the jobs of a simulation are like, per mille.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taste {
+    pub(crate) kernels: u32,
+    /// `retry = never`.
+    pub(crate) starts_once: u32,
+    /// `on_disconnect = stop`.
+    pub(crate) stops: u32,
+    /// Executions of many seconds; the others are as long as chance will have it.
+    pub(crate) long: u32,
+    /// Submissions with an idempotency key, and of them those that are sent twice at once.
+    pub(crate) keyed: u32,
+    pub(crate) doubled: u32,
+}
+
+/// Some of each.
+const MIXED: Taste = Taste {
+    kernels: 300,
+    starts_once: 350,
+    stops: 500,
+    long: 0,
+    keyed: 700,
+    doubled: 200,
+};
+
+impl Mix {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        match random.below(10) {
+            0..5 => Self::Anything,
+            5 => Self::Restores,
+            6 => Self::SlowCommits,
+            7 | 8 => Self::LateAnswers,
+            _ => Self::CrashesWithin,
+        }
+    }
+
+    pub(crate) fn taste(self) -> Taste {
+        match self {
+            Self::Anything => MIXED,
+            Self::Restores => Taste { long: 500, ..MIXED },
+            Self::SlowCommits => Taste {
+                keyed: 950,
+                doubled: 600,
+                ..MIXED
+            },
+            Self::LateAnswers => Taste {
+                starts_once: 100,
+                stops: 900,
+                long: 800,
+                ..MIXED
+            },
+            Self::CrashesWithin => Taste {
+                kernels: 500,
+                starts_once: 600,
+                ..MIXED
+            },
+        }
+    }
+
+    /// The fewest machines with which it makes sense.
+    pub(crate) fn nodes_min(self) -> u64 {
+        match self {
+            Self::Anything | Self::SlowCommits | Self::CrashesWithin => 1,
+            Self::Restores | Self::LateAnswers => 2,
+        }
+    }
+}
+
+impl World {
+    /// Plans the faults that the mix asks for.
+    pub(crate) fn plan_mix(&mut self) {
+        match self.plan.mix {
+            Mix::Anything => {}
+            Mix::Restores => self.plan_restores(),
+            Mix::SlowCommits => self.plan_slow_commits(),
+            Mix::LateAnswers => self.plan_late_answers(),
+            Mix::CrashesWithin => self.plan_crashes(),
+        }
+    }
+
+    /// Epochs, one after the other, each with some machines away: whoever slept through an epoch
+    /// cannot tell its server that it was there.
+    fn plan_restores(&mut self) {
+        let first = self.random.within(SECOND..=5 * SECOND);
+        self.plan_fault(first, Fault::Server(ServerFault::Backup));
+        let mut at = first;
+        while at + 4 * SECOND < self.plan.heals_at {
+            at += self.random.within(2 * SECOND..=8 * SECOND);
+            for machine in 0..self.plan.nodes {
+                if self.random.chance(450) {
+                    let before = self.random.below(SECOND);
+                    let lasts = self.random.within(SECOND..=10 * SECOND);
+                    self.plan_absence(machine, at - before, lasts);
+                }
+            }
+            let fault = match self.random.below(10) {
+                0..6 => ServerFault::Restore,
+                6..9 => ServerFault::Dies {
+                    again_in: self.random.within(1_000..=500_000),
+                },
+                _ => ServerFault::Backup,
+            };
+            self.plan_fault(at, Fault::Server(fault));
+        }
+    }
+
+    /// A machine hears nobody for some time.
+    fn plan_absence(&mut self, machine: usize, at: u64, lasts: u64) {
+        for way in [Way::Up, Way::Down] {
+            let cut = MachineFault::Cut { way, lasts };
+            self.plan_fault(at, Fault::Machine(machine, cut));
+        }
+    }
+
+    fn plan_slow_commits(&mut self) {
+        self.plan_fault(1, Fault::Server(ServerFault::Slow(true)));
+        for _ in 0..self.random.within(2..=8) {
+            let at = self.random.within(SECOND..=self.plan.heals_at - 1);
+            let again_in = self.random.within(1_000..=SECOND);
+            let fault = match self.random.below(6) {
+                0..2 => ServerFault::Dies { again_in },
+                2 => ServerFault::LosesPower { again_in },
+                3 => ServerFault::Stops { lasts: again_in },
+                4 => ServerFault::DiskFull {
+                    commits: u32::try_from(self.random.within(1..=2)).unwrap_or(1),
+                },
+                _ => ServerFault::Failover { lasts: again_in },
+            };
+            self.plan_fault(at, Fault::Server(fault));
+        }
+    }
+
+    /// The way up is cut for good, the way down only for a while: the server counts from the last
+    /// heartbeat that it got, and its answer is late.
+    fn plan_late_answers(&mut self) {
+        let lease = self.plan.lease;
+        for _ in 0..self.random.within(3..=8) {
+            let machine = self.random.index(self.plan.nodes);
+            let at = self.random.within(3 * SECOND..=self.plan.heals_at - 1);
+            let up = self.random.within(lease..=lease * 5 / 2);
+            let down = self.random.within(lease / 8..=lease * 9 / 10);
+            let later = self.random.below(600_000);
+            let cut = |way, lasts| Fault::Machine(machine, MachineFault::Cut { way, lasts });
+            self.plan_fault(at, cut(Way::Down, down));
+            self.plan_fault(at + later, cut(Way::Up, up));
+        }
+    }
+
+    fn plan_crashes(&mut self) {
+        for _ in 0..self.random.within(0..=6) {
+            let machine = self.random.index(self.plan.nodes);
+            let at = self.random.within(SECOND..=self.plan.heals_at - 1);
+            let again_in = self.random.within(1_000..=self.plan.lease);
+            let fault = match self.random.below(5) {
+                0 => Fault::Machine(machine, MachineFault::KeeperDies),
+                1 => Fault::Machine(machine, MachineFault::BothDie { again_in }),
+                2 => Fault::Machine(machine, MachineFault::PowerCut { lasts: again_in }),
+                3 => Fault::Machine(machine, MachineFault::DiskFull { lasts: again_in }),
+                _ => Fault::Disk(machine, DiskFault::Damage),
+            };
+            self.plan_fault(at, fault);
+        }
+    }
+}
