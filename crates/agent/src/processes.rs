@@ -3,6 +3,7 @@
 mod reader;
 pub(crate) mod signal;
 mod stat;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -18,7 +19,8 @@ use flota_model::{
     units::{Bytes, Cpus, Moment, Timestamp},
 };
 
-use self::{reader::Reader, stat::Line, users::Users};
+pub(crate) use self::tasks::Programs;
+use self::{reader::Reader, stat::Line, tasks::Kin, users::Users};
 use crate::sys::{clock, pidfd::PidFd};
 
 /// Microseconds of a clock tick.
@@ -26,7 +28,7 @@ const TICK_MICROS: u64 = 10_000;
 /// Two readings nearer than this say nothing about use: a tick would be 4 % and more.
 const SPAN_MICROS_MIN: u64 = 250_000;
 /// Bytes of a row beside its texts, in a frame.
-const ROW_BYTES: usize = 96;
+const ROW_BYTES: usize = 128;
 
 /// What is remembered of processes between two lists.
 #[derive(Debug)]
@@ -76,8 +78,9 @@ impl Processes {
         }
     }
 
-    /// Reads all of them. Takes some milliseconds where there are thousands.
-    pub(crate) fn list(&self, columns: Columns) -> io::Result<ProcessList> {
+    /// Reads all of them; `programs` are those of this agent. Takes some milliseconds where there are
+    /// thousands.
+    pub(crate) fn list(&self, columns: Columns, programs: &Programs) -> io::Result<ProcessList> {
         let mut table = self
             .table
             .lock()
@@ -95,10 +98,12 @@ impl Processes {
             table.users.refresh(now.moment);
         }
         let mut bytes = 0;
+        let mut kin = Kin::of(programs);
         for pid in reader.pids()? {
-            let Some(row) = self.row(&mut table, &mut reader, pid, columns) else {
+            let Some((session, row)) = self.row(&mut table, &mut reader, pid, columns) else {
                 continue;
             };
+            kin.meet(&row, session);
             list.total += 1;
             bytes += weight(&row);
             if list.rows.len() < PROCESSES_MAX && bytes <= PROCESSES_BYTES_MAX {
@@ -106,21 +111,23 @@ impl Processes {
                 list.rows.push(ProcessRow { started_at, ..row });
             }
         }
+        kin.tell(&mut list.rows);
         let round = table.round;
         table.known.retain(|_, known| known.round == round);
         drop(table);
         Ok(list)
     }
 
-    /// `None` when it is gone.
+    /// With its session. `None` when it is gone.
     fn row(
         &self,
         table: &mut Table,
         reader: &mut Reader,
         pid: u32,
         columns: Columns,
-    ) -> Option<ProcessRow> {
+    ) -> Option<(u32, ProcessRow)> {
         let (line, owner) = reader.stat(pid, columns == Columns::Full)?;
+        let session = line.session;
         let has_memory = !line.is_kernel && line.state != b'Z';
         let mut row = ProcessRow {
             pid,
@@ -158,7 +165,7 @@ impl Processes {
                 row.pidfd_inode = details.pidfd_inode;
             }
         }
-        Some(row)
+        Some((session, row))
     }
 }
 

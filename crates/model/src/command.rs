@@ -174,7 +174,16 @@ pub struct NodeView {
     /// Attempts it holds that the store does not know (PROTOCOL 4).
     pub unclaimed: u32,
     /// The last sample of its machine since the server's start.
-    pub sample: Option<Box<NodeSample>>,
+    pub sample: Option<Sampled>,
+}
+
+/// A sample, and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sampled {
+    /// Since it arrived, by the server's clock of durations: the clocks of nodes may be wrong.
+    pub age: Duration,
+    /// What the node said.
+    pub sample: Box<NodeSample>,
 }
 
 /// The fleet as it is now.

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
-    ids::{BootId, NodeId},
+    ids::{AttemptId, BootId, JobId, NodeId, TaskIndex},
     units::{Bytes, Cpus, Timestamp},
 };
 
@@ -259,6 +259,20 @@ pub struct ProcessRow {
     pub control_group: Option<String>,
     /// As in [`ProcessHandle`].
     pub pidfd_inode: Option<u64>,
+    /// The task that it runs for, where the agent of the node knows: it is the program of an attempt,
+    /// or of its session, or one of its descendants.
+    pub task: Option<ProcessTask>,
+}
+
+/// What a process runs for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ProcessTask {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Of which job.
+    pub job: JobId,
+    /// Of which task of it.
+    pub task: TaskIndex,
 }
 
 impl ProcessRow {

@@ -5,7 +5,7 @@ mod sessions;
 
 use std::fmt;
 
-use flota_model::{command::Principal, ids::JobId};
+use flota_model::{command::Principal, ids::JobId, process::ProcessTarget};
 
 pub(crate) use credentials::{COOKIE, Caller, Credentials, Origin, Unproven, refuse_forgeable};
 pub(crate) use sessions::{SESSION_AGE_MAX, Sessions};
@@ -22,6 +22,9 @@ pub(crate) enum Verb {
     JobRead,
     JobSubmit,
     JobCancel,
+    ProcessRead,
+    ProcessSignal,
+    ProcessStop,
     KernelRead,
     /// Connects as an agent.
     NodeConnect,
@@ -30,13 +33,16 @@ pub(crate) enum Verb {
 impl Verb {
     /// All verbs, for the test of the rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::FleetRead,
         Self::FleetRecover,
         Self::NodeRead,
         Self::JobRead,
         Self::JobSubmit,
         Self::JobCancel,
+        Self::ProcessRead,
+        Self::ProcessSignal,
+        Self::ProcessStop,
         Self::KernelRead,
         Self::NodeConnect,
     ];
@@ -50,6 +56,9 @@ impl Verb {
             Self::JobRead => "job.read",
             Self::JobSubmit => "job.submit",
             Self::JobCancel => "job.cancel",
+            Self::ProcessRead => "process.read",
+            Self::ProcessSignal => "process.signal",
+            Self::ProcessStop => "process.stop",
             Self::KernelRead => "kernel.read",
             Self::NodeConnect => "node.connect",
         }
@@ -64,6 +73,7 @@ pub(crate) enum Object {
     Job(JobId),
     /// By the name or number that was asked for.
     Node(String),
+    Process(ProcessTarget),
 }
 
 impl fmt::Display for Object {
@@ -72,6 +82,7 @@ impl fmt::Display for Object {
             Self::Fleet => formatter.write_str("fleet"),
             Self::Job(job) => write!(formatter, "job/{job}"),
             Self::Node(node) => write!(formatter, "node/{node}"),
+            Self::Process(process) => write!(formatter, "process/{process}"),
         }
     }
 }

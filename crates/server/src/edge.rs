@@ -12,6 +12,7 @@ mod login;
 mod metrics;
 pub(crate) mod openapi;
 mod output;
+mod processes;
 mod query;
 pub(crate) mod routes;
 mod tasks;

@@ -74,6 +74,21 @@ catalogue! {
         "an attempt is listed once it has ended";
     STREAM_UNKNOWN = 404 "E-STREAM-NOTFOUND" "no such output", "stdout, stderr or result";
     NODE_NOT_FOUND = 404 "E-NODE-NOTFOUND" "no such node", "GET /api/v1/nodes lists them";
+    NODE_UNREACHABLE = 503 "E-NODE-UNREACHABLE" "the node does not answer",
+        "GET /api/v1/nodes shows when it was last heard";
+    PROCESS_NOT_FOUND = 404 "E-PROCESS-NOTFOUND" "no such process, or not any more",
+        "GET /api/v1/processes lists them";
+    PROCESS_REUSED = 410 "E-PROCESS-REUSED" "the process is over; nothing was done to another one",
+        "GET /api/v1/processes lists them";
+    PROCESS_UNCERTAIN = 409 "E-PROCESS-UNCERTAIN" "the process cannot be told from a later one",
+        "POST /api/v1/nodes/NODE/processes/PID/… with force=true takes whoever has the number";
+    PROCESS_PROTECTED = 403 "E-PROCESS-PROTECTED" "nobody may signal this process", "";
+    PROCESS_FORBIDDEN = 403 "E-PROCESS-FORBIDDEN" "the agent may not signal this process",
+        "the agent can signal processes of its own user; one that runs as root, all";
+    PROCESS_ALIVE = 409 "E-PROCESS-ALIVE" "the process does not end", "";
+    PROCESS_NUMBER = 422 "E-PROCESS-NUMBER" "a number alone does not name a process",
+        "use the process's `handle`, or insist with force=true";
+    PROCESS_UNREADABLE = 502 "E-PROCESS-UNREADABLE" "the node could not find out", "";
     OUTPUT_GONE = 410 "E-OUTPUT-GONE" "the node does not have the output any more", "";
     OUTPUT_UNREADABLE = 502 "E-OUTPUT-UNREADABLE" "the node could not read the output", "";
     OUTPUT_UNREACHABLE = 503 "E-OUTPUT-UNREACHABLE" "the node with the output does not answer",
@@ -105,6 +120,7 @@ const RETRY_AFTER: &[(Kind, &str)] = &[
     (JOBS_TOO_MANY, "10"),
     (TASKS_TOO_MANY, "10"),
     (OUTPUT_UNREACHABLE, "5"),
+    (NODE_UNREACHABLE, "5"),
     (SERVER_STOPPING, "5"),
     (SERVER_BUSY, "1"),
     (WATCHERS_TOO_MANY, "10"),

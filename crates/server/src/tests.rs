@@ -11,4 +11,5 @@ mod metrics;
 mod nodes;
 mod openapi;
 mod pages;
+mod processes;
 mod starts;

@@ -7,6 +7,7 @@
 pub mod frames;
 pub mod quantity;
 pub mod rest;
+pub mod signal;
 pub mod spec;
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 pub mod convert;
 pub mod page;
+pub mod process;
+pub mod sample;
 
 /// `GET /api/v1/fleet`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +56,9 @@ pub struct Node {
     pub running: u32,
     /// Attempts that the store does not know.
     pub unclaimed: u32,
+    /// What its machine did last, and how long ago; null until it is heard after the server's start.
+    #[serde(default)]
+    pub sample: Option<sample::Sample>,
 }
 
 /// An amount of resources.

@@ -9,6 +9,8 @@ pub(super) struct Line<'a> {
     pub(super) name: &'a [u8],
     pub(super) state: u8,
     pub(super) parent: u32,
+    /// Number of its session; 0 for threads of the kernel.
+    pub(super) session: u32,
     pub(super) is_kernel: bool,
     /// User and system time, in clock ticks.
     pub(super) ticks: u64,
@@ -27,7 +29,8 @@ pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
     let mut fields = Fields(line.get(close + 1..)?);
     let state = *fields.nth(0)?.first()?;
     let parent = u32::try_from(number(fields.nth(0)?)?).ok()?;
-    let flags = number(fields.nth(4)?)?;
+    let session = u32::try_from(number(fields.nth(1)?)?).ok()?;
+    let flags = number(fields.nth(2)?)?;
     let user = number(fields.nth(4)?)?;
     let system = number(fields.nth(0)?)?;
     let threads = u32::try_from(number(fields.nth(4)?)?).ok()?;
@@ -37,6 +40,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
         name,
         state,
         parent,
+        session,
         is_kernel: flags & KERNEL_THREAD != 0,
         ticks: user.saturating_add(system),
         threads,
@@ -88,6 +92,7 @@ mod tests {
             name: b"a) b (c)",
             state: b'S',
             parent: 34,
+            session: 56,
             is_kernel: true,
             ticks: 56,
             threads: 9,

@@ -45,7 +45,7 @@ fn processes() -> Processes {
 }
 
 fn row_of(processes: &Processes, pid: u32) -> ProcessRow {
-    let list = processes.list(Columns::Full).unwrap();
+    let list = processes.list(Columns::Full, &Programs::default()).unwrap();
     assert_eq!(list.rows.len(), list.total as usize);
     let found = list.rows.into_iter().find(|row| row.pid == pid);
     found.expect("it is listed")
@@ -123,7 +123,9 @@ fn a_child_is_listed_with_all_its_columns() {
 fn threads_are_counted_and_basic_columns_leave_the_rest_out() {
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || ended.recv());
-    let list = processes().list(Columns::Basic).unwrap();
+    let list = processes()
+        .list(Columns::Basic, &Programs::default())
+        .unwrap();
     let own = list.rows.iter().find(|row| row.pid == std::process::id());
     let own = own.unwrap();
     assert!(own.threads >= 2);
@@ -215,7 +217,9 @@ fn what_keeps_machine_and_fleet_going_is_never_signalled() {
     let own = std::process::id();
     assert_eq!(refused(own), AskFault::Protected(Protection::Flota));
     assert_eq!(refused(u32::MAX), AskFault::Gone);
-    let list = processes().list(Columns::Basic).unwrap();
+    let list = processes()
+        .list(Columns::Basic, &Programs::default())
+        .unwrap();
     if let Some(thread) = list.rows.iter().find(|row| row.is_kernel) {
         assert_eq!(refused(thread.pid), AskFault::Protected(Protection::Kernel));
     }
@@ -244,7 +248,9 @@ fn a_stop_ends_the_whole_tree_and_kills_what_does_not_listen() {
         killed: true,
     };
     assert_eq!(stop(pid, Duration::from_millis(50)), Ok(expected));
-    let list = processes().list(Columns::Basic).unwrap();
+    let list = processes()
+        .list(Columns::Basic, &Programs::default())
+        .unwrap();
     let left = list
         .rows
         .iter()

@@ -4,13 +4,13 @@ use std::{sync::Arc, thread};
 
 use flota_model::{
     ids::{ConnectionId, RequestId},
-    process::{Answer, AskFault, Question},
+    process::{Answer, AskFault, Columns, Question},
 };
 
 use super::Shell;
 use crate::{
     input::Input,
-    processes::{Processes, signal},
+    processes::{Processes, Programs, signal},
 };
 
 /// Questions at a time. The server asks for fewer; more are answered "try again".
@@ -35,9 +35,13 @@ impl Shell {
         };
         let (processes, boot) = (Arc::clone(&self.processes), self.here.boot);
         let post = self.post.clone();
+        let programs = match question {
+            Question::Processes { .. } => self.programs(),
+            Question::Signal { .. } | Question::Stop { .. } => Programs::default(),
+        };
         let spawned = thread::Builder::new().name("ask".into()).spawn(move || {
             let answer = match question {
-                Question::Processes { columns } => list(&processes, columns),
+                Question::Processes { columns } => list(&processes, columns, &programs),
                 Question::Signal { target, signal } => signal::signal(boot, target, signal),
                 Question::Stop { target, grace } => signal::stop(boot, target, grace),
             };
@@ -49,10 +53,21 @@ impl Shell {
             let _ = self.post.try_send(answered(busy));
         }
     }
+
+    /// What runs here for the fleet.
+    fn programs(&self) -> Programs {
+        let programs = self.node.programs();
+        programs
+            .filter_map(|task| {
+                let (pid, start_time) = self.state.table.leader(task.attempt)?;
+                Some((pid, start_time, task))
+            })
+            .collect()
+    }
 }
 
-fn list(processes: &Processes, columns: flota_model::process::Columns) -> Result<Answer, AskFault> {
-    let list = processes.list(columns);
+fn list(processes: &Processes, columns: Columns, programs: &Programs) -> Result<Answer, AskFault> {
+    let list = processes.list(columns, programs);
     list.map(Answer::Processes).map_err(|error| {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         AskFault::Unreadable { errno }

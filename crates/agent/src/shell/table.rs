@@ -73,6 +73,12 @@ impl Table {
         programs.map(|(attempt, _)| *attempt).collect()
     }
 
+    /// Number and start time of the leader of a program, where they are known.
+    pub(super) fn leader(&self, attempt: AttemptId) -> Option<(u32, u64)> {
+        let (identity, _) = self.programs.get(&attempt)?.process.as_ref()?;
+        Some((identity.pid, identity.start_time))
+    }
+
     /// A descriptor of the output of a program that has not been forgotten.
     pub(super) fn stream(
         &self,

@@ -83,6 +83,19 @@ problems! {
     "E-ATTEMPT-NOTFOUND" "", "la tarea no tiene ese intento", "";
     "E-STREAM-NOTFOUND" "", "no existe esa salida", "stdout, stderr o result";
     "E-NODE-NOTFOUND" "flota node ls", "no existe ese nodo", "flota node ls";
+    "E-NODE-UNREACHABLE" "`flota node ls` shows when it was last heard", "el nodo no responde",
+        "`flota node ls` muestra cuándo se le oyó por última vez";
+    "E-PROCESS-NOTFOUND" "flota ps", "no existe ese proceso, o ya no", "flota ps";
+    "E-PROCESS-REUSED" "flota ps", "el proceso ya acabó; a ningún otro se le hizo nada", "flota ps";
+    "E-PROCESS-UNCERTAIN" "NODE/PID with --force takes whoever has the number now",
+        "el proceso no se distingue de uno posterior", "NODO/PID con --force toma a quien tenga ahora el número";
+    "E-PROCESS-PROTECTED" "", "nadie puede enviar señales a este proceso", "";
+    "E-PROCESS-FORBIDDEN" "", "el agente no puede enviar señales a este proceso",
+        "el agente puede enviarlas a procesos de su usuario; si se ejecuta como root, a todos";
+    "E-PROCESS-ALIVE" "", "el proceso no termina", "";
+    "E-PROCESS-NUMBER" "use its handle (`flota ps -q`), or insist with --force",
+        "un número solo no nombra un proceso", "use su identificador (`flota ps -q`), o insista con --force";
+    "E-PROCESS-UNREADABLE" "", "el nodo no pudo averiguarlo", "";
     "E-OUTPUT-GONE" "", "el nodo ya no tiene la salida", "";
     "E-OUTPUT-UNREADABLE" "", "el nodo no pudo leer la salida", "";
     "E-OUTPUT-UNREACHABLE" "", "el nodo que tiene la salida no responde", "pruebe otra vez cuando el nodo esté en marcha";

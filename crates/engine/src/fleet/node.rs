@@ -49,8 +49,8 @@ pub(crate) struct Node {
     pub(crate) asked: BTreeSet<AttemptId>,
     /// It refused a grant on its own (its disk is full, say): nothing more until then.
     pub(crate) refusing_until: Option<Moment>,
-    /// The last sample of its machine since the server's start. Not durable.
-    pub(crate) sample: Option<Box<NodeSample>>,
+    /// The last sample of its machine since the server's start, and when it came. Not durable.
+    pub(crate) sample: Option<(Moment, Box<NodeSample>)>,
 }
 
 /// An open session.

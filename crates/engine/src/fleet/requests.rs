@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use flota_model::{
     change::{AuditRecord, Change, IdempotencyKey, JobRecord, KeyRecord},
-    command::{Ask, Command, FleetView, NodeView, Principal, Query, Refusal, Reply, Request},
+    command::{
+        Ask, Command, FleetView, NodeView, Principal, Query, Refusal, Reply, Request, Sampled,
+    },
     frame::{DownBody, OutputFault},
     ids::{AttemptRange, Epoch, JobId, NodeId, RequestId},
     outcome::Outcome,
     process::Question,
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
+    units::Moment,
 };
 
 use super::{
@@ -313,7 +316,11 @@ impl Fleet {
 
     fn query(&mut self, request: RequestId, query: Query) -> Option<Reply> {
         match query {
-            Query::Nodes => Some(Reply::Nodes(self.nodes.known.values().map(view).collect())),
+            Query::Nodes => {
+                let now = self.office.now.moment;
+                let nodes = self.nodes.known.values();
+                Some(Reply::Nodes(nodes.map(|node| view(node, now)).collect()))
+            }
             Query::Fleet => Some(Reply::Fleet(self.view())),
             Query::Output {
                 node,
@@ -366,8 +373,12 @@ impl Fleet {
     }
 }
 
-fn view(node: &Node) -> NodeView {
+fn view(node: &Node, now: Moment) -> NodeView {
     let record = &node.record;
+    let sampled = node.sample.as_ref().map(|(at, sample)| Sampled {
+        age: now.since(*at),
+        sample: sample.clone(),
+    });
     NodeView {
         node: record.node,
         name: record.name.clone(),
@@ -381,6 +392,6 @@ fn view(node: &Node) -> NodeView {
         granted: node.load.granted(),
         running: node.running.iter().map(|range| range.count).sum(),
         unclaimed: node.unclaimed,
-        sample: node.sample.clone(),
+        sample: sampled,
     }
 }

@@ -89,8 +89,9 @@ impl Fleet {
                 sample,
             } => {
                 self.heartbeat(node, sent_at, running);
-                if sample.is_some() {
-                    self.nodes.known(node).sample = sample;
+                if let Some(sample) = sample {
+                    let at = self.office.now.moment;
+                    self.nodes.known(node).sample = Some((at, sample));
                 }
             }
             UpBody::Answer { request, answer } => self.answered(node, request, answer),

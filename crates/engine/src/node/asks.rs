@@ -3,12 +3,23 @@
 use flota_model::{
     frame::UpBody,
     ids::{ConnectionId, RequestId},
-    process::{Answer, AskFault, Question},
+    process::{Answer, AskFault, ProcessTask, Question},
 };
 
-use crate::node::{Node, api::Effect, turn::Draft};
+use crate::node::{Node, api::Effect, table::Place, turn::Draft};
 
 impl Node {
+    /// The programs that run as far as this engine knows, with what they run for.
+    pub fn programs(&self) -> impl Iterator<Item = ProcessTask> + '_ {
+        let programs = self.table.iter();
+        let programs = programs.filter(|(_, running)| running.place != Place::Pool);
+        programs.map(|(attempt, running)| ProcessTask {
+            attempt,
+            job: running.job,
+            task: running.task,
+        })
+    }
+
     /// Hands a question to the shell.
     pub(super) fn asked(&mut self, request: RequestId, question: Question, draft: &mut Draft) {
         if let Some(session) = &self.link.session {

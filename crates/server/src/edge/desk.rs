@@ -15,7 +15,7 @@ use flota_store::{
     journal::LoadFault,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, broadcast},
     task,
 };
 
@@ -36,6 +36,10 @@ use crate::{
 /// Most reads of the store at once; more wait. Each holds a thread and a connection to it.
 const READS_MAX: usize = 8;
 
+/// Most lists of processes that nodes are asked for at once; more wait. The longest has some three
+/// mebibytes, a usual one a hundredth of that.
+const LISTS_MAX: usize = 256;
+
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Desk(Arc<Inner>);
@@ -43,6 +47,7 @@ pub(crate) struct Desk(Arc<Inner>);
 struct Inner {
     parts: DeskParts,
     reads: Semaphore,
+    lists: Semaphore,
     watchers: Arc<Semaphore>,
 }
 
@@ -65,6 +70,7 @@ impl Desk {
             parts,
             watchers,
             reads: Semaphore::new(READS_MAX),
+            lists: Semaphore::new(LISTS_MAX),
         }))
     }
 
@@ -166,6 +172,12 @@ impl Desk {
                 format!("at most {limit} connections may watch at once"),
             )
         })
+    }
+
+    /// A place for one more list of the processes of a node, given back when dropped. `None` when the
+    /// desk is closed, which it never is.
+    pub(crate) async fn list_place(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.lists.acquire().await.ok()
     }
 
     /// The job that the path names: a number, or `last`.

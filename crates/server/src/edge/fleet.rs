@@ -145,12 +145,15 @@ pub(super) async fn node(
 ) -> Result<Json<rest::Node>, Problem> {
     Parameters::parse(&uri, &[])?;
     let nodes = node_views(&desk, &caller, &Object::Node(wanted.clone())).await?;
+    node_named(&nodes, &wanted).map(|node| Json(rest::Node::with_sample(node)))
+}
+
+/// The node of that name or number.
+pub(crate) fn node_named<'a>(nodes: &'a [NodeView], wanted: &str) -> Result<&'a NodeView, Problem> {
     // A name may look like a number, and is what people mean by it.
     let named = nodes.iter().find(|node| node.name == wanted);
     let found = named.or_else(|| nodes.iter().find(|node| node.node.to_string() == wanted));
-    found
-        .map(|node| Json(rest::Node::from(node)))
-        .ok_or_else(|| Problem::new(NODE_NOT_FOUND, format!("there is no node `{wanted}`")))
+    found.ok_or_else(|| Problem::new(NODE_NOT_FOUND, format!("there is no node `{wanted}`")))
 }
 
 /// All nodes as they are now.

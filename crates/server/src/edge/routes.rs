@@ -10,8 +10,8 @@ use axum::{
 };
 
 pub(crate) use shape::{
-    ATTEMPT, Answer, Body, Content, INDEX, JOB, LANGUAGE, NODE, PAGE, Parameter, Place, STREAM,
-    SchemaOf, Shape, schema,
+    ATTEMPT, Answer, Body, Content, HANDLE, INDEX, JOB, LANGUAGE, NODE, PAGE, PID, Parameter,
+    Place, STREAM, SchemaOf, Shape, schema,
 };
 
 pub(crate) use super::{
@@ -33,6 +33,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     super::wait::ROUTES,
     super::tasks::ROUTES,
     super::output::ROUTES,
+    super::processes::ROUTES,
     super::events::ROUTES,
     super::health::ROUTES,
     super::openapi::ROUTES,
@@ -98,16 +99,18 @@ pub(crate) enum Chapter {
     Fleet,
     Nodes,
     Jobs,
+    Processes,
     Events,
     Health,
     Pages,
 }
 
 impl Chapter {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Fleet,
         Self::Nodes,
         Self::Jobs,
+        Self::Processes,
         Self::Events,
         Self::Health,
         Self::Pages,
@@ -118,6 +121,7 @@ impl Chapter {
             Self::Fleet => "fleet",
             Self::Nodes => "nodes",
             Self::Jobs => "jobs",
+            Self::Processes => "processes",
             Self::Events => "events",
             Self::Health => "health",
             Self::Pages => "pages",

@@ -9,11 +9,13 @@ use flota_link::{
 use flota_model::{
     frame::{Down, DownBody, GrantOrder, Hello, PROTOCOL_VERSION, Up, UpBody},
     ids::{
-        AttemptId, Authority, BootId, ConnectionId, JobId, Nonce, SessionNumber, SpecHash,
-        TaskIndex,
+        AttemptId, Authority, BootId, ConnectionId, JobId, Nonce, RequestId, SessionNumber,
+        SpecHash, TaskIndex,
     },
     outcome::{Outcome, Output, Report, Usage},
+    process::{Answer, AskFault, Question},
     resources::Resources,
+    sample::NodeSample,
     units::{Cpus, Moment, Timestamp},
 };
 use tokio::time::timeout;
@@ -126,11 +128,56 @@ impl Agent {
     }
 
     pub(super) fn beat(&mut self) {
+        self.beat_with(None);
+    }
+
+    /// A heartbeat with what the machine does.
+    pub(super) fn beat_with(&mut self, sample: Option<NodeSample>) {
         self.say(UpBody::Heartbeat {
             sent_at: Moment(1),
             running: Vec::new(),
-            sample: None,
+            sample: sample.map(Box::new),
         });
+    }
+
+    /// Answers the next question with what `answer` makes of it.
+    pub(super) async fn answer(
+        &mut self,
+        answer: impl FnOnce(Question) -> Result<Answer, AskFault>,
+    ) {
+        let (request, question) = self.asked().await;
+        let answer = answer(question);
+        self.say(UpBody::Answer { request, answer });
+    }
+
+    /// Answers all questions until it is disconnected.
+    pub(super) async fn serve(
+        mut self,
+        answer: impl Fn(Question) -> Result<Answer, AskFault> + Send + 'static,
+    ) {
+        loop {
+            match self.link.next().await {
+                Some(AgentEvent::Frame { frame, .. }) => {
+                    if let DownBody::Ask { request, question } = frame.body {
+                        let answer = answer(question);
+                        self.say(UpBody::Answer { request, answer });
+                    }
+                }
+                Some(AgentEvent::Connected { .. } | AgentEvent::Retrying { .. }) => {}
+                Some(AgentEvent::Disconnected { .. }) | None => return,
+            }
+        }
+    }
+
+    /// The next question.
+    pub(super) async fn asked(&mut self) -> (RequestId, Question) {
+        self.hear_until(|body| {
+            let DownBody::Ask { request, question } = body else {
+                return None;
+            };
+            Some((request, question))
+        })
+        .await
     }
 
     /// Waits for the end of the connection.
@@ -157,13 +204,17 @@ fn attempts(order: &GrantOrder) -> Vec<Ordered> {
 }
 
 fn hello(name: &str) -> Hello {
+    // Drawn at random by real agents: each has its own.
+    let nonce = name
+        .bytes()
+        .fold(7, |sum: u64, byte| sum * 31 + u64::from(byte));
     Hello {
         protocol: PROTOCOL_VERSION,
         version: "test".into(),
         name: name.into(),
         node: None,
         nonce_previous: None,
-        nonce: Nonce(7),
+        nonce: Nonce(nonce),
         boot: BootId(1),
         journal: Nonce(8),
         obeyed: Authority::default(),

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::Method;
 use jsonschema::Validator;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::{
     agent::Agent,
     harness::{Answer, Harness, job},
+    processes,
 };
 use crate::edge::{
     openapi::document,
@@ -140,7 +142,7 @@ fn every_operation_says_what_it_takes_and_gives() {
 }
 
 /// A server with a node and three jobs: one ran, one waits, one was refused its node.
-async fn lived_in() -> (Harness, Agent) {
+async fn lived_in() -> (Harness, JoinHandle<()>) {
     let server = Harness::start_with(|settings| {
         settings.one_time_token = Some("once".into());
     })
@@ -159,12 +161,17 @@ async fn lived_in() -> (Harness, Agent) {
     let pinned = json!({"name": "wide", "tasks": "0-9", "kernel": {"name": "noop"},
         "resources": {"cpus": 64}});
     assert_eq!(server.post("/api/v1/jobs", &pinned).await.status, 201);
-    (server, agent)
+    let answering =
+        tokio::spawn(agent.serve(|_| Ok(processes::list(vec![processes::row(7, "sim")]))));
+    (server, answering)
 }
 
 /// The address of a route with every parameter of its path filled in.
 fn filled(route: &routes::Route) -> String {
+    let handle = processes::handle(1, 7).to_string();
     let values = BTreeMap::from([
+        ("handle", handle.as_str()),
+        ("pid", "7"),
         ("job", "1"),
         ("task", "1"),
         ("node", "n1"),
@@ -285,7 +292,10 @@ async fn words_and_numbers_beside_the_declared_ones_are_refused() {
                 continue;
             }
             let path = format!("{}?{}={wrong}", filled(route), parameter.name);
-            let answer = server.get(&path).await;
+            let answer = match route.method {
+                routes::Method::Get => server.get(&path).await,
+                routes::Method::Post => server.post(&path, &json!({})).await,
+            };
             assert_eq!(answer.problem(), (400, "E-QUERY-INVALID".into()), "{path}");
             assert_answer(route, &answer);
         }

@@ -1,17 +1,17 @@
 //! Answers of an agent to questions.
 
 use flota_model::{
-    ids::{BootId, RequestId},
+    ids::{BootId, JobId, RequestId, TaskIndex},
     process::{
         Answer, AskFault, COMMAND_LENGTH_MAX, CONTROL_GROUP_LENGTH_MAX, PROCESSES_MAX, ProcessList,
-        ProcessRow, Protection,
+        ProcessRow, ProcessTask, Protection,
     },
     units::{Bytes, Cpus, Timestamp},
 };
 
 use super::{
     DecodeFault, at_most,
-    common::{decode_enum, unknown},
+    common::{decode_attempt, decode_enum, encode_attempt, unknown},
     proto::{self, AskFaultKind as Kind, answer::Answer as Answered},
     up::halves,
 };
@@ -92,6 +92,15 @@ fn encode_row(row: &ProcessRow) -> proto::ProcessRow {
         command: row.command.clone(),
         control_group: row.control_group.clone(),
         pidfd_inode: row.pidfd_inode,
+        task: row.task.map(encode_task),
+    }
+}
+
+fn encode_task(task: ProcessTask) -> proto::ProcessTask {
+    proto::ProcessTask {
+        attempt: Some(encode_attempt(task.attempt)),
+        job: task.job.0,
+        task: task.task.0,
     }
 }
 
@@ -126,6 +135,15 @@ fn decode_row(row: proto::ProcessRow) -> Result<ProcessRow, DecodeFault> {
         command: row.command,
         control_group: row.control_group,
         pidfd_inode: row.pidfd_inode,
+        task: row.task.map(decode_task).transpose()?,
+    })
+}
+
+fn decode_task(task: proto::ProcessTask) -> Result<ProcessTask, DecodeFault> {
+    Ok(ProcessTask {
+        attempt: decode_attempt("process.task.attempt", task.attempt)?,
+        job: JobId(task.job),
+        task: TaskIndex(task.task),
     })
 }
 

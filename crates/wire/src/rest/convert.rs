@@ -8,10 +8,10 @@ use flota_model::{
     outcome::{Outcome, Output, Stream, StreamName},
     resources as model,
     state::{Counts, TaskState},
-    units::Timestamp,
+    units::{Cpus, Timestamp},
 };
 
-use super::{Attempt, Fleet, Job, Node, Resources};
+use super::{Attempt, Fleet, Job, Node, Resources, sample::Sample};
 use crate::spec::to_value;
 
 /// Unix seconds. Exact to the microsecond until the year 2255, when 2^53 microseconds are over.
@@ -20,8 +20,13 @@ pub fn seconds(at: Timestamp) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for display; exact below 2^53")]
-fn micros_as_seconds(micros: u64) -> f64 {
+pub(super) fn micros_as_seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
+}
+
+/// Cores; thousandths are kept.
+pub(super) fn cores(cpus: Cpus) -> f64 {
+    f64::from(cpus.0) / 1000.0
 }
 
 /// Number of tasks by state word; states without a task are left out.
@@ -51,13 +56,14 @@ impl From<&FleetView> for Fleet {
 impl From<&model::Resources> for Resources {
     fn from(resources: &model::Resources) -> Self {
         Self {
-            cpus: f64::from(resources.cpus.0) / 1000.0,
+            cpus: cores(resources.cpus),
             memory: resources.memory.0,
             counters: resources.counters.clone(),
         }
     }
 }
 
+/// With a brief sample, as in lists.
 impl From<&NodeView> for Node {
     fn from(view: &NodeView) -> Self {
         Self {
@@ -73,6 +79,23 @@ impl From<&NodeView> for Node {
             granted: view.granted,
             running: view.running,
             unclaimed: view.unclaimed,
+            sample: brief(view),
+        }
+    }
+}
+
+fn brief(view: &NodeView) -> Option<Sample> {
+    let sampled = view.sample.as_ref()?;
+    Some(Sample::brief(view.phase, sampled))
+}
+
+impl Node {
+    /// With all of the sample, as in `GET /api/v1/nodes/{node}`.
+    pub fn with_sample(view: &NodeView) -> Self {
+        let sampled = view.sample.as_ref();
+        Self {
+            sample: sampled.map(|sampled| Sample::whole(view.phase, sampled)),
+            ..Self::from(view)
         }
     }
 }

@@ -91,6 +91,14 @@ pub(crate) const JOB: Parameter = Parameter::path("job", "A job's number, or `la
 pub(crate) const INDEX: Parameter = Parameter::path("task", "A task's index.", "0");
 /// `{node}`
 pub(crate) const NODE: Parameter = Parameter::path("node", "A node's name or number.", "1");
+/// `{handle}`
+pub(crate) const HANDLE: Parameter = Parameter::path(
+    "handle",
+    "A process's `handle`, as listed.",
+    "1-0123456789abcdef0123456789abcdef-4711-98765-36852",
+);
+/// `{pid}`
+pub(crate) const PID: Parameter = Parameter::path("pid", "A process's number.", "4711");
 /// `{stream}`
 pub(crate) const STREAM: Parameter = Parameter {
     shape: Shape::OneOf(&["stdout", "stderr", "result"]),

@@ -66,7 +66,7 @@ fn a_node_shows_cores_and_seconds() {
             "joined_at": 1_600_000_000.000_001, "version": "",
             "capacity": {"cpus": 2.5, "memory": 1_073_741_824, "counters": {"gpu": 2}},
             "reserved": {"cpus": 1.0, "memory": 0, "counters": {}},
-            "labels": {"zone": "a"}, "granted": 3, "running": 2, "unclaimed": 1})
+            "labels": {"zone": "a"}, "granted": 3, "running": 2, "unclaimed": 1, "sample": null})
     );
 }
 

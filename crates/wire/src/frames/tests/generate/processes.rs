@@ -3,7 +3,7 @@
 use flota_model::{
     process::{
         Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
-        ProcessTarget, Protection, Question,
+        ProcessTarget, ProcessTask, Protection, Question,
     },
     sample::{DeviceSample, MemorySample, NodeSample, Pressure, SpaceSample},
 };
@@ -44,6 +44,14 @@ pub(super) fn question(random: &mut Random) -> Question {
     }
 }
 
+fn task(random: &mut Random) -> ProcessTask {
+    ProcessTask {
+        attempt: attempt(random),
+        job: JobId(number(random)),
+        task: TaskIndex(small(random)),
+    }
+}
+
 fn row(random: &mut Random) -> ProcessRow {
     ProcessRow {
         pid: small(random),
@@ -62,6 +70,7 @@ fn row(random: &mut Random) -> ProcessRow {
         command: maybe(random, word),
         control_group: maybe(random, word),
         pidfd_inode: maybe(random, number),
+        task: maybe(random, task),
     }
 }
 

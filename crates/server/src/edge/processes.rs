@@ -1,0 +1,225 @@
+//! Processes of nodes: list, show, signal, stop.
+//!
+//! Lists are partial where nodes do not answer in time: these are named, with the reason.
+
+mod asking;
+mod orders;
+mod routes;
+mod selection;
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::{Uri, header},
+    response::{IntoResponse, Response},
+};
+use flota_model::{
+    command::NodeView,
+    process::{AskFault, ProcessHandle, ProcessRow},
+};
+use flota_wire::rest::{
+    convert::seconds,
+    process::{AnsweredNode, Process, Processes, SilentNode},
+};
+use futures_util::{StreamExt as _, stream};
+use tokio::{task, time::Instant};
+
+pub(super) use self::routes::ROUTES;
+use self::selection::{PARAMETERS, Selection, Wanted};
+use super::{Desk, Parameters, bug, fleet, node_views};
+use crate::{
+    access::{Caller, Object},
+    problem::{PROCESS_NOT_FOUND, Problem},
+};
+
+/// Nodes that are asked at once for one list. Each answer may have some megabytes, most have less
+/// than a hundredth of that.
+const ASKED_MAX: usize = 128;
+
+/// `GET /api/v1/processes?node=NAME,…&name=PART&user=NAME&job=JOB&managed=true&kernel=false&sort=cpu&limit=1000&after=…`
+async fn list(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let known: Vec<&str> = ["node"].into_iter().chain(PARAMETERS).collect();
+    let parameters = Parameters::parse(&uri, &known)?;
+    let wanted = Wanted::parse(&parameters)?;
+    let nodes = node_views(&desk, &caller, &Object::Fleet).await?;
+    let chosen = match parameters.text("node") {
+        Some(names) => chosen(&nodes, names)?,
+        None => nodes,
+    };
+    let gathered = gather(&desk, &caller, chosen, wanted, deadline).await;
+    encode(gathered).await
+}
+
+/// The nodes of a list of names or numbers, each once, by number.
+fn chosen(nodes: &[NodeView], names: &str) -> Result<Vec<NodeView>, Problem> {
+    let found: Result<Vec<&NodeView>, Problem> = names
+        .split(',')
+        .map(|name| fleet::node_named(nodes, name))
+        .collect();
+    let mut found = found?;
+    found.sort_unstable_by_key(|node| node.node);
+    found.dedup_by_key(|node| node.node);
+    Ok(found.into_iter().cloned().collect())
+}
+
+/// `GET /api/v1/nodes/{node}/processes`: as the list of all nodes, but a node that does not answer is
+/// an error.
+async fn list_of_node(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let wanted = Wanted::parse(&Parameters::parse(&uri, &PARAMETERS)?)?;
+    let node = node_of(&desk, &caller, &name).await?;
+    let list = asking::list(&desk, &caller, &node, deadline).await?;
+    let mut gathered = Gathered::new(wanted);
+    gathered.add(&node, Ok(list));
+    encode(gathered).await
+}
+
+/// `GET /api/v1/processes/{handle}`
+async fn process(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    uri: Uri,
+) -> Result<Json<Process>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let handle = handle_of(&text)?;
+    let node = node_of(&desk, &caller, &handle.node.to_string()).await?;
+    let process = find(&desk, &caller, &node, handle.pid).await?;
+    if process.handle == text {
+        return Ok(Json(process));
+    }
+    Err(asking::problem(
+        &format!("process {handle}"),
+        AskFault::Reused,
+    ))
+}
+
+/// `GET /api/v1/nodes/{node}/processes/{pid}`: whoever has that number now.
+async fn process_of_node(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path((name, pid)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<Json<Process>, Problem> {
+    Parameters::parse(&uri, &[])?;
+    let pid = pid.parse().map_err(|_| no_process(&pid))?;
+    let node = node_of(&desk, &caller, &name).await?;
+    Ok(Json(find(&desk, &caller, &node, pid).await?))
+}
+
+async fn find(desk: &Desk, caller: &Caller, node: &NodeView, pid: u32) -> Result<Process, Problem> {
+    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let list = asking::list(desk, caller, node, deadline).await?;
+    let is_it = |row: &&ProcessRow| row.pid == pid;
+    let row = list.rows.iter().find(is_it);
+    let row = row.ok_or_else(|| no_process(format!("{}/{pid}", node.name)))?;
+    Ok(Process::new(node.node, &node.name, list.boot, row))
+}
+
+fn handle_of(text: &str) -> Result<ProcessHandle, Problem> {
+    text.parse().map_err(|_| no_process(text))
+}
+
+fn no_process(name: impl std::fmt::Display) -> Problem {
+    Problem::new(PROCESS_NOT_FOUND, format!("there is no process `{name}`"))
+}
+
+/// The node of that name or number.
+async fn node_of(desk: &Desk, caller: &Caller, name: &str) -> Result<NodeView, Problem> {
+    let nodes = node_views(desk, caller, &Object::Node(name.to_owned())).await?;
+    fleet::node_named(&nodes, name).cloned()
+}
+
+/// What came back from the nodes.
+struct Gathered {
+    selection: Selection,
+    answered: Vec<AnsweredNode>,
+    unanswered: Vec<SilentNode>,
+}
+
+/// Asks all of them at once, as far as there is room.
+async fn gather(
+    desk: &Desk,
+    caller: &Caller,
+    nodes: Vec<NodeView>,
+    wanted: Wanted,
+    deadline: Instant,
+) -> Gathered {
+    let ask = |node: NodeView| async move {
+        // Held until the answer is taken in: answers of all lists at once stay bounded too.
+        let place = tokio::time::timeout_at(deadline, desk.list_place()).await;
+        let list = asking::list(desk, caller, &node, deadline).await;
+        (node, list, place)
+    };
+    let mut gathered = Gathered::new(wanted);
+    let mut answers = stream::iter(nodes).map(ask).buffer_unordered(ASKED_MAX);
+    while let Some((node, list, place)) = answers.next().await {
+        gathered.add(&node, list);
+        drop(place);
+    }
+    gathered
+}
+
+impl Gathered {
+    fn new(wanted: Wanted) -> Self {
+        Self {
+            selection: Selection::new(wanted),
+            answered: Vec::new(),
+            unanswered: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, node: &NodeView, list: Result<flota_model::process::ProcessList, Problem>) {
+        match list {
+            Ok(list) => {
+                let shown = u32::try_from(list.rows.len()).unwrap_or(u32::MAX);
+                self.answered.push(AnsweredNode {
+                    node: node.node.0,
+                    name: node.name.clone(),
+                    read_at: seconds(list.read_at),
+                    processes: list.total,
+                    left_out: list.total.saturating_sub(shown),
+                });
+                self.selection.add(node.node, &node.name, list);
+            }
+            Err(problem) => self.unanswered.push(SilentNode {
+                node: node.node.0,
+                name: node.name.clone(),
+                phase: node.phase.word().to_owned(),
+                code: problem.kind().code.to_owned(),
+                detail: problem.detail().to_owned(),
+            }),
+        }
+    }
+
+    fn finish(mut self) -> Processes {
+        self.answered.sort_unstable_by_key(|node| node.node);
+        self.unanswered.sort_unstable_by_key(|node| node.node);
+        let selected = self.selection.finish();
+        Processes {
+            processes: selected.processes,
+            matching: selected.matching,
+            next: selected.next,
+            answered: self.answered,
+            unanswered: self.unanswered,
+        }
+    }
+}
+
+/// Sorting and writing thousands of processes takes milliseconds, which others need not wait for.
+async fn encode(gathered: Gathered) -> Result<Response, Problem> {
+    let encoded = task::spawn_blocking(move || serde_json::to_vec(&gathered.finish())).await;
+    let encoded = encoded.map_err(|_| bug("the encoding of processes panicked"))?;
+    let body = encoded.map_err(|_| bug("processes are no JSON"))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

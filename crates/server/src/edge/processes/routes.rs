@@ -1,0 +1,211 @@
+//! What the addresses of processes say about themselves.
+
+use axum::routing::on;
+use flota_wire::rest::process::{LIMIT_MAX, Process, Processes, Signalled, Stopped};
+
+use super::{
+    super::routes::{
+        Answer, Chapter, HANDLE, NODE, OF_FLEET, PID, Parameter, Route, Shape, schema,
+    },
+    orders,
+};
+use crate::problem::{
+    Kind, NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_ALIVE, PROCESS_FORBIDDEN, PROCESS_NOT_FOUND,
+    PROCESS_NUMBER, PROCESS_PROTECTED, PROCESS_REUSED, PROCESS_UNCERTAIN, PROCESS_UNREADABLE,
+};
+
+const YES_OR_NO: Shape = Shape::OneOf(&["true", "false"]);
+const NODES: Parameter = Parameter::query(
+    "node",
+    Shape::Text,
+    "Names or numbers of nodes, with commas between; else all nodes.",
+);
+const NAME: Parameter = Parameter::query(
+    "name",
+    Shape::Text,
+    "Only those with this in their name or command line.",
+);
+const USER: Parameter = Parameter::query(
+    "user",
+    Shape::Text,
+    "Only those of this user, by name or number.",
+);
+const OF_JOB: Parameter = Parameter::query(
+    "job",
+    Shape::Number {
+        min: 0,
+        max: u64::MAX,
+    },
+    "Only those that run for this job.",
+);
+const MANAGED: Parameter = Parameter::query(
+    "managed",
+    YES_OR_NO,
+    "Whether to leave out what Flota did not start; else `false`.",
+);
+const KERNEL: Parameter = Parameter::query(
+    "kernel",
+    YES_OR_NO,
+    "Whether threads of the kernel are listed; else `true`.",
+);
+const SORT: Parameter = Parameter::query(
+    "sort",
+    Shape::OneOf(&["node", "pid", "name", "cpu", "memory", "time", "started"]),
+    "The order, of amounts and times the highest first; else `node`.",
+);
+const LIMIT: Parameter = Parameter::query(
+    "limit",
+    Shape::Number {
+        min: 1,
+        max: LIMIT_MAX as u64,
+    },
+    "Most processes of the page; else 1,000.",
+);
+const AFTER: Parameter = Parameter::query(
+    "after",
+    Shape::Text,
+    "The `next` of the page before, with the same `sort`.",
+);
+const SIGNAL: Parameter = Parameter::query(
+    "signal",
+    Shape::Text,
+    "Name or number of the signal, e.g. `TERM`; must be given.",
+);
+const GRACE: Parameter = Parameter::query(
+    "grace",
+    Shape::Text,
+    "From SIGTERM to SIGKILL, at most `5m`; else `10s`.",
+);
+const FORCE: Parameter = Parameter::query(
+    "force",
+    YES_OR_NO,
+    "Must be `true`: whoever has the number now is meant.",
+);
+
+/// What may go wrong where a node is asked.
+const OF_NODE: &[Kind] = &[NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_UNREADABLE];
+/// What may go wrong where it is to do something.
+const OF_ORDER: &[Kind] = &[
+    PROCESS_NOT_FOUND,
+    PROCESS_REUSED,
+    PROCESS_UNCERTAIN,
+    PROCESS_PROTECTED,
+    PROCESS_FORBIDDEN,
+];
+
+const A_LIST: &[Answer] = &[Answer::json("A page of processes.", schema::<Processes>)];
+const ONE: &[Answer] = &[Answer::json("The process.", schema::<Process>)];
+const SENT: &[Answer] = &[Answer::json("The signal was sent.", schema::<Signalled>)];
+const ENDED: &[Answer] = &[Answer::json(
+    "The process and its descendants are gone.",
+    schema::<Stopped>,
+)];
+
+/// All of them.
+pub(in super::super) const ROUTES: &[Route] = &[
+    Route {
+        parameters: &[
+            NODES, NAME, USER, OF_JOB, MANAGED, KERNEL, SORT, LIMIT, AFTER,
+        ],
+        answers: A_LIST,
+        problems: &[OF_FLEET, &[NODE_NOT_FOUND]],
+        chapter: Chapter::Processes,
+        ..Route::get(
+            "/api/v1/processes",
+            "listProcesses",
+            "Processes of all nodes, within two seconds; nodes that did not answer are named.",
+            |method| on(method, super::list),
+        )
+    },
+    Route {
+        parameters: &[
+            NODE, NAME, USER, OF_JOB, MANAGED, KERNEL, SORT, LIMIT, AFTER,
+        ],
+        answers: A_LIST,
+        problems: &[OF_FLEET, OF_NODE],
+        chapter: Chapter::Processes,
+        ..Route::get(
+            "/api/v1/nodes/{node}/processes",
+            "listProcessesOfNode",
+            "Processes of one node.",
+            |method| on(method, super::list_of_node),
+        )
+    },
+    Route {
+        parameters: &[HANDLE],
+        answers: ONE,
+        problems: &[OF_FLEET, OF_NODE, &[PROCESS_NOT_FOUND, PROCESS_REUSED]],
+        chapter: Chapter::Processes,
+        ..Route::get(
+            "/api/v1/processes/{handle}",
+            "getProcess",
+            "One process.",
+            |method| on(method, super::process),
+        )
+    },
+    Route {
+        parameters: &[NODE, PID],
+        answers: ONE,
+        problems: &[OF_FLEET, OF_NODE, &[PROCESS_NOT_FOUND]],
+        chapter: Chapter::Processes,
+        ..Route::get(
+            "/api/v1/nodes/{node}/processes/{pid}",
+            "getProcessOfNode",
+            "The process that has a number of a node now.",
+            |method| on(method, super::process_of_node),
+        )
+    },
+    Route {
+        parameters: &[HANDLE, SIGNAL],
+        answers: SENT,
+        problems: &[OF_FLEET, OF_NODE, OF_ORDER],
+        chapter: Chapter::Processes,
+        ..Route::post(
+            "/api/v1/processes/{handle}/signal",
+            "signalProcess",
+            "Sends a signal to a process.",
+            |method| on(method, orders::signal),
+        )
+    },
+    Route {
+        parameters: &[NODE, PID, SIGNAL, FORCE],
+        answers: SENT,
+        problems: &[OF_FLEET, OF_NODE, OF_ORDER, &[PROCESS_NUMBER]],
+        chapter: Chapter::Processes,
+        ..Route::post(
+            "/api/v1/nodes/{node}/processes/{pid}/signal",
+            "signalProcessOfNode",
+            "Sends a signal to whoever has the number.",
+            |method| on(method, orders::signal_number),
+        )
+    },
+    Route {
+        parameters: &[HANDLE, GRACE],
+        answers: ENDED,
+        problems: &[OF_FLEET, OF_NODE, OF_ORDER, &[PROCESS_ALIVE]],
+        chapter: Chapter::Processes,
+        ..Route::post(
+            "/api/v1/processes/{handle}/stop",
+            "stopProcess",
+            "Ends a process with its descendants.",
+            |method| on(method, orders::stop),
+        )
+    },
+    Route {
+        parameters: &[NODE, PID, GRACE, FORCE],
+        answers: ENDED,
+        problems: &[
+            OF_FLEET,
+            OF_NODE,
+            OF_ORDER,
+            &[PROCESS_ALIVE, PROCESS_NUMBER],
+        ],
+        chapter: Chapter::Processes,
+        ..Route::post(
+            "/api/v1/nodes/{node}/processes/{pid}/stop",
+            "stopProcessOfNode",
+            "Ends whoever has the number, with its descendants.",
+            |method| on(method, orders::stop_number),
+        )
+    },
+];

@@ -1,0 +1,228 @@
+//! Processes of nodes.
+
+use flota_model::{
+    ids::{BootId, NodeId},
+    process::ProcessRow,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::convert::{cores, micros_as_seconds, seconds};
+
+/// Most processes of one page: all that a node may list.
+pub const LIMIT_MAX: u32 = 16_384;
+/// Processes of a page where the caller does not say.
+pub const LIMIT_DEFAULT: u32 = 1_000;
+
+/// `GET /api/v1/processes` and `GET /api/v1/nodes/{node}/processes`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the key of a list says what it holds"
+)]
+pub struct Processes {
+    /// At most `limit`, in the order that was asked for.
+    pub processes: Vec<Process>,
+    /// How many match, on all nodes that answered, whatever the page.
+    pub matching: u64,
+    /// Give it as `after`, with the same `sort`, for the next page; absent on the last one.
+    pub next: Option<String>,
+    /// Nodes that answered, by number.
+    pub answered: Vec<AnsweredNode>,
+    /// Nodes that did not, by number: their processes are missing above.
+    pub unanswered: Vec<SilentNode>,
+}
+
+/// A node whose processes are in the list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AnsweredNode {
+    /// Its number.
+    pub node: u32,
+    /// Its name.
+    pub name: String,
+    /// When it looked, by its own clock.
+    pub read_at: f64,
+    /// How many processes it has, whether they match or not.
+    pub processes: u32,
+    /// How many of these it could not send: a machine with more than 16,384, say.
+    pub left_out: u32,
+}
+
+/// A node whose processes are not in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SilentNode {
+    /// Its number.
+    pub node: u32,
+    /// Its name.
+    pub name: String,
+    /// `up`, `away` or `lost`.
+    pub phase: String,
+    /// Code of the error, as in a problem.
+    pub code: String,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// A process of a node, and `GET /api/v1/processes/{handle}`. What is not known is null, never 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Process {
+    /// Names it for signals and stops, and no other process, also when its number is used again.
+    /// Take it as a whole.
+    pub handle: String,
+    /// Whether the kernel of the node can tell it from a later process of its number; if not, its
+    /// handle is refused by signals and stops.
+    pub unique: bool,
+    /// Number of its node.
+    pub node: u32,
+    /// Name of its node.
+    pub node_name: String,
+    /// Its number on that node.
+    pub pid: u32,
+    /// That of its parent; 0 where that is outside.
+    pub parent: u32,
+    /// Name of its program as the kernel knows it.
+    pub name: String,
+    /// `R`, `S`, `D`, `Z`, … (`man 5 proc_pid_stat`)
+    pub state: String,
+    /// Whether it is a thread of the kernel.
+    pub kernel: bool,
+    /// Cores that it used since somebody looked before; null at the first look.
+    pub cpu: Option<f64>,
+    /// Processor time used in all.
+    pub cpu_seconds: f64,
+    /// Resident memory in bytes.
+    pub memory: Option<u64>,
+    /// Its threads.
+    pub threads: u32,
+    /// When it was started, by the clock of its node.
+    pub started_at: f64,
+    /// Number of its user.
+    pub uid: Option<u32>,
+    /// Name of its user.
+    pub user: Option<String>,
+    /// Its arguments, joined by blanks; at most 1,024 bytes.
+    pub command: Option<String>,
+    /// Its control group; at most 512 bytes.
+    pub control_group: Option<String>,
+    /// What it runs for, where Flota started it.
+    pub task: Option<ProcessTask>,
+}
+
+/// What a process runs for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessTask {
+    /// The job's number.
+    pub job: u64,
+    /// Index of the task.
+    pub task: u32,
+    /// `EPOCH-SALT-SEQUENCE`.
+    pub attempt: String,
+}
+
+/// Answer of `POST …/signal`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signalled {
+    /// The handle, or `NODE/PID`.
+    pub process: String,
+    /// Which signal was sent.
+    pub signal: u8,
+}
+
+/// Answer of `POST …/stop`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stopped {
+    /// The handle, or `NODE/PID`.
+    pub process: String,
+    /// How many processes ended: it and its descendants.
+    pub processes: u32,
+    /// Whether any of them had to be killed.
+    pub killed: bool,
+}
+
+impl Process {
+    /// The process of `row` on a node.
+    pub fn new(node: NodeId, node_name: &str, boot: BootId, row: &ProcessRow) -> Self {
+        Self {
+            handle: row.handle(node, boot).to_string(),
+            unique: row.pidfd_inode.is_some_and(|inode| inode != 0),
+            node: node.0,
+            node_name: node_name.to_owned(),
+            pid: row.pid,
+            parent: row.parent,
+            name: row.name.clone(),
+            state: row.state.to_string(),
+            kernel: row.is_kernel,
+            cpu: row.cpu.map(cores),
+            cpu_seconds: micros_as_seconds(row.cpu_micros),
+            memory: row.memory.map(|memory| memory.0),
+            threads: row.threads,
+            started_at: seconds(row.started_at),
+            uid: row.uid,
+            user: row.user.clone(),
+            command: row.command.clone(),
+            control_group: row.control_group.clone(),
+            task: row.task.map(|task| ProcessTask {
+                job: task.job.0,
+                task: task.task.0,
+                attempt: task.attempt.to_string(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flota_model::{
+        ids::{AttemptId, Epoch, JobId, TaskIndex},
+        process,
+        units::{Bytes, Cpus, Timestamp},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_process_shows_what_is_known_and_null_for_the_rest() {
+        let mut row = ProcessRow {
+            pid: 1234,
+            parent: 1,
+            name: "sim".into(),
+            state: 'S',
+            cpu_micros: 2_500_000,
+            threads: 3,
+            start_time: 98_765,
+            started_at: Timestamp(1_700_000_000_500_000),
+            ..ProcessRow::default()
+        };
+        let shown = |row: &ProcessRow| {
+            serde_json::to_value(Process::new(NodeId(3), "n3", BootId(0xab), row)).unwrap()
+        };
+        let mut expected = json!({
+            "handle": "3-000000000000000000000000000000ab-1234-98765-0", "unique": false,
+            "node": 3, "node_name": "n3", "pid": 1234, "parent": 1, "name": "sim", "state": "S",
+            "kernel": false, "cpu": null, "cpu_seconds": 2.5, "memory": null, "threads": 3,
+            "started_at": 1_700_000_000.5, "uid": null, "user": null, "command": null,
+            "control_group": null, "task": null,
+        });
+        assert_eq!(shown(&row), expected);
+
+        row.cpu = Some(Cpus(250));
+        row.memory = Some(Bytes(4096));
+        row.pidfd_inode = Some(7);
+        row.task = Some(process::ProcessTask {
+            attempt: AttemptId {
+                epoch: Epoch(1),
+                salt: 255,
+                sequence: 9,
+            },
+            job: JobId(5),
+            task: TaskIndex(2),
+        });
+        expected["handle"] = json!("3-000000000000000000000000000000ab-1234-98765-7");
+        expected["unique"] = json!(true);
+        expected["cpu"] = json!(0.25);
+        expected["memory"] = json!(4096);
+        expected["task"] = json!({"job": 5, "task": 2, "attempt": "1-00000000000000ff-9"});
+        assert_eq!(shown(&row), expected);
+    }
+}
