@@ -4,6 +4,7 @@
 //! translation that leaves out, or adds, a value. Words of the API (states, outcomes, stages, keys
 //! of settings, error codes) are the same in all languages, so that what is read can be typed.
 
+mod care;
 mod help;
 mod host;
 mod messages;

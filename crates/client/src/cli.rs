@@ -1,6 +1,7 @@
 //! The commands of a client of the fleet.
 
 mod absence;
+mod completion;
 mod fleet;
 mod follow;
 mod grammar;
@@ -171,6 +172,7 @@ async fn dispatch(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exi
         ["job", "cancel"] => job::cancel(session, inner).await,
         ["job", "logs"] => logs::command(session, inner).await,
         ["job", "results"] => results::command(session, inner).await,
+        ["completion"] => completion::print(session, inner),
         ["version"] => topic::version(session),
         ["help"] => topic::help(session, inner),
         other => {

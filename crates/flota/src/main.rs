@@ -108,6 +108,14 @@ fn perform(context: &Context, screen: &mut Screen, matches: &ArgMatches) -> Exit
             start_logging(context, "warn");
             flota_host::dev(context, screen, inner)
         }
+        ["backup"] => {
+            start_logging(context, "warn");
+            flota_host::backup(context, screen, inner)
+        }
+        ["restore"] => {
+            start_logging(context, "warn");
+            flota_host::restore(context, screen, inner)
+        }
         ["bench"] => {
             start_logging(context, "warn");
             flota_bench::command(context, screen, inner)

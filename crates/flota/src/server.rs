@@ -49,6 +49,7 @@ fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Runn
     }
     let language = context.language;
     let http = running.addresses.http;
+    let frozen = running.restored.then(|| language.server_restored());
     let lines = [
         language.server_ready(),
         language.server_data(data),
@@ -57,8 +58,9 @@ fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Runn
         language.server_exposed_here(),
         language.server_token(format!("{data}/token")),
         language.server_login(format!("http://{http}/login?token={login}")),
-        language.server_next(format!("flota agent --server http://{http}")),
     ];
+    let next = language.server_next(format!("flota agent --server http://{http}"));
+    let lines: Vec<String> = lines.into_iter().chain(frozen).chain([next]).collect();
     screen.tell(&lines.join("\n"));
 }
 
@@ -95,18 +97,22 @@ fn failure(context: &Context, fault: &ServerFault) -> Failure {
         )
         .because_of(fault)
         .hint(language.hint_bug()),
+        ServerFault::Open(open) => {
+            flota_host::of_open(language, open).unwrap_or_else(|| failed(context, fault))
+        }
+        ServerFault::Load { path, source } => {
+            flota_host::of_load(language, path, source).unwrap_or_else(|| failed(context, fault))
+        }
+        ServerFault::Snapshot { path, .. } => flota_host::damaged(language, path).because_of(fault),
+        ServerFault::Commit(_) => failed(context, fault).hint(language.hint_commit()),
         ServerFault::Listen(_)
         | ServerFault::Link(_)
-        | ServerFault::Open(_)
-        | ServerFault::Load { .. }
-        | ServerFault::Snapshot { .. }
-        | ServerFault::Commit(_)
         | ServerFault::Random(_)
-        | ServerFault::System { .. } => Failure::new(
-            "E-SERVER-FAILED",
-            Exit::Failed,
-            language.error_server_failed(),
-        )
-        .because_of(fault),
+        | ServerFault::System { .. } => failed(context, fault),
     }
+}
+
+fn failed(context: &Context, fault: &ServerFault) -> Failure {
+    let what = context.language.error_server_failed();
+    Failure::new("E-SERVER-FAILED", Exit::Failed, what).because_of(fault)
 }

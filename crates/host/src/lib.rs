@@ -4,6 +4,7 @@
 //! the only crate that reads the environment.
 
 mod context;
+mod copies;
 mod dev;
 mod environment;
 mod load;
@@ -12,8 +13,10 @@ mod login;
 mod machine;
 mod settings;
 mod signals;
+mod store_failure;
 
 pub use context::{Context, Threads, folder_held};
+pub use copies::{backup, restore};
 pub use dev::{Child, dev, follow_parent, share, url_of_server};
 pub use environment::{Environment, host_name};
 pub use load::{innermost, load};
@@ -22,3 +25,4 @@ pub use login::{LOGIN_TOKEN, login_token};
 pub use machine::{KEEPER, machine, stop_all};
 pub use settings::Settings;
 pub use signals::EndSignals;
+pub use store_failure::{damaged, of_load, of_open};

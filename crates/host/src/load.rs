@@ -43,9 +43,9 @@ pub fn load(
 fn of_options(language: Language, matches: &ArgMatches) -> Vec<Given> {
     let inner = innermost(matches);
     let own: &[&str] = match flota_client::path_of(matches).as_slice() {
-        ["server" | "dev"] => &["data", "listen"],
+        ["server" | "dev" | "doctor"] => &["data", "listen"],
         ["agent"] => &["data", "name", "cpus", "memory", "label"],
-        ["agent", "stop"] | ["bench"] => &["data"],
+        ["agent", "stop"] | ["bench" | "backup" | "restore"] => &["data"],
         _ => &[],
     };
     let every = ["server", "token-file", "output", "color"];

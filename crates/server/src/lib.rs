@@ -8,6 +8,7 @@
 mod access;
 mod chain;
 mod clock;
+mod copies;
 mod edge;
 mod folder;
 mod holder;
@@ -24,6 +25,7 @@ mod space;
 mod stop;
 mod tcp_table;
 
+pub use copies::{CopyFault, back_up, restore};
 pub use folder::{Addresses, FolderFault};
 pub use holder::Holder;
 pub use listener::ListenFault;

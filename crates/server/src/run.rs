@@ -46,7 +46,7 @@ use crate::{
 };
 
 /// The database in the data folder.
-const STORE: &str = "flota.db";
+pub(crate) const STORE: &str = "flota.db";
 /// Where the kernel names the boot of this machine (`man 4 random`).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -105,6 +105,8 @@ pub enum ServerFault {
 pub struct Running {
     /// Where.
     pub addresses: Addresses,
+    /// Whether the store was put back from a copy and nobody said yet that it may go on.
+    pub restored: bool,
 }
 
 /// Runs a server until `shutdown` completes, or until it cannot go on.
@@ -125,6 +127,7 @@ pub async fn run(
     let reserved = listener::reserve(settings.listen)?;
     raise_descriptor_limit();
     let opened = open(&settings).await?;
+    let restored = opened.restored;
     let addresses = Addresses {
         http: reserved.address,
         socket: folder.socket(),
@@ -138,7 +141,15 @@ pub async fn run(
     let (router, limits) = (server.router.clone(), server.settings.limits.clone());
     let http = owned::spawn(listeners.serve(router, limits, server.stopped.clone()));
     tracing::info!(address = %addresses.http, socket = %addresses.socket.display(), "listening");
-    running(&Running { addresses });
+    if restored {
+        tracing::warn!(
+            "this store was put back from a copy: nothing is placed until it is recovered"
+        );
+    }
+    running(&Running {
+        addresses,
+        restored,
+    });
     let ended = server.run_until(shutdown, http).await;
     folder.remove_addresses();
     ended
@@ -148,6 +159,8 @@ pub async fn run(
 struct OpenedFleet {
     fleet: Fleet,
     batch: BatchNumber,
+    /// The mark of a copy.
+    restored: bool,
     journal: SqliteJournal,
     history: SqliteHistory,
     reserve: Reserve,
@@ -183,6 +196,7 @@ fn open_blocking(path: &Path, opening: Opening) -> Result<OpenedFleet, ServerFau
         source,
     })?;
     let batch = BatchNumber(snapshot.batch.0 + 1);
+    let restored = snapshot.restored;
     let (fleet, turn) =
         Fleet::open(snapshot, opening).map_err(|FleetFault { what }| ServerFault::Snapshot {
             path: path.into(),
@@ -199,6 +213,7 @@ fn open_blocking(path: &Path, opening: Opening) -> Result<OpenedFleet, ServerFau
     Ok(OpenedFleet {
         fleet,
         batch,
+        restored,
         journal,
         history,
         reserve,
@@ -261,6 +276,7 @@ impl Server {
             journal,
             history,
             reserve,
+            restored: _,
         } = opened;
         let (agents, link) = direct::server(settings.listen, direct::ServerSettings::default())?;
         let (inbox, arriving) = mpsc::channel(INBOX_LENGTH);

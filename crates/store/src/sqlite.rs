@@ -15,6 +15,7 @@ mod fault;
 mod load;
 mod open;
 mod read;
+mod restore;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,6 +30,7 @@ use rusqlite::Connection;
 pub use self::{
     backup::BackupFault,
     open::{OpenFault, Opened, open},
+    restore::{RestoreFault, back_up, restore},
 };
 use self::{
     checkpoint::{Checkpointer, seal},

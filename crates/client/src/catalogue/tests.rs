@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use clap::Command;
 
-use super::{Entry, Language, help::HELP, host::HOST, messages::MESSAGES, problems, usage::USAGE};
+use super::{
+    Entry, Language, care::CARE, help::HELP, host::HOST, messages::MESSAGES, problems, usage::USAGE,
+};
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
-    [HELP, HOST, MESSAGES, USAGE].into_iter().flatten()
+    [CARE, HELP, HOST, MESSAGES, USAGE].into_iter().flatten()
 }
 
 /// The names between single braces.
@@ -134,7 +136,9 @@ fn examples_of_help_pages_are_command_lines_that_parse() {
             .skip(1)
             .take_while(|line| line.starts_with("  "));
         for example in examples {
-            let arguments: Vec<_> = example.split_whitespace().map(Into::into).collect();
+            // What is behind `>` is for the shell.
+            let ours = example.split(" > ").next().unwrap();
+            let arguments: Vec<_> = ours.split_whitespace().map(Into::into).collect();
             let parsed = crate::cli::parse(Language::English, &arguments);
             assert!(parsed.is_ok(), "{path}: {example}: {parsed:?}");
         }

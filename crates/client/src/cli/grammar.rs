@@ -1,6 +1,7 @@
 //! The command line: one tree of commands and options, built in the language of the person.
 
 mod build;
+mod care;
 mod host;
 mod jobs;
 
@@ -32,6 +33,10 @@ pub fn grammar(language: Language) -> Command {
             host::agent(language),
             host::dev(language),
             host::bench(language),
+            care::doctor(language),
+            care::backup(language),
+            care::restore(language),
+            care::completion(language),
         ])
         .subcommands([
             jobs::submit(language, "submit"),

@@ -1,6 +1,10 @@
 //! The real binary as people use it: real servers, agents, keepers and programs.
 
 #[cfg(test)]
+mod completion;
+#[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod home;
 #[cfg(test)]
 mod hosts;

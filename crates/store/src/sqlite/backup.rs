@@ -1,8 +1,9 @@
 //! A copy of a store that goes on working.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -83,6 +84,8 @@ fn write_part(path: &Path, part: &Path, to: &Path) -> Result<(), BackupFault> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unsynced(error)),
         Ok(()) | Err(_) => {}
     }
+    // Empty, so that the copy has the rights of this file: a store tells a lot about its fleet.
+    private(part).map_err(unsynced)?;
     copy(path, part).map_err(fault)?;
     mark(part).map_err(fault)?;
     // VACUUM INTO leaves the syncing to us.
@@ -93,6 +96,12 @@ fn write_part(path: &Path, part: &Path, to: &Path) -> Result<(), BackupFault> {
     fs::hard_link(part, to).map_err(unsynced)?;
     fs::remove_file(part).map_err(unsynced)?;
     sync_folder(to).map_err(unsynced)
+}
+
+fn private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path).map(drop)
 }
 
 fn copy(path: &Path, part: &Path) -> rusqlite::Result<()> {

@@ -149,7 +149,7 @@ pub(super) fn open_with(
     })
 }
 
-fn newest(migrations: &Runner) -> u32 {
+pub(super) fn newest(migrations: &Runner) -> u32 {
     let versions = migrations
         .get_migrations()
         .iter()
@@ -162,7 +162,7 @@ fn newest(migrations: &Runner) -> u32 {
 
 /// The schema of the store; `None` where there is none yet. Refuses what is not for us, on a
 /// connection that cannot write.
-fn look(path: &Path, known: u32) -> Result<Option<u32>, OpenFault> {
+pub(super) fn look(path: &Path, known: u32) -> Result<Option<u32>, OpenFault> {
     let unreadable = |source| OpenFault::Load {
         path: path.to_owned(),
         source,

@@ -2,6 +2,7 @@
 
 mod disk;
 mod log;
+mod restore;
 mod schema;
 
 use std::{fs, path::Path};
