@@ -76,6 +76,11 @@ impl Bench {
         }
     }
 
+    /// A path for programs of the test.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Attempts of this bench alone.
     pub(crate) fn attempt(&self, sequence: u64) -> AttemptId {
         AttemptId {
@@ -130,6 +135,8 @@ impl Bench {
             working_directory: "/".to_owned(),
             stdin: None,
             fence: None,
+            class: 1,
+            places: None,
         }
     }
 

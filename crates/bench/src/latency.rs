@@ -86,7 +86,7 @@ async fn run(
     fleet: &mut Fleet<'_>,
     kind: &mut Kind,
 ) -> Result<(u64, Expected), Failure> {
-    let mut spec = json!({"name": bench.name, "retry": "never"});
+    let mut spec = json!({"name": bench.name});
     rate::merge(&mut spec, &kind.work);
     let (begun, start) = (wall(), now());
     let job = fleet.submit(&spec).await?;

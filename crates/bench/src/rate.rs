@@ -94,7 +94,6 @@ async fn measure(
     let mut spec = json!({
         "name": bench.name,
         "tasks": {"first": 0, "last": load.tasks - 1},
-        "retry": "never",
     });
     merge(&mut spec, &load.work);
     let before = fleet.usage()?;

@@ -6,6 +6,7 @@
 pub mod api;
 mod child;
 pub mod codec;
+mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -21,13 +22,16 @@ use crate::{
     keeper::{
         api::{
             Child, Effect, Event, FromKeeper, Identity, LIST_PART_MAX, Launch, LogRecord, Peer,
-            Settings, TOO_LATE, ToKeeper,
+            Settings, TAKEN_BACK, TOO_LATE, ToKeeper,
         },
         child::{Held, Leader, Live, Order},
+        lines::Lines,
     },
     sabotage::Rule,
 };
 
+/// What the agent is told at once: a packet full of descriptors.
+const UNTOLD_MAX: usize = 2 * LIST_PART_MAX;
 /// `EAGAIN`, the answer to a start beyond the limit (`man 3 errno`).
 const TOO_MANY: i32 = 11;
 /// `man 7 signal`.
@@ -44,9 +48,19 @@ pub struct Keeper {
     /// Without an agent since then.
     idle_since: Moment,
     children: BTreeMap<AttemptId, Held>,
+    lines: Lines,
+    untold: Untold,
     /// When something must be killed.
     deadlines: BTreeSet<(Moment, AttemptId)>,
     phase: Phase,
+}
+
+/// What the agent will be told.
+#[derive(Debug, Default)]
+struct Untold {
+    messages: Vec<FromKeeper>,
+    /// At the latest then; `None` for at once.
+    until: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +80,8 @@ impl Keeper {
             agent: None,
             idle_since: now.moment,
             children: BTreeMap::new(),
+            lines: Lines::default(),
+            untold: Untold::default(),
             deadlines: BTreeSet::new(),
             phase: Phase::Serving,
         }
@@ -78,6 +94,7 @@ impl Keeper {
             self.apply(event, now, &mut effects);
         }
         self.kill_due(now, &mut effects);
+        self.tell(now, &mut effects);
         if self.phase != Phase::Ended && self.is_over(now.moment) {
             self.phase = Phase::Ended;
             effects.push(Effect::End);
@@ -90,7 +107,8 @@ impl Keeper {
         let kill = self.deadlines.first().map(|(deadline, _)| *deadline);
         let is_idle = self.agent.is_none() && self.children.is_empty();
         let end = is_idle.then(|| self.idle_since + self.settings.idle_end);
-        [kill, end]
+        let tell = self.untold.until;
+        [kill, end, tell]
             .into_iter()
             .flatten()
             .min()
@@ -113,6 +131,7 @@ impl Keeper {
             Event::PeerGone { peer } => {
                 if self.agent.take_if(|agent| *agent == peer).is_some() {
                     self.idle_since = now.moment;
+                    self.untold = Untold::default();
                 }
             }
             Event::Executed { attempt, identity } => self.executed(attempt, identity, now, effects),
@@ -121,7 +140,7 @@ impl Keeper {
                 stage,
                 errno,
             } => {
-                self.not_executed(attempt, stage, errno, effects);
+                self.not_executed(attempt, stage, errno, now, effects);
             }
             Event::LeaderExited {
                 attempt,
@@ -135,9 +154,9 @@ impl Keeper {
                     out_of_memory,
                     ended_at: now.wall,
                 };
-                self.leader_exited(attempt, leader, effects);
+                self.leader_exited(attempt, leader, now, effects);
             }
-            Event::TreeEmpty { attempt } => self.tree_empty(attempt, effects),
+            Event::TreeEmpty { attempt } => self.tree_empty(attempt, now, effects),
         }
     }
 
@@ -149,6 +168,8 @@ impl Keeper {
             Some(_) | None => {}
         }
         self.agent = Some(peer);
+        // All of it is in the list.
+        self.untold = Untold::default();
         let children: Vec<Child> = self
             .children
             .iter()
@@ -159,23 +180,12 @@ impl Keeper {
             .collect();
         let mut parts = children.chunks(LIST_PART_MAX).peekable();
         if parts.peek().is_none() {
-            self.send(
-                FromKeeper::Listed {
-                    children: Vec::new(),
-                    last: true,
-                },
-                effects,
-            );
+            let (children, last) = (Vec::new(), true);
+            self.send(FromKeeper::Listed { children, last });
         }
         while let Some(part) = parts.next() {
-            let last = parts.peek().is_none();
-            self.send(
-                FromKeeper::Listed {
-                    children: part.to_vec(),
-                    last,
-                },
-                effects,
-            );
+            let (children, last) = (part.to_vec(), parts.peek().is_none());
+            self.send(FromKeeper::Listed { children, last });
         }
     }
 
@@ -184,6 +194,9 @@ impl Keeper {
             // Handled before, of whatever peer.
             ToKeeper::Hello { nonce: _ } => {}
             ToKeeper::Start(launch) => self.start(launch, now, effects),
+            ToKeeper::Stop { attempt, .. } if self.lines.remove(attempt) => {
+                self.take_back(attempt, effects);
+            }
             ToKeeper::Stop { attempt, grace } => {
                 let kill_at = now.moment + grace;
                 let order = self.change(attempt, |live| live.stop(kill_at, grace.is_zero()));
@@ -193,34 +206,51 @@ impl Keeper {
                 self.change(attempt, |live| live.fence = Some(deadline));
             }
             ToKeeper::Forget { attempt } => self.forget(attempt, effects),
-            ToKeeper::Quit => self.phase = Phase::Quitting,
+            ToKeeper::Quit => {
+                self.phase = Phase::Quitting;
+                for attempt in self.lines.clear() {
+                    self.take_back(attempt, effects);
+                }
+            }
         }
     }
 
     fn start(&mut self, launch: Box<Launch>, now: Now, effects: &mut Vec<Effect>) {
         let attempt = launch.attempt;
         if self.phase != Phase::Serving || self.children.contains_key(&attempt) {
-            return self.send(FromKeeper::Refused { attempt }, effects);
+            return self.send(FromKeeper::Refused { attempt });
         }
         if self.children.len() >= usize::try_from(self.settings.children_max).unwrap_or(usize::MAX)
         {
             let (stage, errno) = (StartStage::Spawn, TOO_MANY);
-            return self.send(
-                FromKeeper::NotStarted {
-                    attempt,
-                    stage,
-                    errno,
-                },
-                effects,
-            );
+            return self.send(FromKeeper::NotStarted {
+                attempt,
+                stage,
+                errno,
+            });
         }
+        let class = launch.class;
+        match launch.places.filter(|_| launch.fence.is_none()) {
+            None => self.begin(launch, now, effects),
+            Some(places) => {
+                self.children.insert(attempt, Held::Waiting);
+                self.lines.wait(launch, places);
+                self.begin_next(class, now, effects);
+            }
+        }
+    }
+
+    /// Spawns a program, unless its deadline has passed.
+    fn begin(&mut self, launch: Box<Launch>, now: Now, effects: &mut Vec<Effect>) {
+        let (attempt, class) = (launch.attempt, launch.class);
         let fence = launch
             .fence
             .filter(|_| !self.settings.sabotage.breaks(Rule::Fencing));
+        self.lines.begin(class);
         if fence.is_some_and(|deadline| deadline <= now.moment) {
             self.children
-                .insert(attempt, Held::Live(Live::new(fence, now.wall)));
-            return self.not_executed(attempt, StartStage::Spawn, TOO_LATE, effects);
+                .insert(attempt, Held::Live(Live::new(class, fence, now.wall)));
+            return self.not_executed(attempt, StartStage::Spawn, TOO_LATE, now, effects);
         }
         effects.push(Effect::Log(LogRecord::Spawning {
             attempt,
@@ -228,8 +258,25 @@ impl Keeper {
         }));
         effects.push(Effect::Spawn(launch));
         self.children
-            .insert(attempt, Held::Live(Live::new(None, now.wall)));
+            .insert(attempt, Held::Live(Live::new(class, None, now.wall)));
         self.change(attempt, |live| live.fence = fence);
+    }
+
+    /// A program that waited for its turn is stopped before that.
+    fn take_back(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
+        let (stage, errno) = (StartStage::Spawn, TAKEN_BACK);
+        self.children
+            .insert(attempt, Held::NotStarted { stage, errno });
+        effects.push(Effect::Log(LogRecord::NotStarted {
+            attempt,
+            stage,
+            errno,
+        }));
+        self.send(FromKeeper::NotStarted {
+            attempt,
+            stage,
+            errno,
+        });
     }
 
     fn forget(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
@@ -239,7 +286,7 @@ impl Keeper {
                 effects.push(Effect::Log(LogRecord::Forgotten { attempt }));
                 effects.push(Effect::Release { attempt });
             }
-            Some(Held::Live(_)) | None => {}
+            Some(Held::Waiting | Held::Live(_)) | None => {}
         }
     }
 
@@ -264,14 +311,13 @@ impl Keeper {
             identity,
             at: now.wall,
         }));
-        self.send(
-            FromKeeper::Started {
-                attempt,
-                identity,
-                at: now.wall,
-            },
-            effects,
-        );
+        let class = live.class;
+        let started = FromKeeper::Started {
+            attempt,
+            identity,
+            at: now.wall,
+        };
+        self.send_of(class, started, now);
     }
 
     fn not_executed(
@@ -279,44 +325,59 @@ impl Keeper {
         attempt: AttemptId,
         stage: StartStage,
         errno: i32,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        if self
-            .settle(attempt, |_| Some(Held::NotStarted { stage, errno }))
-            .is_some()
-        {
-            effects.push(Effect::Log(LogRecord::NotStarted {
-                attempt,
-                stage,
-                errno,
-            }));
-            self.send(
-                FromKeeper::NotStarted {
-                    attempt,
-                    stage,
-                    errno,
-                },
-                effects,
-            );
-        }
+        let settled = self.settle(attempt, |_| Some(Held::NotStarted { stage, errno }));
+        let Some((class, _)) = settled else {
+            return;
+        };
+        effects.push(Effect::Log(LogRecord::NotStarted {
+            attempt,
+            stage,
+            errno,
+        }));
+        self.send(FromKeeper::NotStarted {
+            attempt,
+            stage,
+            errno,
+        });
+        self.lines.end(class);
+        self.begin_next(class, now, effects);
     }
 
-    fn leader_exited(&mut self, attempt: AttemptId, leader: Leader, effects: &mut Vec<Effect>) {
+    fn leader_exited(
+        &mut self,
+        attempt: AttemptId,
+        leader: Leader,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let order = self.change(attempt, |live| live.leader_exited(leader));
         carry_out(attempt, order, effects);
-        self.end_when_over(attempt, effects);
+        self.end_when_over(attempt, now, effects);
     }
 
-    fn tree_empty(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
+    fn tree_empty(&mut self, attempt: AttemptId, now: Now, effects: &mut Vec<Effect>) {
         self.change(attempt, |live| live.is_empty = true);
-        self.end_when_over(attempt, effects);
+        self.end_when_over(attempt, now, effects);
     }
 
     /// An attempt has ended when its leader was reaped and its tree is empty, in any order.
-    fn end_when_over(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
-        if let Some(Held::Ended(end)) = self.settle(attempt, |live| live.end().map(Held::Ended)) {
+    fn end_when_over(&mut self, attempt: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+        let settled = self.settle(attempt, |live| live.end().map(Held::Ended));
+        if let Some((class, Held::Ended(end))) = settled {
             effects.push(Effect::Log(LogRecord::Ended { attempt, end }));
-            self.send(FromKeeper::Ended { attempt, end }, effects);
+            self.lines.end(class);
+            self.begin_next(class, now, effects);
+            self.send_of(class, FromKeeper::Ended { attempt, end }, now);
+        }
+    }
+
+    /// Starts what waited for a place.
+    fn begin_next(&mut self, class: u64, now: Now, effects: &mut Vec<Effect>) {
+        while let Some(launch) = self.lines.next(class) {
+            self.begin(launch, now, effects);
         }
     }
 
@@ -346,20 +407,20 @@ impl Keeper {
         Some(result)
     }
 
-    /// Replaces a live child by what it has become, if it has become something.
+    /// Replaces a live child by what it has become, if it has become something, and gives its class.
     fn settle(
         &mut self,
         attempt: AttemptId,
         become_what: impl FnOnce(&Live) -> Option<Held>,
-    ) -> Option<Held> {
+    ) -> Option<(u64, Held)> {
         let Some(Held::Live(live)) = self.children.get(&attempt) else {
             return None;
         };
-        let before = live.deadline();
+        let (class, before) = (live.class, live.deadline());
         let settled = become_what(live)?;
         self.children.insert(attempt, settled);
         self.rearm(attempt, before, None);
-        Some(settled)
+        Some((class, settled))
     }
 
     fn rearm(&mut self, attempt: AttemptId, before: Option<Moment>, after: Option<Moment>) {
@@ -369,9 +430,40 @@ impl Keeper {
         }
     }
 
-    fn send(&self, message: FromKeeper, effects: &mut Vec<Effect>) {
+    /// Tells the agent at the end of this turn.
+    fn send(&mut self, message: FromKeeper) {
+        if self.agent.is_some() {
+            self.untold.messages.push(message);
+            self.untold.until = None;
+        }
+    }
+
+    /// Tells the agent of a start or an end: at once, unless programs of the class that wait for
+    /// their turn keep the machine busy. Then a few are told together, which costs the agent one
+    /// turn, one sync and one frame for all of them.
+    fn send_of(&mut self, class: u64, message: FromKeeper, now: Now) {
+        let Untold { messages, until } = &self.untold;
+        let may_wait = (messages.is_empty() || until.is_some())
+            && messages.len() < UNTOLD_MAX
+            && self.lines.is_long(class);
+        let until = until.unwrap_or(now.moment + self.settings.tell_within);
+        self.send(message);
+        if may_wait && self.agent.is_some() {
+            self.untold.until = Some(until);
+        }
+    }
+
+    fn tell(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.untold.until.is_some_and(|until| until > now.moment) {
+            return;
+        }
+        let Untold { messages, .. } = std::mem::take(&mut self.untold);
         if let Some(peer) = self.agent {
-            effects.push(Effect::Send { peer, message });
+            effects.extend(
+                messages
+                    .into_iter()
+                    .map(|message| Effect::Send { peer, message }),
+            );
         }
     }
 

@@ -506,3 +506,44 @@ fn a_keeper_is_small_also_with_fifty_programs() {
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kibibytes <= 2048, "{kibibytes} KiB");
 }
+
+#[test]
+fn programs_handed_over_ahead_follow_each_other_and_never_share_a_place() {
+    let bench = Bench::new();
+    let (mut client, _) = bench.agent();
+    let place = bench.path("place");
+    let script = format!("mkdir {0} && sleep 0.01 && rmdir {0}", place.display());
+    client.start(bench.script(0, &script));
+    for sequence in 1..=30 {
+        client.start(Launch {
+            places: Some(1),
+            ..bench.script(sequence, &script)
+        });
+    }
+    for sequence in 0..=30 {
+        let end = client.wait_end(bench.attempt(sequence));
+        assert_eq!(status(end), (0, false), "{sequence}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_ahead_starts_though_the_agent_is_gone() {
+    let bench = Bench::new();
+    let (client, _) = bench.agent();
+    let (go, done) = (bench.path("go"), bench.path("done"));
+    let wait = format!("while [ ! -e {} ]; do sleep 0.01; done", go.display());
+    client.start(bench.script(0, &wait));
+    client.start(Launch {
+        places: Some(1),
+        ..bench.script(1, &format!("touch {}", done.display()))
+    });
+    drop(client);
+    fs::write(&go, "").unwrap();
+    wait_for("the second program", || done.exists().then_some(()));
+    wait_for("both ends", || {
+        let (_, listed) = bench.agent();
+        let has_ended = |child: &Child| matches!(child.state, ChildState::Ended(end) if status(end) == (0, false));
+        assert_eq!(listed.len(), 2);
+        listed.iter().all(has_ended).then_some(())
+    });
+}

@@ -16,6 +16,8 @@ pub const LIST_PART_MAX: usize = 80;
 
 /// `ETIME` (`man 3 errno`), the answer to a start after its own deadline: the lease ended on the way.
 pub const TOO_LATE: i32 = 62;
+/// `ECANCELED` (`man 3 errno`): a program handed over ahead of time was stopped before its turn came.
+pub const TAKEN_BACK: i32 = 125;
 
 /// A keeper of a folder, as the agent's shell numbers them. Not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +59,11 @@ pub struct Launch {
     /// When to kill it unless the deadline is moved (`on_disconnect = stop`). The direct child then
     /// also gets `PR_SET_PDEATHSIG` (PROTOCOL 25).
     pub fence: Option<Moment>,
+    /// Programs of one class ask for the same resources.
+    pub class: u64,
+    /// Handed over ahead of time: starts, in order, once fewer than this many programs of its class
+    /// are live. `None` for one that starts at once, as all do that have a fence.
+    pub places: Option<u32>,
 }
 
 /// How a program ended.
@@ -101,7 +108,7 @@ pub struct Child {
 /// State of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildState {
-    /// Between the order and the result of `execve`.
+    /// Between the order and the result of `execve`; also while it waits for its turn.
     Starting,
     /// It runs.
     Running {
@@ -340,6 +347,9 @@ pub struct Settings {
     pub children_max: u32,
     /// A keeper without an agent and without children ends after this time.
     pub idle_end: Duration,
+    /// Longest time for which starts and ends are gathered before the agent is told, while programs
+    /// handed over ahead of time keep the machine busy.
+    pub tell_within: Duration,
     /// For the simulator only.
     pub sabotage: Sabotage,
 }
@@ -349,6 +359,7 @@ impl Default for Settings {
         Self {
             children_max: 4_096,
             idle_end: Duration::from_secs(30),
+            tell_within: Duration::from_millis(4),
             sabotage: Sabotage::default(),
         }
     }

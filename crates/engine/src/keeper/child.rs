@@ -10,6 +10,8 @@ use crate::keeper::api::{ChildState, End, Identity};
 /// What a keeper holds of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
+    /// Handed over ahead of time; its turn has not come.
+    Waiting,
     /// It may have processes.
     Live(Live),
     /// It never ran.
@@ -30,7 +32,7 @@ impl Held {
                 identity: *identity,
                 started_at: *started_at,
             },
-            Self::Live(_) => ChildState::Starting,
+            Self::Waiting | Self::Live(_) => ChildState::Starting,
             Self::NotStarted { stage, errno } => ChildState::NotStarted {
                 stage: *stage,
                 errno: *errno,
@@ -43,6 +45,8 @@ impl Held {
 /// A child that may have processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Live {
+    /// Whose end lets the next one of the same class start.
+    pub(super) class: u64,
     /// Known once `execve` has succeeded.
     pub(super) identity: Option<Identity>,
     /// When it was spawned, then when it was executed.
@@ -92,8 +96,9 @@ pub(super) enum Order {
 }
 
 impl Live {
-    pub(super) fn new(fence: Option<Moment>, spawned_at: Timestamp) -> Self {
+    pub(super) fn new(class: u64, fence: Option<Moment>, spawned_at: Timestamp) -> Self {
         Self {
+            class,
             identity: None,
             started_at: spawned_at,
             fence,

@@ -5,6 +5,8 @@ use flota_model::{ids::Nonce, outcome::Usage, units::Timestamp};
 use super::*;
 use crate::keeper::api::{ChildState, End};
 
+mod lines;
+
 const AGENT: Peer = Peer(1);
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ fn launch(sequence: u64, fence: Option<Moment>) -> Launch {
         working_directory: "/".to_owned(),
         stdin: None,
         fence,
+        class: 1,
+        places: None,
     }
 }
 
@@ -282,8 +286,8 @@ fn what_a_leader_leaves_behind_is_swept_also_after_a_stop() {
                 "log spawning",
                 "spawn",
                 "log running",
-                "started",
                 "signal 15",
+                "started",
             ],
         ),
         (5, &[exited(1, 15)], &["sweep"]),
@@ -322,7 +326,7 @@ fn a_fence_is_kept_without_an_agent_and_during_a_grace() {
                 executed(1),
                 Event::PeerGone { peer: AGENT },
             ],
-            &["log spawning", "spawn", "log running", "started"],
+            &["log spawning", "spawn", "log running"],
         ),
         (5_000, &[Event::Tick], &["signal 9", "sweep"]),
     ]);

@@ -290,9 +290,12 @@ pub struct Settings {
     /// Most attempts that run at a time. Below half of what a keeper takes, so that children that
     /// ended and are not forgotten yet never push a new one out.
     pub running_max: u32,
-    /// Kernels handed to the pool beyond the free capacity, so that the pool stays busy between two
-    /// turns; only those whose recent run time is below 1 ms. The pool runs them in order.
+    /// Kernels of a class handed to the pool beyond the free capacity, so that the pool stays busy
+    /// between two turns; only those whose recent run time is below 1 ms. The pool runs them in order.
     pub kernels_ahead: u32,
+    /// Programs of a class handed to the keeper beyond the free capacity, for the same reason; no
+    /// more than keep it busy for some 20 ms.
+    pub programs_ahead: u32,
     /// Nothing new starts while reports of this many bytes wait for their acknowledgement: they are
     /// in memory.
     pub unacknowledged_bytes_max: u64,
@@ -310,6 +313,7 @@ impl Default for Settings {
             rewrite_bytes: 16 << 20,
             running_max: 2_000,
             kernels_ahead: 64,
+            programs_ahead: 64,
             unacknowledged_bytes_max: 256 << 20,
             sabotage: Sabotage::default(),
         }

@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     ids::AttemptId,
     resources::Resources,
-    spec::{JobSpec, OnDisconnect},
+    spec::{JobSpec, OnDisconnect, Work},
 };
 
 /// A class, numbered within this start of the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ClassId(u64);
+pub(super) struct ClassId(pub(super) u64);
 
 /// Position in the queue: when the grant arrived, and the first attempt of the piece as inserted.
 pub(super) type Place = (u64, AttemptId);
+
+/// Request, whether leased, whether kernels.
+type Key = (Resources, bool, bool);
 
 /// All attempts that ask for the same.
 #[derive(Debug, Default)]
@@ -25,10 +28,12 @@ pub(super) struct Class {
     pub(super) request: Resources,
     /// Whether they may run under a lease only (`on_disconnect = stop`).
     pub(super) leased: bool,
+    /// Whether they are kernels: these and programs take only their own places.
+    kernels: bool,
     queue: BTreeSet<Place>,
     /// Running attempts for which resources are reserved.
     holding: u32,
-    /// Kernels handed to the pool beyond that.
+    /// Attempts handed to the pool, or to the keeper, beyond that.
     ahead: u32,
 }
 
@@ -37,16 +42,20 @@ impl Class {
     pub(super) fn holding(&self) -> u32 {
         self.holding
     }
+
+    /// Attempts handed out beyond those.
+    pub(super) fn ahead(&self) -> u32 {
+        self.ahead
+    }
 }
 
 /// All classes that have waiting or running attempts.
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     by_id: BTreeMap<ClassId, Class>,
-    ids: BTreeMap<(Resources, bool), ClassId>,
+    ids: BTreeMap<Key, ClassId>,
     heads: BTreeSet<(Place, ClassId)>,
     reserved: Resources,
-    ahead: u32,
     numbered: u64,
 }
 
@@ -54,7 +63,8 @@ impl Classes {
     /// The class of the tasks of `spec`; made if there is none, and kept while it is used.
     pub(super) fn of(&mut self, spec: &JobSpec) -> ClassId {
         let leased = is_leased(spec);
-        let key = (spec.resources.clone(), leased);
+        let kernels = matches!(spec.work, Work::Kernel(_));
+        let key = (spec.resources.clone(), leased, kernels);
         if let Some(id) = self.ids.get(&key) {
             return *id;
         }
@@ -63,6 +73,7 @@ impl Classes {
         let class = Class {
             request: key.0.clone(),
             leased,
+            kernels,
             ..Class::default()
         };
         self.ids.insert(key, id);
@@ -101,28 +112,21 @@ impl Classes {
         self.change(id, |class| class.holding += count);
     }
 
-    /// Counts `count` kernels as handed out ahead of time.
+    /// Counts `count` attempts as handed out ahead of time.
     pub(super) fn hand_out_ahead(&mut self, id: ClassId, count: u32) {
-        self.ahead += count;
         self.change(id, |class| class.ahead += count);
     }
 
-    /// One attempt of the class ended: what was reserved for it goes over to a kernel that was
-    /// handed out ahead of time, if there is one (the pool runs that one now), else it is free.
+    /// One attempt of the class ended: what was reserved for it goes over to one that was
+    /// handed out ahead of time, if there is one (pool or keeper run that one now), else it is free.
     pub(super) fn release(&mut self, id: ClassId) {
         if self.get(id).ahead > 0 {
-            self.ahead -= 1;
             self.change(id, |class| class.ahead -= 1);
         } else {
             let request = self.get(id).request.clone();
             self.reserved.subtract(&request, 1);
             self.change(id, |class| class.holding = class.holding.saturating_sub(1));
         }
-    }
-
-    /// Kernels handed out ahead of time, of all classes.
-    pub(super) fn ahead(&self) -> u32 {
-        self.ahead
     }
 
     /// What is not reserved of `capacity`.
@@ -151,7 +155,8 @@ impl Classes {
             }
         }
         if unused && let Some(class) = self.by_id.remove(&id) {
-            self.ids.remove(&(class.request, class.leased));
+            self.ids
+                .remove(&(class.request, class.leased, class.kernels));
         }
     }
 }

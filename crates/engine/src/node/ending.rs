@@ -10,7 +10,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{ChildState, End, TOO_LATE},
+    keeper::api::{ChildState, End, TAKEN_BACK, TOO_LATE},
     node::{
         Node,
         api::{Effect, KernelEnd},
@@ -97,6 +97,16 @@ fn outcome_of(status: i32) -> Outcome {
     }
 }
 
+/// The outcome of a program that was not started. It did not fail where its lease had ended before
+/// its turn came, or it was stopped before.
+fn outcome_of_no_start(stage: StartStage, errno: i32) -> Outcome {
+    match (stage, errno) {
+        (StartStage::Spawn, TOO_LATE) => Outcome::Lost,
+        (StartStage::Spawn, TAKEN_BACK) => Outcome::Cancelled,
+        _ => Outcome::NotStarted { stage, errno },
+    }
+}
+
 /// The outcome of an attempt that was being stopped: the reason of the stop, where its end was seen.
 fn judge(fate: Fate, fact: &Fact) -> Outcome {
     let natural = fact.outcome.clone();
@@ -144,13 +154,7 @@ impl Node {
         errno: i32,
         draft: &mut Draft,
     ) {
-        // The program did not fail: its lease ended before it could start.
-        let too_late = stage == StartStage::Spawn && errno == TOO_LATE;
-        let outcome = if too_late {
-            Outcome::Lost
-        } else {
-            Outcome::NotStarted { stage, errno }
-        };
+        let outcome = outcome_of_no_start(stage, errno);
         self.conclude(attempt, Fact::bare(outcome, draft.now.wall), draft);
     }
 
@@ -162,6 +166,17 @@ impl Node {
         output: Option<Box<Output>>,
         draft: &mut Draft,
     ) {
+        if let (
+            Some(running),
+            End::Known {
+                started_at,
+                ended_at,
+                ..
+            },
+        ) = (self.table.get(attempt), end)
+        {
+            self.paces.note(running.spec.hash, (started_at, ended_at));
+        }
         self.conclude(attempt, Fact::of_end(end, output), draft);
     }
 
@@ -257,7 +272,7 @@ pub(super) fn fact_of_listed(state: ChildState, now: Now) -> Option<Fact> {
     match state {
         ChildState::Starting | ChildState::Running { .. } => None,
         ChildState::NotStarted { stage, errno } => {
-            Some(Fact::bare(Outcome::NotStarted { stage, errno }, now.wall))
+            Some(Fact::bare(outcome_of_no_start(stage, errno), now.wall))
         }
         ChildState::Ended(end) => Some(Fact::of_end(end, None)),
     }

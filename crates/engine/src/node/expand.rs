@@ -10,6 +10,14 @@ use flota_model::{
 
 use crate::keeper::api::Launch;
 
+/// What the keeper must know of an attempt besides its program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) fence: Option<Moment>,
+    pub(super) class: u64,
+    pub(super) places: Option<u32>,
+}
+
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the placeholders stand for.
@@ -76,12 +84,7 @@ pub(super) struct Host<'a> {
 }
 
 /// The program of one task, ready to be executed.
-pub(super) fn launch(
-    program: &Program,
-    names: Names,
-    host: Host<'_>,
-    fence: Option<Moment>,
-) -> Launch {
+pub(super) fn launch(program: &Program, names: Names, host: Host<'_>, terms: Terms) -> Launch {
     Launch {
         attempt: names.attempt,
         argv: program
@@ -95,7 +98,9 @@ pub(super) fn launch(
             .as_ref()
             .map_or_else(|| "/".to_owned(), |path| expand(path, names)),
         stdin: program.stdin.as_ref().map(|path| expand(path, names)),
-        fence,
+        fence: terms.fence,
+        class: terms.class,
+        places: terms.places,
     }
 }
 

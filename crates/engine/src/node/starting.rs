@@ -20,8 +20,8 @@ use crate::{
     node::{
         Node, Stopping,
         api::Effect,
-        classes::ClassId,
-        expand::{self, Host, Names},
+        classes::{self, ClassId},
+        expand::{self, Host, Names, Terms},
         queue::Piece,
         table::{Fate, Place, Running},
         turn::Draft,
@@ -33,7 +33,12 @@ const OVERTAKING_MAX: Duration = Duration::from_secs(2);
 /// Classes that one look passes over: bounds its cost where every job asks for something else.
 const LOOK_CLASSES_MAX: usize = 64;
 /// Kernels that run shorter are handed out ahead of time, in microseconds.
-const SHORT_MICROS: u64 = 1_000;
+const SHORT_KERNEL_MICROS: u64 = 1_000;
+/// Programs are handed out ahead of time for so long a time, in microseconds: they cannot give way to
+/// others then, which must not be felt.
+const AHEAD_MICROS: u64 = 20_000;
+/// Programs with a shorter time-out wait their turn here: it counts from the order to start.
+const TIMEOUT_AHEAD_MIN: Duration = Duration::from_secs(1);
 /// Specs of which the run time is remembered.
 const PACES_MAX: usize = 1_024;
 /// `E2BIG` (`man 3 errno`): the arguments do not fit into a message to the keeper.
@@ -42,7 +47,7 @@ const TOO_LONG: i32 = 7;
 /// The oldest attempt that does not fit, and since when.
 pub(super) type Stall = (AttemptId, Moment);
 
-/// Recent run times of kernels.
+/// Recent run times.
 #[derive(Debug, Default)]
 pub(super) struct Paces {
     micros: BTreeMap<SpecHash, u64>,
@@ -62,10 +67,8 @@ impl Paces {
         self.micros.insert(spec, latest);
     }
 
-    fn is_short(&self, spec: SpecHash) -> bool {
-        self.micros
-            .get(&spec)
-            .is_some_and(|mean| *mean < SHORT_MICROS)
+    fn micros(&self, spec: SpecHash) -> Option<u64> {
+        self.micros.get(&spec).copied()
     }
 }
 
@@ -74,7 +77,7 @@ impl Paces {
 struct Share {
     /// With resources reserved.
     fitting: u32,
-    /// Kernels beyond that.
+    /// Handed out ahead of time, beyond that.
     ahead: u32,
 }
 
@@ -128,7 +131,7 @@ impl Node {
             return true;
         }
         let waiting = self.queue.piece(key).order.attempts;
-        let share = self.share(key, class, &look.free);
+        let share = self.share(key, class, look);
         if share.fitting + share.ahead < waiting.count {
             look.passed.push(class);
         }
@@ -189,22 +192,56 @@ impl Node {
     }
 
     /// How many attempts of a piece start now.
-    fn share(&self, key: AttemptId, class: ClassId, free: &Resources) -> Share {
-        let (piece, class) = (self.queue.piece(key), self.queue.classes.get(class));
+    fn share(&self, key: AttemptId, id: ClassId, look: &Look) -> Share {
+        let (piece, class) = (self.queue.piece(key), self.queue.classes.get(id));
         let most = piece.order.attempts.count.min(self.room());
-        let fitting = most.min(free.times_that_fit(&class.request));
+        let fitting = most.min(look.free.times_that_fit(&class.request));
         // Ahead of time only behind a running attempt that asks for the same: its resources go over
         // to them, so that they are accounted for when they run.
-        let may_be_ahead = class.holding() + fitting > 0
-            && matches!(piece.spec.spec.work, Work::Kernel(_))
-            && self.paces.is_short(piece.spec.hash);
-        let ahead_max = self.opening.settings.kernels_ahead;
-        let ahead = if may_be_ahead {
-            (most - fitting).min(ahead_max.saturating_sub(self.queue.classes.ahead()))
+        let places = class.holding() + fitting;
+        let ahead_max = if places > 0 {
+            self.ahead_max(piece, places)
         } else {
             0
         };
+        let ahead = (most - fitting).min(ahead_max.saturating_sub(class.ahead()));
+        if ahead > 0 && !self.are_all_here(piece, id, look.keeper) {
+            return Share { fitting, ahead: 0 };
+        }
         Share { fitting, ahead }
+    }
+
+    /// How many attempts like these may be handed out ahead of time behind so many that run.
+    fn ahead_max(&self, piece: &Piece, places: u32) -> u32 {
+        let Some(micros) = self.paces.micros(piece.spec.hash) else {
+            return 0;
+        };
+        let (spec, settings) = (&piece.spec.spec, &self.opening.settings);
+        match spec.work {
+            Work::Kernel(_) if micros < SHORT_KERNEL_MICROS => settings.kernels_ahead,
+            Work::Program(_)
+                if spec.retry != Retry::Never
+                    && !classes::is_leased(spec)
+                    && spec
+                        .timeout
+                        .is_none_or(|timeout| timeout >= TIMEOUT_AHEAD_MIN) =>
+            {
+                let rounds = AHEAD_MICROS / micros.max(1);
+                let most = rounds.saturating_mul(u64::from(places));
+                u32::try_from(most)
+                    .unwrap_or(u32::MAX)
+                    .min(settings.programs_ahead)
+            }
+            Work::Kernel(_) | Work::Program(_) => 0,
+        }
+    }
+
+    /// A keeper lets a program start when another one of its own ends.
+    fn are_all_here(&self, piece: &Piece, class: ClassId, keeper: KeeperId) -> bool {
+        match piece.spec.spec.work {
+            Work::Kernel(_) => true,
+            Work::Program(_) => self.table.are_all_at(class, Place::Keeper(keeper)),
+        }
     }
 
     fn start_share(
@@ -225,12 +262,24 @@ impl Node {
                 job: piece.order.job,
                 task: piece.order.task(offset),
             };
+            let is_ahead = offset >= share.fitting;
             match &piece.spec.spec.work {
                 Work::Program(program) => {
-                    self.start_program(program, names, (&piece, class), keeper, draft);
+                    let terms = self.terms(class, is_ahead);
+                    self.start_program(program, names, (&piece, class, terms), keeper, draft);
                 }
                 Work::Kernel(call) => self.start_kernel(call, names, (&piece, class), draft),
             }
+        }
+    }
+
+    fn terms(&self, id: ClassId, is_ahead: bool) -> Terms {
+        let class = self.queue.classes.get(id);
+        Terms {
+            fence: self.fence().filter(|_| class.leased),
+            // Of this start of the agent: the keeper may have programs of an earlier one.
+            class: self.opening.nonce.0.wrapping_add(id.0),
+            places: is_ahead.then(|| class.holding()),
         }
     }
 
@@ -238,21 +287,18 @@ impl Node {
         &mut self,
         program: &Program,
         names: Names,
-        (piece, class): (&Piece, ClassId),
+        (piece, class, terms): (&Piece, ClassId, Terms),
         keeper: KeeperId,
         draft: &mut Draft,
     ) {
         let place = Place::Keeper(keeper);
         self.table
             .insert(names.attempt, running(piece, class, names, place, draft));
-        let fence = self
-            .fence()
-            .filter(|_| self.queue.classes.get(class).leased);
         let host = Host {
             node: self.chain.node.unwrap_or(NodeId(0)),
             name: &self.opening.name,
         };
-        let launch = expand::launch(program, names, host, fence);
+        let launch = expand::launch(program, names, host, terms);
         if !codec::fits(&launch) {
             return self.not_started(names.attempt, StartStage::Execute, TOO_LONG, draft);
         }

@@ -183,6 +183,15 @@ impl Table {
         self.running.len()
     }
 
+    /// Whether all attempts of a class, strays too, run at that place.
+    pub(super) fn are_all_at(&self, class: ClassId, place: Place) -> bool {
+        let running = self.running.values();
+        let mut running = running.filter(|running| running.class == class);
+        let strays = self.strays.values();
+        let mut strays = strays.filter(|stray| stray.class == Some(class));
+        running.all(|running| running.place == place) && strays.all(|stray| stray.place == place)
+    }
+
     /// All that runs, strays too.
     pub(super) fn occupied(&self) -> u32 {
         u32::try_from(self.running.len() + self.strays.len()).unwrap_or(u32::MAX)

@@ -23,7 +23,9 @@ code_fields!(Launch {
     environment,
     working_directory,
     stdin,
-    fence
+    fence,
+    class,
+    places
 });
 code_fields!(Child { attempt, state });
 

@@ -68,6 +68,8 @@ fn launch(random: &mut Random) -> Launch {
         working_directory: random.text(),
         stdin: random.maybe(Random::text),
         fence: random.maybe(|random| Moment(random.number())),
+        class: random.number(),
+        places: random.maybe(|random| u32::try_from(random.below(9)).unwrap()),
     }
 }
 

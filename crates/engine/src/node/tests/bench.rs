@@ -164,16 +164,25 @@ pub(super) fn order(kind: Kind, first: u64, count: u32) -> GrantOrder {
     }
 }
 
+/// After half a minute.
 pub(super) fn exit(code: u8) -> End {
     End::Known {
         status: i32::from(code) << 8,
         usage: Usage::default(),
         out_of_memory: false,
         started_at: Timestamp(100),
-        ended_at: Timestamp(200),
+        ended_at: Timestamp(30_000_200),
         fenced: false,
         stopped: false,
     }
+}
+
+/// The same end after a tenth of a millisecond.
+pub(super) fn short(mut end: End) -> End {
+    if let End::Known { ended_at, .. } = &mut end {
+        *ended_at = Timestamp(200);
+    }
+    end
 }
 
 /// The same end of a program that was told to stop before.

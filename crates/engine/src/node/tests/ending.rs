@@ -106,7 +106,7 @@ fn a_report_is_durable_before_it_is_sent_and_before_the_keeper_forgets() {
         spec_hash: Kind::Program.hash(),
         outcome: Outcome::Exited { code: 3 },
         started_at: Some(Timestamp(100)),
-        ended_at: Timestamp(200),
+        ended_at: Timestamp(30_000_200),
         usage: Usage::default(),
         output: Some(Box::new(output)),
     };

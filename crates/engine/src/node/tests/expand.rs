@@ -4,13 +4,21 @@ use flota_model::{
 };
 
 use super::bench::attempt;
-use crate::node::expand::{Host, Names, expand, launch};
+use crate::node::expand::{Host, Names, Terms, expand, launch};
 
 fn names() -> Names {
     Names {
         attempt: attempt(7),
         job: JobId(17),
         task: TaskIndex(42),
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        fence: None,
+        class: 1,
+        places: None,
     }
 }
 
@@ -48,7 +56,7 @@ fn a_program_gets_a_clean_environment() {
         node: NodeId(3),
         name: "n3",
     };
-    let launch = launch(&program, names(), host, None);
+    let launch = launch(&program, names(), host, terms());
     assert_eq!(launch.argv, ["render", "--frame=42"]);
     assert_eq!(launch.working_directory, "/work/17");
     assert_eq!(launch.stdin.as_deref(), Some("/in/42"));

@@ -6,11 +6,12 @@ use flota_model::{
 };
 
 use super::bench::{
-    Bench, Kind, attempt, completed, ended, exit, kernel_ended, outcomes, range, started, starts,
-    stops,
+    Bench, KEEPER, Kind, attempt, completed, ended, exit, kernel_ended, outcomes, range, short,
+    started, starts, stops,
 };
 use crate::{
     journal::Record,
+    keeper::api::{KeeperId, TAKEN_BACK},
     node::api::{Effect, Event, KernelEnd, Settings},
 };
 
@@ -140,6 +141,77 @@ fn short_kernels_are_handed_out_ahead_of_time_and_long_ones_are_not() {
     };
     let turn = bench.turn((4..=10).map(slow).collect());
     assert_eq!(starts(&turn.at_once), [11, 12], "as many as fit");
+}
+
+/// How many of these starts are ahead of time, and the places they were told.
+fn places(effects: &[Effect]) -> Vec<Option<u32>> {
+    let places = effects.iter().filter_map(|effect| match effect {
+        Effect::Start { launch, .. } => Some(launch.places),
+        _ => None,
+    });
+    places.collect()
+}
+
+#[test]
+fn short_programs_are_handed_out_ahead_of_time_within_their_places() {
+    let mut bench = Bench::ready_with(Settings {
+        programs_ahead: 3,
+        ..Settings::default()
+    });
+    let turn = bench.grant(Kind::Program, 1, 100);
+    assert_eq!(places(&turn.after), [None, None], "not measured yet");
+    let turn = bench.turn(vec![ended(1, short(exit(0)))]);
+    assert_eq!(starts(&turn.after), [3, 4, 5, 6]);
+    assert_eq!(places(&turn.after), [None, Some(2), Some(2), Some(2)]);
+    // A place that is free again goes to one that was handed out.
+    let turn = bench.turn(vec![ended(2, short(exit(0))), ended(3, short(exit(0)))]);
+    assert_eq!(places(&turn.after), [Some(2), Some(2)]);
+}
+
+#[test]
+fn long_programs_and_those_that_must_start_once_wait_here() {
+    let cases = [
+        (Kind::Program, exit(0)),
+        (Kind::ProgramOnce, short(exit(0))),
+        (Kind::ProgramLeased, short(exit(0))),
+    ];
+    for (kind, end) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(kind, 1, 100);
+        let turn = bench.turn(vec![ended(1, end)]);
+        assert_eq!(places(&turn.after), [None], "{kind:?}");
+    }
+}
+
+#[test]
+fn a_keeper_gets_nothing_ahead_while_another_one_has_programs_of_the_class() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 100);
+    bench.turn(vec![Event::KeeperGone {
+        keeper: KEEPER,
+        replacement: KeeperId(KEEPER.0 + 1),
+    }]);
+    let turn = bench.turn(vec![ended(1, short(exit(0)))]);
+    assert_eq!(places(&turn.after), [None]);
+    let turn = bench.turn(vec![ended(2, short(exit(0)))]);
+    assert!(places(&turn.after).contains(&Some(2)));
+}
+
+#[test]
+fn a_program_that_is_taken_back_by_its_keeper_was_cancelled() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 100);
+    bench.turn(vec![ended(1, short(exit(0)))]);
+    bench.say(DownBody::Cancel(vec![range(4, 1)]));
+    let taken_back = Event::NotStarted {
+        attempt: attempt(4),
+        stage: StartStage::Spawn,
+        errno: TAKEN_BACK,
+    };
+    assert_eq!(
+        outcomes(&bench.turn(vec![taken_back])),
+        [(4, Outcome::Cancelled)]
+    );
 }
 
 #[test]
