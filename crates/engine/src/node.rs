@@ -12,7 +12,7 @@ mod asks;
 mod chain;
 mod classes;
 mod ending;
-mod expand;
+pub mod expand;
 mod granting;
 mod lease;
 mod ledger;

@@ -12,12 +12,14 @@ pub enum KernelFault {
         nearest: Option<&'static str>,
     },
     /// A parameter is missing, not known to the kernel, or out of its range.
-    #[error("parameter `{name}` {what}")]
+    #[error("parameter `{name}` {what}{}", appended(hint.as_deref()))]
     Parameter {
         /// Which.
         name: String,
         /// What is wrong with it, to be read after its name.
         what: String,
+        /// What to do about it, where that is not plain.
+        hint: Option<String>,
     },
     /// The [`Stop`](crate::Stop) flag was raised before the end.
     #[error("stopped on request")]
@@ -32,8 +34,25 @@ impl KernelFault {
         Self::Parameter {
             name: name.to_owned(),
             what: what.into(),
+            hint: None,
         }
     }
+
+    pub(crate) fn parameter_with_hint(
+        name: &str,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Parameter {
+            name: name.to_owned(),
+            what: what.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+fn appended(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

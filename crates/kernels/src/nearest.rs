@@ -6,12 +6,13 @@ const SLIPS_MAX: usize = 2;
 const LENGTH_MAX: usize = 63;
 
 /// The candidate with the fewest slips, the first on a tie; `None` if all differ too much.
-pub(crate) fn of(name: &str, candidates: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn of<'name>(name: &str, candidates: &[&'name str]) -> Option<&'name str> {
     if name.len() > LENGTH_MAX {
         return None;
     }
     let closest = candidates
         .iter()
+        .filter(|candidate| candidate.len() <= LENGTH_MAX)
         .map(|candidate| (slips(name, candidate), *candidate));
     let (slips, candidate) = closest.min_by_key(|(slips, _)| *slips)?;
     // Half of a short name replaced is another name, not a slip.

@@ -43,9 +43,10 @@ impl<'call> Parameters<'call> {
     where
         T: FromStr + PartialOrd + Debug,
     {
-        let text = self
-            .text(name)
-            .ok_or_else(|| KernelFault::parameter(name, "is missing"))?;
+        let text = self.text(name).ok_or_else(|| {
+            let (start, end) = (range.start(), range.end());
+            self.missing(name, || format!("give a number from {start:?} to {end:?}"))
+        })?;
         number(name, text, range)
     }
 
@@ -66,12 +67,9 @@ impl<'call> Parameters<'call> {
         name: &'static str,
         choices: &[&'static str],
     ) -> Result<usize, KernelFault> {
-        let text = self.text(name).ok_or_else(|| {
-            KernelFault::parameter(
-                name,
-                format!("is missing; give one of {}", choices.join(", ")),
-            )
-        })?;
+        let text = self
+            .text(name)
+            .ok_or_else(|| self.missing(name, || format!("give one of {}", choices.join(", "))))?;
         choice(name, text, choices)
     }
 
@@ -82,17 +80,23 @@ impl<'call> Parameters<'call> {
             .keys()
             .find(|name| !self.known.contains(&name.as_str()));
         let Some(name) = unknown else { return Ok(()) };
-        let what = match nearest::of(name, &self.known) {
-            Some(nearest) => format!("is not known to this kernel; did you mean `{nearest}`?"),
-            None if self.known.is_empty() => {
-                "is not known to this kernel; it takes none".to_owned()
-            }
-            None => format!(
-                "is not known to this kernel; it takes {}",
-                self.known.join(", ")
-            ),
+        let hint = match nearest::of(name, &self.known) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None if self.known.is_empty() => "it takes none".to_owned(),
+            None => format!("it takes {}", self.known.join(", ")),
         };
-        Err(KernelFault::parameter(name, what))
+        let what = "is not known to this kernel";
+        Err(KernelFault::parameter_with_hint(name, what, hint))
+    }
+
+    /// The fault of a parameter that is not there: perhaps another one was meant to be it.
+    fn missing(&self, name: &str, give: impl FnOnce() -> String) -> KernelFault {
+        let given: Vec<&str> = self.given.keys().map(String::as_str).collect();
+        let hint = match nearest::of(name, &given) {
+            Some(typed) if !self.known.contains(&typed) => format!("did you mean it by `{typed}`?"),
+            _ => give(),
+        };
+        KernelFault::parameter_with_hint(name, "is missing", hint)
     }
 
     fn text(&mut self, name: &'static str) -> Option<&'call str> {

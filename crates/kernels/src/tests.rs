@@ -117,7 +117,16 @@ fn bad_calls_are_refused_with_their_reason() {
             &[("x", "1")],
             "parameter `x` is not known to this kernel; it takes none",
         ),
-        ("sleep", &[], "parameter `milliseconds` is missing"),
+        (
+            "sleep",
+            &[],
+            "parameter `milliseconds` is missing; give a number from 0 to 604800000",
+        ),
+        (
+            "sleep",
+            &[("miliseconds", "5")],
+            "parameter `milliseconds` is missing; did you mean it by `miliseconds`?",
+        ),
         (
             "sleep",
             &[("milliseconds", "-1")],

@@ -8,6 +8,7 @@ mod fleet;
 mod guard;
 mod health;
 mod jobs;
+mod kernels;
 mod login;
 mod metrics;
 pub(crate) mod openapi;

@@ -60,6 +60,8 @@ catalogue! {
     SPEC_INVALID = 422 "E-SPEC-INVALID" "the job cannot be accepted as it is",
         "`faults` lists everything that is wrong with it";
     KERNEL_UNKNOWN = 422 "E-KERNEL-UNKNOWN" "no such kernel", "GET /api/v1/kernels lists them";
+    KERNEL_PARAMETER = 422 "E-KERNEL-PARAMETER" "the kernel does not take these parameters",
+        "docs/kernels.md says what each kernel takes";
     KEY_INVALID = 400 "E-KEY-INVALID" "the Idempotency-Key is not valid",
         "1 to 128 visible ASCII characters";
     KEY_REUSED = 409 "E-KEY-REUSED" "the Idempotency-Key was used for another job",
@@ -161,6 +163,11 @@ impl Problem {
 
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    #[cfg(test)]
+    pub(crate) fn faults(&self) -> &[rest::Fault] {
+        &self.0.faults
     }
 
     /// All that is wrong with a spec.

@@ -71,6 +71,8 @@ problems! {
     "E-BODY-BROKEN" "", "el cuerpo terminó antes de tiempo", "";
     "E-BODY-TYPE" "", "el cuerpo es de otro tipo que JSON", "";
     "E-SPEC-INVALID" "", "el trabajo no se puede aceptar tal como está", "";
+    "E-KERNEL-PARAMETER" "", "la función incluida no admite esos parámetros",
+        "docs/kernels.md dice qué admite cada función";
     "E-KERNEL-UNKNOWN" "flota kernel ls", "no existe esa función incluida", "flota kernel ls";
     "E-KEY-INVALID" "", "la clave de idempotencia no es válida", "de 1 a 128 caracteres ASCII visibles";
     "E-KEY-REUSED" "use a new --idempotency-key for each job", "la clave de idempotencia se usó para otro trabajo",

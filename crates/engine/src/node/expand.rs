@@ -22,10 +22,13 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// What the placeholders stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Names {
-    pub(super) attempt: AttemptId,
-    pub(super) job: JobId,
-    pub(super) task: TaskIndex,
+pub struct Names {
+    /// `{attempt}`
+    pub attempt: AttemptId,
+    /// `{job}`
+    pub job: JobId,
+    /// `{index}`
+    pub task: TaskIndex,
 }
 
 /// Replaces `{index}`, `{job}` and `{attempt}`; `{{` and `}}` give the braces themselves. Other
@@ -63,7 +66,7 @@ fn replace_first<'a>(text: &'a str, names: Names, expanded: &mut String) -> &'a 
 }
 
 /// The call of one task.
-pub(super) fn kernel_call(call: &KernelCall, names: Names) -> KernelCall {
+pub fn kernel_call(call: &KernelCall, names: Names) -> KernelCall {
     let parameters = call
         .parameters
         .iter()

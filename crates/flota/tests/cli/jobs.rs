@@ -105,7 +105,8 @@ fn what_goes_wrong_in_a_job_ends_the_wait_with_5_and_says_where() {
         .failed(5, &["signal 9 (SIGKILL)"]);
     home.line("submit --wait --timeout 100ms --grace 100ms -- sleep 1000")
         .failed(5, &["time limit"]);
-    home.line("submit --wait --kernel sleep -p seconds=1")
+    // The seventh job: 777,777,777 ms is more than a week, which only the kernel can see.
+    home.line("submit --wait --kernel sleep -p milliseconds={job}{job}{job}{job}{job}{job}{job}{job}{job}")
         .failed(5, &["milliseconds"]);
     // The same again in Spanish.
     home.line("--lang es job wait 1")
@@ -119,6 +120,16 @@ fn wrong_requests_are_refused_with_the_code_of_their_kind() {
     let dev = home.dev(&["--nodes", "2"]);
     home.line("submit --kernel nop")
         .failed(2, &["E-KERNEL-UNKNOWN", "did you mean `noop`?"]);
+    home.line("submit --kernel sleep -p miliseconds=1").failed(
+        2,
+        &[
+            "E-KERNEL-PARAMETER",
+            "kernel.parameters.milliseconds: is missing",
+            "did you mean it by `miliseconds`?",
+        ],
+    );
+    home.line("--lang es submit --kernel sleep -p milliseconds=x --array 1-2")
+        .failed(2, &["no admite esos parámetros", "not `x` (task 1)"]);
     home.line("submit --node n9 -- true")
         .failed(2, &["E-NODE-NOTFOUND", "`n9`"]);
     home.line("node show n11")

@@ -157,7 +157,11 @@ fn bad_parameters_are_refused_with_their_reason() {
             "parameter `operation` must be one of sum, subtract, multiply, divide, sqrt, primes, pi, \
              not `power`",
         ),
-        ("operation=sum a=1", "parameter `b` is missing"),
+        (
+            "operation=sum a=1",
+            "parameter `b` is missing; give a number from -1.7976931348623157e308 to \
+             1.7976931348623157e308",
+        ),
         (
             "operation=sum a=1 b=inf",
             "parameter `b` must be a number from -1.7976931348623157e308 to \

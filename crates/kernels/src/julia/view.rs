@@ -115,8 +115,7 @@ fn limit_pixels(columns: &Range<u32>, rows: &Range<u32>) -> Result<(), KernelFau
     if pixels <= PIXELS_MAX {
         return Ok(());
     }
-    let what = format!(
-        "makes a tile of {pixels} pixels, and one run draws at most {PIXELS_MAX}; raise `columns` or `rows`"
-    );
-    Err(KernelFault::parameter("width", what))
+    let what = format!("makes a tile of {pixels} pixels, and one run draws at most {PIXELS_MAX}");
+    let hint = "raise `columns` or `rows`";
+    Err(KernelFault::parameter_with_hint("width", what, hint))
 }

@@ -21,12 +21,13 @@ use flota_wire::{
         convert::{seconds, tasks_by_state},
         page::PAGE_MAX,
     },
-    spec::{check_kernels, parse_json, seal},
+    spec::{parse_json, seal},
 };
 
 use super::{
     Desk, Parameters, body, bug,
     desk::no_job,
+    kernels,
     routes::{
         Answer, Body as Carried, Chapter, JOB, OF_FLEET, OF_STORE, PAGE, Parameter, Route, Shape,
         Tag, schema,
@@ -36,8 +37,8 @@ use crate::{
     access::{Caller, Object, Permit, Verb},
     problem::{
         BODY_BROKEN, BODY_SLOW, BODY_TOO_LARGE, BODY_TYPE, JOB_FINISHED, JOB_NOT_FOUND,
-        JOBS_TOO_MANY, KERNEL_UNKNOWN, KEY_INVALID, KEY_REUSED, Kind, NODE_OF_JOB_NOT_FOUND,
-        Problem, SPEC_INVALID, STORE_BEHIND, STORE_FULL, TASKS_TOO_MANY,
+        JOBS_TOO_MANY, KERNEL_PARAMETER, KERNEL_UNKNOWN, KEY_INVALID, KEY_REUSED, Kind,
+        NODE_OF_JOB_NOT_FOUND, Problem, SPEC_INVALID, STORE_BEHIND, STORE_FULL, TASKS_TOO_MANY,
     },
 };
 
@@ -53,6 +54,7 @@ const OF_SUBMISSION: &[Kind] = &[
     BODY_TOO_LARGE,
     BODY_TYPE,
     JOBS_TOO_MANY,
+    KERNEL_PARAMETER,
     KERNEL_UNKNOWN,
     KEY_INVALID,
     KEY_REUSED,
@@ -156,8 +158,7 @@ pub(super) async fn submit(
     let idempotency_key = idempotency_key(&headers)?;
     let text = body::read(body, desk.settings().limits.body_within).await?;
     let spec = parse_json(&text).map_err(|faults| Problem::of_spec(SPEC_INVALID, faults))?;
-    let known: Vec<&str> = desk.settings().kernels.iter().map(String::as_str).collect();
-    check_kernels(&spec, &known).map_err(|faults| Problem::of_spec(KERNEL_UNKNOWN, faults))?;
+    kernels::check(&spec, &desk.settings().kernels)?;
     let command = Command::Submit {
         spec: seal(spec),
         idempotency_key,

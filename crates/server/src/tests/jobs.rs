@@ -211,6 +211,19 @@ async fn what_is_wrong_with_a_job_is_listed_whole() {
         json!({"kernels": ["noop", "sleep"]})
     );
 
+    let kernel = json!({"name": "a", "tasks": "1-3",
+        "kernel": {"name": "sleep", "parameters": {"milliseconds": "-{index}"}}});
+    let answer = server.post("/api/v1/jobs", &kernel).await;
+    assert_eq!(answer.problem(), (422, "E-KERNEL-PARAMETER".into()));
+    let fault = &answer.json()["faults"][0];
+    assert_eq!(fault["field"], "kernel.parameters.milliseconds");
+    assert!(
+        fault["what"]
+            .as_str()
+            .unwrap()
+            .ends_with("not `-1` (task 1)")
+    );
+
     let pinned = json!({"name": "a", "kernel": {"name": "noop"}, "constraints": {"node": "n9"}});
     let answer = server.post("/api/v1/jobs", &pinned).await;
     assert_eq!(answer.problem(), (422, "E-NODE-NOTFOUND".into()));
