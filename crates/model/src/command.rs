@@ -193,6 +193,8 @@ pub struct FleetView {
     pub authority: Authority,
     /// Jobs that are not finished.
     pub jobs_live: u64,
+    /// Those of them that are being cancelled.
+    pub jobs_cancelling: u64,
     /// Their tasks by state.
     pub tasks: Counts,
     /// `Some` when the store is older than the fleet: the highest authority that an agent obeyed.

@@ -296,7 +296,7 @@ impl Server {
         let (sender, publisher) = (link.sender(), handle.publisher().clone());
         publisher.begin(fleet.mandate().authority.epoch);
         let progress = owned::spawn(publisher.clone().tell_progress());
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(clock::now().wall));
         let committer = Committer::new(Box::new(journal), reserve, sender, publisher)
             .measured_by(Arc::clone(&meter));
         let committed = start_committer(committer, decided)?;

@@ -353,10 +353,11 @@ impl Fleet {
 
     fn view(&self) -> FleetView {
         let mut tasks = Counts::default();
-        let mut jobs_live = 0;
+        let (mut jobs_live, mut jobs_cancelling) = (0, 0);
         for job in self.jobs.live.values() {
             if job.record.phase != JobPhase::Finished {
                 jobs_live += 1;
+                jobs_cancelling += u64::from(job.is_cancelling());
                 for (sum, count) in tasks.0.iter_mut().zip(job.record.counts.0) {
                     *sum = sum.saturating_add(count);
                 }
@@ -366,6 +367,7 @@ impl Fleet {
         FleetView {
             authority: self.office.mandate.authority,
             jobs_live,
+            jobs_cancelling,
             tasks,
             store_behind: self.office.behind.or(restored),
             waiting_for_nodes: u32::try_from(self.nodes.awaited.len()).unwrap_or(u32::MAX),

@@ -180,6 +180,12 @@ impl Desk {
         self.0.lists.acquire().await.ok()
     }
 
+    /// How many watch for a long time.
+    pub(crate) fn watchers(&self) -> usize {
+        let limit = self.settings().limits.watchers_max;
+        limit.saturating_sub(self.0.watchers.available_permits())
+    }
+
     /// The job that the path names: a number, or `last`.
     ///
     /// No permit: the number of the newest job is no secret, and the permit is for the job itself.

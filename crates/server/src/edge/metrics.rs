@@ -11,7 +11,7 @@ use axum::{
 };
 use flota_model::{
     command::{FleetView, NodeView, Query, Reply},
-    state::{NodePhase, TaskState},
+    state::{JobPhase, NodePhase, TaskState},
 };
 use flota_store::space::space;
 use tokio::task;
@@ -19,13 +19,15 @@ use tokio::task;
 use super::{Desk, Parameters, bug, node_views};
 use crate::{
     access::{Caller, Object, Verb},
-    meter::{COMMIT_BOUNDS, Meter},
+    meter::{BATCHES_BOUNDS, COMMIT_BOUNDS, Meter},
     problem::Problem,
 };
 
 /// Counts every answer, also the refusals.
 pub(super) async fn count(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    let in_flight = desk.meter().begin();
     let response = next.run(request).await;
+    drop(in_flight);
     desk.meter().request(response.status().as_u16());
     response
 }
@@ -48,7 +50,8 @@ pub(super) async fn metrics(
     page.sample("flota_build_info", &[("version", &version)], 1);
     of_fleet(&mut page, &fleet);
     of_nodes(&mut page, &nodes);
-    of_server(&mut page, desk.meter());
+    of_server(&mut page, &desk);
+    of_commits(&mut page, desk.meter());
     of_store(&mut page, &desk).await;
     let media = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media)], page.0).into_response())
@@ -80,6 +83,18 @@ impl Page {
         writeln!(self.0, "{name}{labels} {value}").expect("writing to a string cannot fail");
     }
 
+    /// `counts` are not cumulative, and one more than the bounds.
+    fn histogram(&mut self, name: &str, bounds: &[String], counts: &[u64], sum: impl Display) {
+        let mut below = 0;
+        let bounds = bounds.iter().map(String::as_str).chain(["+Inf"]);
+        for (bound, count) in bounds.zip(counts) {
+            below += count;
+            self.sample(&format!("{name}_bucket"), &[("le", bound)], below);
+        }
+        self.sample(&format!("{name}_sum"), &[], sum);
+        self.sample(&format!("{name}_count"), &[], below);
+    }
+
     fn single(&mut self, name: &str, help: &str, value: impl Display) {
         self.gauge(name, help);
         self.sample(name, &[], value);
@@ -92,11 +107,14 @@ fn escaped(text: &str) -> String {
 }
 
 fn of_fleet(page: &mut Page, fleet: &FleetView) {
-    page.single(
-        "flota_jobs_live",
-        "Jobs that are not finished.",
-        fleet.jobs_live,
-    );
+    page.gauge("flota_jobs", "Jobs that are not finished.");
+    let active = fleet.jobs_live.saturating_sub(fleet.jobs_cancelling);
+    for (phase, count) in [
+        (JobPhase::Active, active),
+        (JobPhase::Cancelling, fleet.jobs_cancelling),
+    ] {
+        page.sample("flota_jobs", &[("phase", phase.word())], count);
+    }
     let behind = u8::from(fleet.store_behind.is_some());
     page.single(
         "flota_store_behind",
@@ -148,30 +166,51 @@ fn of_nodes(page: &mut Page, nodes: &[NodeView]) {
     }
 }
 
-fn of_server(page: &mut Page, meter: &Meter) {
+fn of_server(page: &mut Page, desk: &Desk) {
+    let meter = desk.meter();
+    page.single(
+        "process_start_time_seconds",
+        "When the server started, in Unix seconds.",
+        decimal(meter.since().0),
+    );
     let name = "flota_http_requests_total";
     page.head(name, "counter", "Answered requests.");
     for (status, count) in meter.requests() {
         page.sample(name, &[("code", &status.to_string())], count);
     }
-    page.head(
-        "flota_commit_batches_total",
-        "counter",
-        "Batches made durable.",
+    page.single(
+        "flota_http_requests_in_flight",
+        "Requests that are being answered, this one among them.",
+        meter.requests_in_flight(),
     );
-    page.sample("flota_commit_batches_total", &[], meter.batches());
+    page.single(
+        "flota_watchers",
+        "Connections that watch events.",
+        desk.watchers(),
+    );
+    let name = "flota_jobs_finished_total";
+    page.head(name, "counter", "Jobs that finished.");
+    page.sample(name, &[], meter.jobs_finished());
+}
+
+fn of_commits(page: &mut Page, meter: &Meter) {
     let name = "flota_commit_duration_seconds";
     page.head(name, "histogram", "Time of a commit of batches.");
-    let mut below = 0;
-    let bounds = COMMIT_BOUNDS.iter().map(|(_, text)| *text).chain(["+Inf"]);
-    for (bound, count) in bounds.zip(meter.commits()) {
-        below += count;
-        page.sample(&format!("{name}_bucket"), &[("le", bound)], below);
-    }
-    let micros = meter.commit_micros();
-    let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    page.sample(&format!("{name}_sum"), &[], seconds);
-    page.sample(&format!("{name}_count"), &[], below);
+    let bounds: Vec<String> = COMMIT_BOUNDS
+        .iter()
+        .map(|(_, text)| (*text).to_owned())
+        .collect();
+    let sum = decimal(meter.commit_micros());
+    page.histogram(name, &bounds, &meter.commits(), sum);
+    let name = "flota_commit_batches";
+    page.head(name, "histogram", "Batches made durable at once.");
+    let bounds = BATCHES_BOUNDS.map(|bound| bound.to_string());
+    page.histogram(name, &bounds, &meter.batch_counts(), meter.batches());
+}
+
+/// Microseconds as seconds.
+fn decimal(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 /// What cannot be measured is left out.

@@ -69,7 +69,7 @@ impl Committer {
             link,
             publisher,
             askers: BTreeMap::new(),
-            meter: Arc::new(Meter::new()),
+            meter: Arc::new(Meter::new(clock::now().wall)),
         }
     }
 
@@ -115,7 +115,10 @@ impl Committer {
             },
             Effect::Send { connection, frame } => self.link.send(connection, frame),
             Effect::Close { connection } => self.link.close(connection),
-            Effect::Publish { id, event } => self.publisher.publish(Published { id, event }),
+            Effect::Publish { id, event } => {
+                self.meter.event(&event);
+                self.publisher.publish(Published { id, event });
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ struct Event {
 }
 
 /// A connection that watches.
-struct Watcher {
+pub(super) struct Watcher {
     body: Incoming,
     text: String,
     /// The last id that was seen, as a browser keeps it.
@@ -31,7 +31,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn open(server: &Harness, path: &str, last: Option<&str>) -> Self {
+    pub(super) async fn open(server: &Harness, path: &str, last: Option<&str>) -> Self {
         let stream = UnixStream::connect(&server.addresses.socket).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);

@@ -24,6 +24,7 @@ fn a_fleet_shows_its_counts_by_word() {
             epoch: Epoch(7),
         },
         jobs_live: 3,
+        jobs_cancelling: 1,
         tasks: Counts([5, 0, 2, 0, 0, 0, 0, 1]),
         store_behind: Some(Authority {
             term: Term(1),
