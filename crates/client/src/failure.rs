@@ -103,6 +103,16 @@ impl Failure {
         self.0.exit
     }
 
+    /// What went wrong.
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// What to do.
+    pub fn suggestion(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// The stable code.
     pub fn code(&self) -> &str {
         &self.0.code

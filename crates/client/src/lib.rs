@@ -24,4 +24,4 @@ pub use exit::Exit;
 pub use failure::Failure;
 pub use fault::ClientFault;
 pub use nearest::nearest;
-pub use render::{Color, Format, Screen, Style};
+pub use render::{Color, Field, Format, Listing, Screen, Style, utc};

@@ -7,8 +7,12 @@ mod text;
 use std::io::{self, Write};
 
 pub(crate) use self::{
-    listing::{Details, Field, Listing, print_json},
-    text::{age, bytes, clean, count, cpus, duration, labels, seconds_ago, utc},
+    listing::{Details, print_json},
+    text::{age, bytes, clean, count, cpus, duration, labels, seconds_ago},
+};
+pub use self::{
+    listing::{Field, Listing},
+    text::utc,
 };
 use crate::{catalogue::Language, failure::Failure};
 
@@ -103,9 +107,9 @@ impl Paint {
     /// The colour of a state word, where it has one.
     pub(crate) fn of_state(word: &str) -> Option<Self> {
         match word {
-            "up" | "succeeded" => Some(Self::Green),
-            "failed" | "dead" | "lost" => Some(Self::Red),
-            "away" | "unknown" | "cancelled" | "cancelling" => Some(Self::Yellow),
+            "up" | "succeeded" | "ok" => Some(Self::Green),
+            "failed" | "dead" | "lost" | "fail" => Some(Self::Red),
+            "away" | "unknown" | "cancelled" | "cancelling" | "warn" => Some(Self::Yellow),
             _ => None,
         }
     }

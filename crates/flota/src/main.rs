@@ -108,6 +108,10 @@ fn perform(context: &Context, screen: &mut Screen, matches: &ArgMatches) -> Exit
             start_logging(context, "warn");
             flota_host::dev(context, screen, inner)
         }
+        ["doctor"] => {
+            start_logging(context, "error");
+            flota_host::doctor(context, screen)
+        }
         ["backup"] => {
             start_logging(context, "warn");
             flota_host::backup(context, screen, inner)

@@ -6,6 +6,7 @@
 mod context;
 mod copies;
 mod dev;
+mod doctor;
 mod environment;
 mod load;
 mod logging;
@@ -18,6 +19,7 @@ mod store_failure;
 pub use context::{Context, Threads, folder_held};
 pub use copies::{backup, restore};
 pub use dev::{Child, dev, follow_parent, share, url_of_server};
+pub use doctor::doctor;
 pub use environment::{Environment, host_name};
 pub use load::{innermost, load};
 pub use logging::{Logging, start_logging, start_small_logging};

@@ -45,7 +45,7 @@ impl fmt::Display for Holder {
 
 /// The process that listens on `address`, where it can be found: sockets of other users' processes
 /// are hidden from us unless we are root (`man 5 proc`, `/proc/pid/fd`).
-pub(crate) fn of_port(address: SocketAddr) -> Option<Holder> {
+pub fn of_port(address: SocketAddr) -> Option<Holder> {
     let wanted = format!("socket:[{}]", tcp_table::listener_on(address)?);
     let processes = fs::read_dir("/proc").ok()?.filter_map(Result::ok);
     processes

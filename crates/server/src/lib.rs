@@ -27,7 +27,7 @@ mod tcp_table;
 
 pub use copies::{CopyFault, back_up, restore};
 pub use folder::{Addresses, FolderFault};
-pub use holder::Holder;
+pub use holder::{Holder, of_port as holder_of_port};
 pub use listener::ListenFault;
 pub use problem::{CATALOGUE, Kind};
 pub use run::{Running, ServerFault, run};

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use clap::Command;
 
 use super::{
-    Entry, Language, care::CARE, help::HELP, host::HOST, messages::MESSAGES, problems, usage::USAGE,
+    Entry, Language, care::CARE, doctor::DOCTOR, help::HELP, host::HOST, messages::MESSAGES,
+    problems, usage::USAGE,
 };
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
-    [CARE, HELP, HOST, MESSAGES, USAGE].into_iter().flatten()
+    [CARE, DOCTOR, HELP, HOST, MESSAGES, USAGE]
+        .into_iter()
+        .flatten()
 }
 
 /// The names between single braces.

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 type Show<T> = Box<dyn Fn(&T) -> String>;
 
 /// One column of a list.
-pub(crate) struct Field<T> {
+pub struct Field<T> {
     /// Header of CSV; the same in every language.
     key: &'static str,
     /// Header of tables.
@@ -30,11 +30,7 @@ pub(crate) struct Field<T> {
 
 impl<T> Field<T> {
     /// A column of text.
-    pub(crate) fn text(
-        key: &'static str,
-        header: String,
-        show: impl Fn(&T) -> String + 'static,
-    ) -> Self {
+    pub fn text(key: &'static str, header: String, show: impl Fn(&T) -> String + 'static) -> Self {
         Self {
             key,
             header,
@@ -46,7 +42,7 @@ impl<T> Field<T> {
     }
 
     /// A column of numbers.
-    pub(crate) fn number(
+    pub fn number(
         key: &'static str,
         header: String,
         show: impl Fn(&T) -> String + 'static,
@@ -58,11 +54,7 @@ impl<T> Field<T> {
     }
 
     /// A column of state words.
-    pub(crate) fn state(
-        key: &'static str,
-        header: String,
-        show: impl Fn(&T) -> String + 'static,
-    ) -> Self {
+    pub fn state(key: &'static str, header: String, show: impl Fn(&T) -> String + 'static) -> Self {
         Self {
             state: true,
             ..Self::text(key, header, show)
@@ -70,7 +62,8 @@ impl<T> Field<T> {
     }
 
     /// What CSV has instead of the text for people.
-    pub(crate) fn raw(self, raw: impl Fn(&T) -> String + 'static) -> Self {
+    #[must_use]
+    pub fn raw(self, raw: impl Fn(&T) -> String + 'static) -> Self {
         Self {
             raw: Some(Box::new(raw)),
             ..self
@@ -86,16 +79,18 @@ impl<T> Field<T> {
 }
 
 /// A list of things of one kind.
-pub(crate) struct Listing<'a, T> {
-    pub(crate) items: &'a [T],
-    pub(crate) fields: Vec<Field<T>>,
+pub struct Listing<'a, T> {
+    /// The things.
+    pub items: &'a [T],
+    /// The columns.
+    pub fields: Vec<Field<T>>,
     /// What a command takes as its argument.
-    pub(crate) name: fn(&T) -> String,
+    pub name: fn(&T) -> String,
 }
 
 impl<T: Serialize> Listing<'_, T> {
     /// Prints it in the format of the screen.
-    pub(crate) fn print(&self, screen: &mut Screen) -> Result<(), Failure> {
+    pub fn print(&self, screen: &mut Screen) -> Result<(), Failure> {
         match screen.format() {
             Format::Table => {
                 let text = self.table(screen);

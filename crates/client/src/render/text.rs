@@ -73,7 +73,7 @@ pub(crate) fn seconds_ago(then: f64, now: Timestamp) -> f64 {
     clippy::cast_possible_truncation,
     reason = "float to integer casts saturate"
 )]
-pub(crate) fn utc(seconds: f64) -> String {
+pub fn utc(seconds: f64) -> String {
     let whole = seconds.floor() as i64;
     let (days, second) = (whole.div_euclid(86_400), whole.rem_euclid(86_400));
     let (year, month, day) = civil(days);

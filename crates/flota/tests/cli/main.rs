@@ -5,6 +5,8 @@ mod completion;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod home;
 #[cfg(test)]
 mod hosts;
