@@ -41,6 +41,7 @@ fn task() -> rest::Task {
             system_seconds: 0.0,
             memory_bytes_max: None,
             outputs: BTreeMap::new(),
+            truncated: Vec::new(),
         }],
     }
 }

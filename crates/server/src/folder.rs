@@ -74,6 +74,11 @@ pub(crate) struct Folder {
     _lock: File,
 }
 
+/// Where the Unix socket of the server on that folder is.
+pub(crate) fn socket_in(folder: &Path) -> PathBuf {
+    folder.join(SOCKET)
+}
+
 impl Folder {
     /// Makes the folder where it is missing and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderFault> {
@@ -93,7 +98,7 @@ impl Folder {
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.path.join(SOCKET)
+        socket_in(&self.path)
     }
 
     /// Reads the token, or draws one at the first start.

@@ -1,5 +1,6 @@
 //! The status pages for people: server-rendered, no script, English and Spanish.
 
+mod api;
 mod html;
 mod job;
 mod language;
@@ -54,6 +55,14 @@ pub(crate) const ROUTES: &[Route] = &[
         problems: &[OF_FLEET, OF_STORE, &[JOB_NOT_FOUND]],
         ..Route::get("/jobs/{job}", "showJob", "A job, for people.", |method| {
             on(method, job::job)
+        })
+    },
+    Route {
+        chapter: Chapter::Pages,
+        parameters: &[LANGUAGE],
+        answers: &[Answer::media("All operations and schemas.", HTML)],
+        ..Route::get("/docs/api", "showApi", "This API, for people.", |method| {
+            on(method, api::api)
         })
     },
     Route {

@@ -186,6 +186,9 @@ pub struct Attempt {
     pub memory_bytes_max: Option<u64>,
     /// Bytes of each output that it left (`stdout`, `stderr`, `result`); empty ones are left out.
     pub outputs: BTreeMap<String, u64>,
+    /// Those of them that stopped at a limit, so that their end is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truncated: Vec<String>,
 }
 
 /// `GET /api/v1/jobs/{job}/tasks?limit=100&after=INDEX&state=WORD`, by index

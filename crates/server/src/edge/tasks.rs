@@ -10,7 +10,7 @@ use flota_engine::fleet::chunk::{CHUNK_TASKS, Chunk};
 use flota_model::{
     change::{AttemptRecord, JobRecord},
     ids::{JobId, TaskIndex},
-    outcome::Usage,
+    outcome::{StreamName, Usage},
     spec::TaskRange,
     state::TaskState,
 };
@@ -329,6 +329,7 @@ impl States<'_> {
 /// An attempt as JSON.
 fn attempt(job: JobId, row: AttemptSummary) -> rest::Attempt {
     let outputs = lengths(&row.outputs);
+    let truncated = truncated(&row.outputs);
     let record = AttemptRecord {
         attempt: row.attempt,
         job,
@@ -344,6 +345,7 @@ fn attempt(job: JobId, row: AttemptSummary) -> rest::Attempt {
     };
     rest::Attempt {
         outputs,
+        truncated,
         ..rest::Attempt::from(&record)
     }
 }
@@ -354,13 +356,35 @@ fn lengths(sizes: &OutputSizes) -> std::collections::BTreeMap<String, u64> {
         StreamSize::Empty => 0,
         StreamSize::Inline { length } | StreamSize::OnNode { length, .. } => length,
     };
+    streams(sizes)
+        .map(|(name, size)| (name.to_owned(), length(size)))
+        .filter(|(_, length)| *length > 0)
+        .collect()
+}
+
+/// Streams of which the end is missing.
+fn truncated(sizes: &OutputSizes) -> Vec<String> {
+    let is_cut = |size| {
+        matches!(
+            size,
+            StreamSize::OnNode {
+                truncated: true,
+                ..
+            }
+        )
+    };
+    streams(sizes)
+        .filter(|(_, size)| is_cut(*size))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn streams(sizes: &OutputSizes) -> impl Iterator<Item = (&'static str, StreamSize)> {
     [
-        ("stdout", sizes.stdout),
-        ("stderr", sizes.stderr),
-        ("result", sizes.result),
+        (StreamName::Stdout, sizes.stdout),
+        (StreamName::Stderr, sizes.stderr),
+        (StreamName::Result, sizes.result),
     ]
     .into_iter()
-    .map(|(name, size)| (name.to_owned(), length(size)))
-    .filter(|(_, length)| *length > 0)
-    .collect()
+    .map(|(name, size)| (name.word(), size))
 }

@@ -68,12 +68,13 @@ pub(super) fn document(
          <title>{title} · Flota</title><style nonce=\"{nonce}\">{STYLE}</style></head><body>\
          <a class=\"skip\" href=\"#content\">{skip}</a>\
          <header><a class=\"brand\" href=\"/?lang={lang}\">Flota</a>\
-         <nav><a href=\"?lang=en\" hreflang=\"en\" lang=\"en\">English</a> \
+         <nav><a href=\"/docs/api?lang={lang}\">{api}</a> <a href=\"?lang=en\" hreflang=\"en\" lang=\"en\">English</a> \
          <a href=\"?lang=es\" hreflang=\"es\" lang=\"es\">Español</a></nav></header>\
          <div id=\"content\">{body}</div></body></html>\n",
         lang = language.word(),
         title = Text(title),
         skip = Text(texts.skip),
+        api = Text(texts.api),
     )
 }
 

@@ -219,35 +219,41 @@ fn attempt_cells(texts: &Texts, view: &View, task: &rest::Task, number: usize) -
         Text(&attempt.id),
         number + 1,
         Text(counted),
-        Text(outcome(attempt)),
+        Text(outcome(texts, attempt)),
         Text(node.unwrap_or_else(|| attempt.node.to_string())),
         Text(took),
-        outputs(view.record.job, task.index, attempt),
+        outputs(texts, view.record.job, task.index, attempt),
     )
 }
 
 /// A link for each output that is not empty.
-fn outputs(job: JobId, task: u32, attempt: &rest::Attempt) -> String {
+fn outputs(texts: &Texts, job: JobId, task: u32, attempt: &rest::Attempt) -> String {
     let mut links = String::new();
     for name in ["stdout", "stderr", "result"] {
         let Some(length) = attempt.outputs.get(name) else {
             continue;
+        };
+        let cut = if attempt.truncated.iter().any(|cut| cut == name) {
+            format!(" <span class=\"warn\">⚠ {}</span>", Text(texts.cut))
+        } else {
+            String::new()
         };
         let (id, size) = (Text(&attempt.id), time::size(*length));
         add(
             &mut links,
             format_args!(
                 "<a href=\"/api/v1/jobs/{job}/tasks/{task}/output/{name}?attempt={id}\">{name}</a> \
-                 <span class=\"quiet\">{size}</span> ",
+                 <span class=\"quiet\">{size}</span>{cut} ",
             ),
         );
     }
     links
 }
 
-/// The outcome with what it carries, e.g. `exited 3`.
-fn outcome(attempt: &rest::Attempt) -> String {
-    let mut text = attempt.outcome.clone();
+/// The outcome with what it carries, e.g. `exited with 3`.
+fn outcome(texts: &Texts, attempt: &rest::Attempt) -> String {
+    let word = (texts.outcome_word)(&attempt.outcome);
+    let mut text = word.unwrap_or(&attempt.outcome).to_owned();
     let numbers = [attempt.exit_code, attempt.signal];
     for number in numbers.into_iter().flatten() {
         add(&mut text, format_args!(" {number}"));
@@ -256,7 +262,11 @@ fn outcome(attempt: &rest::Attempt) -> String {
         let stage = attempt.stage.as_deref().unwrap_or("");
         add(
             &mut text,
-            format_args!(" {stage}: {}", std::io::Error::from_raw_os_error(errno)),
+            format_args!(
+                ": {} {stage}: {}",
+                texts.stage,
+                std::io::Error::from_raw_os_error(errno)
+            ),
         );
     }
     if let Some(message) = &attempt.message {

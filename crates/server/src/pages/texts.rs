@@ -42,6 +42,20 @@ pub(super) struct Texts {
     pub(super) next: &'static str,
     pub(super) first: &'static str,
     pub(super) as_json: &'static str,
+    pub(super) api: &'static str,
+    pub(super) api_intro: &'static str,
+    pub(super) without_login: &'static str,
+    pub(super) parameter: &'static str,
+    pub(super) place: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) body: &'static str,
+    pub(super) status: &'static str,
+    pub(super) example: &'static str,
+    pub(super) schemas: &'static str,
+    pub(super) field: &'static str,
+    pub(super) always: &'static str,
+    pub(super) cut: &'static str,
     pub(super) refresh_on: &'static str,
     pub(super) refresh_off: &'static str,
     pub(super) as_of: &'static str,
@@ -56,6 +70,9 @@ pub(super) struct Texts {
     pub(super) failed: &'static str,
     pub(super) skip: &'static str,
     pub(super) task_state: fn(TaskState) -> &'static str,
+    /// Of the word of an outcome; a word of a later version stays as it is.
+    pub(super) outcome_word: fn(&str) -> Option<&'static str>,
+    pub(super) stage: &'static str,
     pub(super) job_phase: fn(JobPhase) -> &'static str,
     pub(super) node_phase: fn(NodePhase) -> &'static str,
 }
@@ -99,6 +116,20 @@ pub(super) const EN: Texts = Texts {
     next: "Next tasks",
     first: "First tasks",
     as_json: "JSON",
+    api: "API",
+    api_intro: "What programs can ask of this server. The same as a document for tools:",
+    without_login: "open to anybody on this machine",
+    parameter: "Parameter",
+    place: "In",
+    kind: "Type",
+    meaning: "Meaning",
+    body: "Body",
+    status: "Status",
+    example: "Example",
+    schemas: "Schemas",
+    field: "Field",
+    always: "Always",
+    cut: "cut at a limit",
     refresh_on: "Reload by itself",
     refresh_off: "Stop reloading",
     as_of: "As of",
@@ -122,6 +153,22 @@ pub(super) const EN: Texts = Texts {
         TaskState::Dead => "dead",
         TaskState::Unknown => "unknown",
     },
+    outcome_word: |word| {
+        Some(match word {
+            "completed" => "completed",
+            "exited" => "exited with",
+            "signalled" => "ended by signal",
+            "out_of_memory" => "out of memory",
+            "timed_out" => "ran longer than its limit",
+            "cancelled" => "cancelled",
+            "not_started" => "not started",
+            "failed" => "failed",
+            "lost" => "lost with its node",
+            "unknown" => "unknown whether it ran",
+            _ => return None,
+        })
+    },
+    stage: "stage",
     job_phase: |phase| match phase {
         JobPhase::Active => "active",
         JobPhase::Cancelling => "cancelling",
@@ -173,6 +220,21 @@ pub(super) const ES: Texts = Texts {
     next: "Tareas siguientes",
     first: "Primeras tareas",
     as_json: "JSON",
+    api: "API",
+    api_intro: "Lo que los programas pueden pedir a este servidor. Lo mismo como documento para \
+                herramientas:",
+    without_login: "abierto a cualquiera en esta máquina",
+    parameter: "Parámetro",
+    place: "En",
+    kind: "Tipo",
+    meaning: "Significado",
+    body: "Cuerpo",
+    status: "Estado",
+    example: "Ejemplo",
+    schemas: "Esquemas",
+    field: "Campo",
+    always: "Siempre",
+    cut: "cortada en un límite",
     refresh_on: "Recargar sola",
     refresh_off: "Dejar de recargar",
     as_of: "A las",
@@ -197,6 +259,22 @@ pub(super) const ES: Texts = Texts {
         TaskState::Dead => "muerta",
         TaskState::Unknown => "incierta",
     },
+    outcome_word: |word| {
+        Some(match word {
+            "completed" => "completado",
+            "exited" => "salió con",
+            "signalled" => "terminado por la señal",
+            "out_of_memory" => "sin memoria",
+            "timed_out" => "superó su límite de tiempo",
+            "cancelled" => "cancelado",
+            "not_started" => "no arrancó",
+            "failed" => "falló",
+            "lost" => "perdido con su nodo",
+            "unknown" => "no se sabe si se ejecutó",
+            _ => return None,
+        })
+    },
+    stage: "etapa",
     job_phase: |phase| match phase {
         JobPhase::Active => "activo",
         JobPhase::Cancelling => "cancelándose",
@@ -208,3 +286,35 @@ pub(super) const ES: Texts = Texts {
         NodePhase::Lost => "perdido",
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use flota_model::outcome::{Outcome, StartStage};
+
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_words_in_both_languages() {
+        let stage = StartStage::Execute;
+        for outcome in [
+            Outcome::Completed,
+            Outcome::Exited { code: 0 },
+            Outcome::Signalled { signal: 9 },
+            Outcome::OutOfMemory,
+            Outcome::TimedOut,
+            Outcome::Cancelled,
+            Outcome::NotStarted { stage, errno: 2 },
+            Outcome::Failed {
+                message: String::new(),
+            },
+            Outcome::Lost,
+            Outcome::Unknown,
+        ] {
+            let word = outcome.word();
+            let (english, spanish) = ((EN.outcome_word)(word), (ES.outcome_word)(word));
+            assert!(english.is_some() && spanish.is_some(), "{word}");
+            assert_ne!(english, spanish, "{word}");
+        }
+        assert_eq!((ES.outcome_word)("later"), None);
+    }
+}

@@ -38,7 +38,14 @@ async fn a_job_runs_from_submission_to_recorded_result() {
         };
         agent.report(ordered[0], Outcome::Completed, Some(hello));
         agent.report(ordered[1], Outcome::Exited { code: 3 }, None);
-        agent.report(ordered[2], Outcome::Completed, None);
+        let long = Output {
+            stderr: Stream::OnNode {
+                length: 1 << 20,
+                truncated: true,
+            },
+            ..Output::default()
+        };
+        agent.report(ordered[2], Outcome::Completed, Some(long));
     };
     let (waited, ()) = tokio::join!(waiting, working);
     assert_eq!(waited.json()["phase"], "finished");
@@ -66,7 +73,13 @@ async fn a_job_runs_from_submission_to_recorded_result() {
     let other = server.get("/api/v1/jobs/1/tasks/1/output/stdout?attempt=1-0000000000000000-9");
     assert_eq!(other.await.problem(), (404, "E-ATTEMPT-NOTFOUND".into()));
     let page = server.get("/jobs/1").await;
-    for part in ["exited 3", ">stdout</a>", ">5 B<", "<td>n1</td>"] {
+    for part in ["exited with 3", ">stdout</a>", ">5 B<", "<td>n1</td>"] {
+        assert!(page.text().contains(part), "{part}");
+    }
+    let cut = server.get("/api/v1/jobs/1/tasks/3").await.json();
+    assert_eq!(cut["attempts"][0]["truncated"], json!(["stderr"]));
+    let page = server.get("/jobs/1?lang=es").await;
+    for part in ["salió con 3", "completado", "cortada en un límite"] {
         assert!(page.text().contains(part), "{part}");
     }
     server.stop().await;

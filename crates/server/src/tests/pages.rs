@@ -64,6 +64,42 @@ async fn a_job_has_a_page_with_its_tasks() {
 }
 
 #[tokio::test]
+async fn the_api_has_a_page_whose_links_all_lead_somewhere() {
+    let server = Harness::start().await;
+    let page = server.get("/docs/api").await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    for part in [
+        "POST /api/v1/jobs</code>",
+        "E-SPEC-INVALID",
+        "flota.sock http://localhost/api/v1/jobs/last/tasks/0</pre>",
+        "<section id=\"schema-Submission\">",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+    let targets: Vec<&str> = text
+        .split("href=\"#")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .filter(|target| *target != "content")
+        .collect();
+    assert!(targets.len() > 50);
+    for target in targets {
+        assert!(text.contains(&format!("id=\"{target}\"")), "{target}");
+    }
+    assert!(!text.contains("<script") && !text.contains("src="));
+    let spanish = server.get("/docs/api?lang=es").await;
+    assert!(spanish.text().contains("Parámetro") && spanish.text().contains("Esquemas"));
+    let overview = server.get("/").await;
+    assert!(
+        overview
+            .text()
+            .contains("<a href=\"/docs/api?lang=en\">API</a>")
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_person_without_a_session_gets_a_page_that_says_what_to_do() {
     let server = Harness::start().await;
     let headers = [

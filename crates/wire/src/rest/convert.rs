@@ -150,6 +150,7 @@ impl From<&AttemptRecord> for Attempt {
             system_seconds: micros_as_seconds(record.usage.system_micros),
             memory_bytes_max: record.usage.memory_bytes_max,
             outputs: record.output.as_deref().map(lengths).unwrap_or_default(),
+            truncated: record.output.as_deref().map(truncated).unwrap_or_default(),
         }
     }
 }
@@ -196,21 +197,41 @@ impl Details {
 
 /// Bytes of each stream that is not empty.
 fn lengths(output: &Output) -> BTreeMap<String, u64> {
-    let streams = [
-        (StreamName::Stdout, &output.stdout),
-        (StreamName::Stderr, &output.stderr),
-        (StreamName::Result, &output.result),
-    ];
     let length = |stream: &Stream| match stream {
         Stream::Empty => 0,
         Stream::Inline(bytes) => bytes.len() as u64,
         Stream::OnNode { length, .. } => *length,
     };
-    streams
-        .into_iter()
-        .map(|(name, stream)| (name.word().to_owned(), length(stream)))
+    streams(output)
+        .map(|(name, stream)| (name.to_owned(), length(stream)))
         .filter(|(_, length)| *length > 0)
         .collect()
+}
+
+fn truncated(output: &Output) -> Vec<String> {
+    let is_cut = |stream: &Stream| {
+        matches!(
+            stream,
+            Stream::OnNode {
+                truncated: true,
+                ..
+            }
+        )
+    };
+    streams(output)
+        .filter(|(_, stream)| is_cut(stream))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn streams(output: &Output) -> impl Iterator<Item = (&'static str, &Stream)> {
+    [
+        (StreamName::Stdout, &output.stdout),
+        (StreamName::Stderr, &output.stderr),
+        (StreamName::Result, &output.result),
+    ]
+    .into_iter()
+    .map(|(name, stream)| (name.word(), stream))
 }
 
 #[cfg(test)]

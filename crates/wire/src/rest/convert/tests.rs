@@ -136,7 +136,7 @@ fn an_attempt_shows_usage_and_the_lengths_of_its_outputs() {
         json!({"id": "1-00000000000000ff-9", "node": 2, "outcome": "exited", "exit_code": 3,
             "counted": true, "granted_at": 1.0, "started_at": 1.25, "ended_at": 2.0,
             "user_seconds": 0.0005, "system_seconds": 0.25, "memory_bytes_max": 4096,
-            "outputs": {"stdout": 7, "result": 1_u64 << 40}})
+            "outputs": {"stdout": 7, "result": 1_u64 << 40}, "truncated": ["result"]})
     );
 }
 
