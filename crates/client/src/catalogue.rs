@@ -10,6 +10,7 @@ mod help;
 mod host;
 mod messages;
 mod problems;
+mod processes;
 #[cfg(test)]
 mod tests;
 mod usage;

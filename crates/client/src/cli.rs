@@ -8,7 +8,10 @@ mod grammar;
 mod job;
 mod logs;
 mod node;
+mod process;
 mod results;
+mod start;
+mod stop;
 mod story;
 mod submit;
 mod tasks;
@@ -170,9 +173,13 @@ async fn dispatch(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exi
         ["job", "tasks"] => tasks::list(session, inner).await,
         ["job", "wait"] => wait::command(session, inner).await,
         ["job", "cancel"] => job::cancel(session, inner).await,
-        ["job", "logs"] => logs::command(session, inner).await,
+        ["job", "logs"] | ["logs"] => logs::command(session, inner).await,
         ["job", "results"] => results::command(session, inner).await,
         ["completion"] => completion::print(session, inner),
+        ["ps"] => process::list(session, inner).await,
+        ["start"] => start::start(session, inner).await,
+        ["stop"] => stop::stop(session, inner).await,
+        ["signal"] => stop::signal(session, inner).await,
         ["version"] => topic::version(session),
         ["help"] => topic::help(session, inner),
         other => {

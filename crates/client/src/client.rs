@@ -1,6 +1,7 @@
 //! The typed API of a server.
 
 mod answer;
+mod processes;
 mod request;
 
 use std::{fs, io, io::Write, path::Path, time::Duration};
@@ -10,7 +11,10 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 
 use self::request::Call;
-pub use self::request::{JobsQuery, OutputPart, OutputQuery, TasksQuery};
+pub use self::{
+    processes::{ProcessName, ProcessesQuery},
+    request::{JobsQuery, OutputPart, OutputQuery, TasksQuery},
+};
 use crate::{
     connection::Connection,
     endpoint::{Candidate, Endpoint, Search},
@@ -30,8 +34,9 @@ struct Kernels {
 
 /// A client of one server, with one kept connection.
 ///
-/// Every request of the API may be repeated: reads, submissions (which carry a key), cancel and
-/// recover. So a request on a connection that went stale is sent once more on a new one.
+/// Most requests of the API may be repeated: reads, submissions (which carry a key), cancel and
+/// recover. On a connection that went stale such a request is sent once more on a new one. A signal or
+/// a stop is not.
 pub struct Client {
     endpoint: Endpoint,
     token: Option<String>,

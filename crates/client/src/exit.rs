@@ -23,6 +23,8 @@ pub enum Exit {
     Unreachable,
     /// The wait was over before the job.
     WaitTimeout,
+    /// Some of what was asked for is missing: nodes did not answer.
+    Partial,
     /// A bug of ours (`EX_SOFTWARE`, `man 3 sysexits`).
     Bug,
     /// Ctrl-C: 128 + SIGINT, as shells count.
@@ -31,7 +33,7 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Refused,
         Self::Unreachable,
         Self::WaitTimeout,
+        Self::Partial,
         Self::Bug,
         Self::Interrupted,
     ];
@@ -57,6 +60,7 @@ impl Exit {
             Self::Refused => 6,
             Self::Unreachable => 7,
             Self::WaitTimeout => 8,
+            Self::Partial => 9,
             Self::Bug => 70,
             Self::Interrupted => 130,
         }
@@ -85,6 +89,7 @@ impl Exit {
             Self::Refused => language.exit_refused(),
             Self::Unreachable => language.exit_unreachable(),
             Self::WaitTimeout => language.exit_wait_timeout(),
+            Self::Partial => language.exit_partial(),
             Self::Bug => language.exit_bug(),
             Self::Interrupted => language.exit_interrupted(),
         }

@@ -144,6 +144,7 @@ texts! { HELP:
         "rechazado por el estado actual (ya en marcha, conflicto, cuota)";
     exit_unreachable => "the server does not answer", "el servidor no responde";
     exit_wait_timeout => "the wait was over before the job", "la espera se acabó antes que el trabajo";
+    exit_partial => "some nodes did not answer; the rest is there", "algunos nodos no respondieron; lo demás está";
     exit_bug => "a bug in flota; please report it", "un error de flota; por favor, avise";
     exit_interrupted => "interrupted with Ctrl-C", "interrumpido con Ctrl-C";
 }

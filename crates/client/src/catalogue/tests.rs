@@ -6,12 +6,12 @@ use clap::Command;
 
 use super::{
     Entry, Language, care::CARE, doctor::DOCTOR, help::HELP, host::HOST, messages::MESSAGES,
-    problems, usage::USAGE,
+    problems, processes::PROCESSES, usage::USAGE,
 };
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
-    [CARE, DOCTOR, HELP, HOST, MESSAGES, USAGE]
+    [CARE, DOCTOR, HELP, HOST, MESSAGES, PROCESSES, USAGE]
         .into_iter()
         .flatten()
 }

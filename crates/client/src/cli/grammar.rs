@@ -4,6 +4,7 @@ mod build;
 mod care;
 mod host;
 mod jobs;
+mod processes;
 
 use clap::Command;
 
@@ -42,6 +43,11 @@ pub fn grammar(language: Language) -> Command {
             jobs::submit(language, "submit"),
             jobs::job(language),
             jobs::list(language, "jobs").hide(true),
+            jobs::logs(language, language.about_logs()),
+            processes::list(language),
+            processes::start(language),
+            processes::stop(language),
+            processes::signal(language),
             node(language),
             node_list(language, "nodes").hide(true),
             fleet(language),

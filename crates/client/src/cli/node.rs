@@ -1,5 +1,7 @@
 //! `flota node`.
 
+mod sample;
+
 use clap::ArgMatches;
 use flota_wire::rest::Node;
 
@@ -22,7 +24,7 @@ pub(super) async fn list(session: &mut Session<'_>) -> Result<Exit, Failure> {
     }
     Listing {
         items: &nodes,
-        fields: columns(language),
+        fields: listed(language),
         name: |node| node.name.clone(),
     }
     .print(session.screen)?;
@@ -31,12 +33,10 @@ pub(super) async fn list(session: &mut Session<'_>) -> Result<Exit, Failure> {
 
 pub(super) async fn show(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exit, Failure> {
     let name = matches.get_one::<String>("node").expect("it is required");
-    let node = match session.client().await?.node(name).await {
-        Ok(node) => node,
-        Err(fault) => return Err(missing(session, name, fault).await),
-    };
+    let node = find(session, name).await?;
     let mut fields = columns(session.language());
     fields.extend(more(session.language()));
+    fields.extend(sample::whole(session.language()));
     Details {
         item: &node,
         fields,
@@ -44,6 +44,14 @@ pub(super) async fn show(session: &mut Session<'_>, matches: &ArgMatches) -> Res
     }
     .print(session.screen)?;
     Ok(Exit::Ok)
+}
+
+/// The node of that name or number.
+pub(super) async fn find(session: &mut Session<'_>, name: &str) -> Result<Node, Failure> {
+    match session.client().await?.node(name).await {
+        Ok(node) => Ok(node),
+        Err(fault) => Err(missing(session, name, fault).await),
+    }
 }
 
 /// Where there is no such node, the hint is the nearest name that there is.
@@ -63,6 +71,14 @@ async fn missing(session: &mut Session<'_>, name: &str, fault: ClientFault) -> F
         Some(near) => failure.hint(session.language().usage_did_you_mean(near)),
         None => failure,
     }
+}
+
+fn listed(language: Language) -> Vec<Field<Node>> {
+    let mut fields = columns(language);
+    // What it does comes behind what it is and lends.
+    let behind = fields.len() - 2;
+    fields.splice(behind..behind, sample::brief(language));
+    fields
 }
 
 fn columns(language: Language) -> Vec<Field<Node>> {

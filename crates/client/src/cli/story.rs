@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, io};
 
-use flota_wire::rest::{Attempt, Task};
+use flota_wire::{
+    rest::{Attempt, Task},
+    signal,
+};
 
 use super::Session;
 use crate::{catalogue::Language, render::clean};
@@ -84,27 +87,10 @@ fn of_attempt(language: Language, attempt: &Attempt, node: &str) -> String {
     }
 }
 
-/// Signals that end programs (`man 7 signal`, the numbers of x86 and ARM).
-const SIGNALS: [(u8, &str); 14] = [
-    (1, "HUP"),
-    (2, "INT"),
-    (3, "QUIT"),
-    (4, "ILL"),
-    (5, "TRAP"),
-    (6, "ABRT"),
-    (7, "BUS"),
-    (8, "FPE"),
-    (9, "KILL"),
-    (11, "SEGV"),
-    (13, "PIPE"),
-    (14, "ALRM"),
-    (15, "TERM"),
-    (24, "XCPU"),
-];
-
 fn signal_name(number: u8) -> String {
-    match SIGNALS.iter().find(|(known, _)| *known == number) {
-        Some((_, name)) => format!("{number} (SIG{name})"),
-        None => number.to_string(),
+    let name = signal::name(number);
+    if name.bytes().all(|letter| letter.is_ascii_digit()) {
+        return name;
     }
+    format!("{number} (SIG{name})")
 }

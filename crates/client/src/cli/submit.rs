@@ -61,7 +61,11 @@ pub(super) async fn submit(
 }
 
 /// Sends it again when no answer came: the key makes that safe.
-async fn send(session: &mut Session<'_>, spec: &JobSpec, key: &str) -> Result<Submitted, Failure> {
+pub(super) async fn send(
+    session: &mut Session<'_>,
+    spec: &JobSpec,
+    key: &str,
+) -> Result<Submitted, Failure> {
     let body = spec::to_value(spec);
     let mut tries = 1;
     loop {
@@ -110,7 +114,7 @@ fn announce(session: &mut Session<'_>, submitted: &Submitted) -> Result<(), Fail
     .print(session.screen)
 }
 
-fn random_key(language: Language) -> Result<String, Failure> {
+pub(super) fn random_key(language: Language) -> Result<String, Failure> {
     let mut bytes = [0_u8; KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(|source| {
         Failure::new(
@@ -165,7 +169,7 @@ fn words<'a>(matches: &'a ArgMatches, id: &str) -> Vec<&'a str> {
 }
 
 /// A job needs a name: that of its program, without what a name cannot have.
-fn name_of(program: &str) -> String {
+pub(super) fn name_of(program: &str) -> String {
     let file = program.rsplit('/').next().unwrap_or_default();
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     let kept: String = file.chars().filter(|letter| allowed(*letter)).collect();
@@ -303,7 +307,11 @@ fn apply_work(
     Ok(())
 }
 
-fn apply_program(program: &mut Program, matches: &ArgMatches, current_folder: Option<&Path>) {
+pub(super) fn apply_program(
+    program: &mut Program,
+    matches: &ArgMatches,
+    current_folder: Option<&Path>,
+) {
     program.environment.extend(pairs(matches, "env"));
     if let Some(stdin) = matches.get_one::<String>("stdin") {
         program.stdin = Some(absolute(stdin, current_folder));

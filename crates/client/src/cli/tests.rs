@@ -9,9 +9,10 @@ use flota_model::spec::JobSpec;
 use flota_wire::spec::to_value;
 use serde_json::{Value, json};
 
-use super::{Stopped, innermost, parse, path_of, submit};
+use super::{Stopped, innermost, parse, path_of, stop::Target, submit};
 use crate::{
     catalogue::Language,
+    client::ProcessName,
     exit::Exit,
     failure::Failure,
     render::{Format, Style, tests::screen},
@@ -288,6 +289,27 @@ const WRONG: &[(&str, &str, &str)] = &[
         "see submit",
     ),
     (
+        "stop 12x",
+        "`12x` is not a value for `PROCESS|JOB`: write the handle of a process, NODE/PID, or the number of a job",
+        "see stop",
+    ),
+    (
+        "signal TERM 7",
+        "`7` is not a value for `PROCESS`: write the handle of a process, or NODE/PID",
+        "see signal",
+    ),
+    (
+        "signal 65 n1/7",
+        "`65` is not a value for `SIGNAL`: write a name such as TERM, or a number from 1 to 64",
+        "see signal",
+    ),
+    (
+        "stop n1/7 --grace 301s",
+        "`301s` is not a value for `--grace`: at most 5m",
+        "see stop",
+    ),
+    ("start n1", "missing: PROGRAM", "see start"),
+    (
         "submit --retries 3 --retry-never true",
         "`--retries` cannot be used with `--retry-never`",
         "see submit",
@@ -381,6 +403,35 @@ fn other_names_mean_the_same_command() {
     check("enviar true", &["submit"]);
     check("agent stop --all", &["agent", "stop"]);
     check("agent --name n1", &["agent"]);
+}
+
+#[test]
+fn what_is_to_be_stopped_is_a_process_or_a_job() {
+    let target = |text: &str| super::values::target(Language::English)(text).ok();
+    let number = |node: &str, pid| {
+        let node = node.to_owned();
+        Some(Target::Process(ProcessName::Number { node, pid }))
+    };
+    let handle = "3-000000000000000000000000000000ab-1234-98765-36852";
+    let process = Target::Process(ProcessName::Handle(handle.into()));
+    assert_eq!(target(handle), Some(process));
+    assert_eq!(target("n1/42"), number("n1", 42));
+    assert_eq!(target("2/4294967295"), number("2", u32::MAX));
+    assert_eq!(target("7"), Some(Target::Job("7".into())));
+    assert_eq!(target("last"), Some(Target::Job("last".into())));
+    for text in [
+        "",
+        "n1",
+        "/42",
+        "n1/",
+        "n1/0",
+        "n1/+4",
+        "n1/4294967296",
+        "n1/x",
+        "-7",
+    ] {
+        assert_eq!(target(text), None, "{text}");
+    }
 }
 
 #[test]

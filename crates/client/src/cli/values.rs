@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use flota_model::{
     ids::TaskIndex,
+    process::ProcessHandle,
     spec::{OnDisconnect, TASKS_PER_JOB_MAX, TaskRange},
     units::{Bytes, Cpus},
 };
 use flota_wire::quantity;
 
-use crate::catalogue::Language;
+use super::stop::Target;
+use crate::{catalogue::Language, client::ProcessName};
 
 /// Longest idempotency key that servers take.
 const KEY_LENGTH_MAX: usize = 128;
@@ -117,4 +119,52 @@ pub(super) fn idempotency_key(
         }
         Ok(text.to_owned())
     }
+}
+
+/// A duration that is not longer than `most`.
+pub(super) fn duration_at_most(
+    language: Language,
+    most: Duration,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    let parse = duration(language);
+    move |text| {
+        let span = parse(text)?;
+        if span > most {
+            return Err(language.why_duration_too_long(quantity::format_duration(most)));
+        }
+        Ok(span)
+    }
+}
+
+pub(super) fn signal(language: Language) -> impl Fn(&str) -> Result<u8, String> + Clone {
+    move |text| flota_wire::signal::parse(text).ok_or_else(|| language.why_not_a_signal())
+}
+
+/// A process by its handle, or as NODE/PID.
+pub(super) fn process(language: Language) -> impl Fn(&str) -> Result<Target, String> + Clone {
+    move |text| match process_name(text) {
+        Some(name) => Ok(Target::Process(name)),
+        None => Err(language.why_not_a_process()),
+    }
+}
+
+/// A process or a job.
+pub(super) fn target(language: Language) -> impl Fn(&str) -> Result<Target, String> + Clone {
+    let is_job = job(language);
+    move |text| match (process_name(text), is_job(text)) {
+        (Some(name), _) => Ok(Target::Process(name)),
+        (None, Ok(job)) => Ok(Target::Job(job)),
+        (None, Err(_)) => Err(language.why_not_a_target()),
+    }
+}
+
+fn process_name(text: &str) -> Option<ProcessName> {
+    if text.parse::<ProcessHandle>().is_ok() {
+        return Some(ProcessName::Handle(text.to_owned()));
+    }
+    let (node, pid) = text.rsplit_once('/')?;
+    let is_number = pid.bytes().all(|byte| byte.is_ascii_digit());
+    let pid = pid.parse().ok().filter(|pid| is_number && *pid > 0)?;
+    let node = (!node.is_empty()).then(|| node.to_owned())?;
+    Some(ProcessName::Number { node, pid })
 }

@@ -63,11 +63,15 @@ impl Client {
 
     async fn respond_unhurried(&mut self, call: &Call) -> Result<Response<Incoming>, ClientFault> {
         // Taken out, so that a request that is given up half way leaves no used connection behind.
-        if let Some(mut kept) = self.connection.take().filter(|kept| !kept.is_closed())
-            && let Ok(response) = kept.send(self.request(call)).await
-        {
-            self.connection = Some(kept);
-            return Ok(response);
+        if let Some(mut kept) = self.connection.take().filter(|kept| !kept.is_closed()) {
+            match kept.send(self.request(call)).await {
+                Ok(response) => {
+                    self.connection = Some(kept);
+                    return Ok(response);
+                }
+                Err(source) if call.once => return Err(self.broken(source)),
+                Err(_) => {}
+            }
         }
         let mut fresh = self.connect().await?;
         let response = fresh

@@ -15,6 +15,8 @@ pub(super) struct Call {
     pub(super) idempotency_key: Option<String>,
     /// How much longer than usual the answer may take.
     pub(super) patience: Duration,
+    /// Whether it may do something else when it is sent again.
+    pub(super) once: bool,
 }
 
 impl Call {
@@ -25,6 +27,7 @@ impl Call {
             body: Bytes::new(),
             idempotency_key: None,
             patience: Duration::ZERO,
+            once: false,
         }
     }
 
@@ -35,6 +38,11 @@ impl Call {
             idempotency_key,
             ..Self::new(Method::POST, "/api/v1/jobs".into())
         }
+    }
+
+    /// It is never sent again.
+    pub(super) fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     pub(super) fn patient(self, patience: Duration) -> Self {
@@ -133,7 +141,7 @@ pub struct OutputPart {
     pub attempt: Option<String>,
 }
 
-fn with_query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+pub(super) fn with_query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
     let mut text = path.to_owned();
     let given = pairs
         .iter()

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -14,11 +15,11 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener},
     task::JoinSet,
 };
 
-use super::{Client, JobsQuery, OutputQuery, TasksQuery, answer::ANSWER_LENGTH_MAX};
+use super::{Client, JobsQuery, OutputQuery, ProcessName, TasksQuery, answer::ANSWER_LENGTH_MAX};
 use crate::{
     endpoint::{Endpoint, Search},
     fault::ClientFault,
@@ -203,6 +204,52 @@ async fn a_connection_that_went_stale_is_replaced_once() {
     for _ in 0..5 {
         client.kernels().await.unwrap();
     }
+    assert_eq!(log.lock().unwrap().len(), 5);
+}
+
+/// Answers a read, and hangs up on anything else once it has taken it.
+async fn hang_up_on_orders(stream: TcpStream, log: Log) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let log = Arc::clone(&log);
+        async move {
+            let is_order = request.method() == hyper::Method::POST;
+            let answer = respond(request, log, of_path).await;
+            if is_order {
+                return Err(io::Error::other("no answer"));
+            }
+            Ok(answer.unwrap_or_default())
+        }
+    });
+    let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let _ = serving.await;
+}
+
+#[tokio::test]
+async fn a_signal_without_an_answer_is_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let log = Log::default();
+    let seen = Arc::clone(&log);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            hang_up_on_orders(stream, Arc::clone(&seen)).await;
+        }
+    });
+    let endpoint = Endpoint::Tcp {
+        host: "localhost".into(),
+        port,
+    };
+    let mut client = Client::new(endpoint, None, Duration::from_secs(10));
+    client.kernels().await.unwrap();
+    let name = ProcessName::Handle("1-ab-7-5-9".into());
+    let fault = client.signal(&name, 9).await.unwrap_err();
+    assert!(matches!(fault, ClientFault::Broken { .. }), "{fault:?}");
+    assert_eq!(log.lock().unwrap().len(), 2);
+    // A cancel may be repeated, and is.
+    client.kernels().await.unwrap();
+    client.cancel("7").await.unwrap_err();
     assert_eq!(log.lock().unwrap().len(), 5);
 }
 

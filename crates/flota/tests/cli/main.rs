@@ -13,4 +13,6 @@ mod hosts;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod words;

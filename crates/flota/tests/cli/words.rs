@@ -49,7 +49,9 @@ fn help_and_errors_are_in_the_language_of_the_person() {
 fn topics_and_versions_are_printed() {
     let home = Home::new();
     let codes = home.line("help exit-codes").succeeded();
-    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "70", "130"] {
+    for code in [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "70", "130",
+    ] {
         let found = codes
             .out
             .lines()

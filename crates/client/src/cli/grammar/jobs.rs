@@ -28,7 +28,7 @@ pub(super) fn job(language: Language) -> Command {
             leaf("cancel", language.about_job_cancel())
                 .alias("cancelar")
                 .args([job_argument(language), timeout(language)]),
-            logs(language),
+            logs(language, language.about_job_logs()),
             results(language),
         ])
 }
@@ -70,8 +70,9 @@ fn wait(language: Language) -> Command {
         ])
 }
 
-fn logs(language: Language) -> Command {
-    leaf("logs", language.about_job_logs())
+/// Also without `job` before it.
+pub(super) fn logs(language: Language, about: String) -> Command {
+    leaf("logs", about)
         .before_help(examples(
             language,
             &["flota job logs last", "flota job logs 7 --task 3 -f"],
@@ -118,7 +119,7 @@ fn task(language: Language) -> Arg {
     ))
 }
 
-fn limit(language: Language) -> Arg {
+pub(super) fn limit(language: Language) -> Arg {
     option("limit", language.value_count(), language.help_limit())
         .short('n')
         .value_parser(values::number(language, 1, u32::MAX))
@@ -218,7 +219,7 @@ fn policy(language: Language) -> [Arg; 6] {
 }
 
 /// What a program finds around it.
-fn program(language: Language) -> [Arg; 3] {
+pub(super) fn program(language: Language) -> [Arg; 3] {
     [
         options("env", language.value_key_value(), language.help_env())
             .value_parser(values::pair(language)),

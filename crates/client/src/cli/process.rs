@@ -1,0 +1,202 @@
+//! `flota ps`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use clap::ArgMatches;
+use flota_wire::rest::process::{LIMIT_MAX, Process, Processes, SilentNode};
+
+use super::{Session, ask};
+use crate::{
+    catalogue::Language,
+    client::ProcessesQuery,
+    clock,
+    exit::Exit,
+    failure::Failure,
+    render::{Field, Format, Listing, age, bytes, cpus, seconds_ago},
+};
+
+/// Use is measured between two looks; agents call two that are nearer than this one.
+const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+/// Nodes without an answer that are named one by one.
+const SILENT_SHOWN: usize = 20;
+
+pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exit, Failure> {
+    let wanted = matches.get_one::<u32>("limit").copied();
+    let mut found = Found::default();
+    let mut query = query(matches);
+    loop {
+        let left = wanted.map_or(LIMIT_MAX, |wanted| wanted - found.count());
+        query.limit = Some(left.clamp(1, LIMIT_MAX));
+        let page = page(session, &query).await?;
+        query.after.clone_from(&page.next);
+        found.add(page);
+        let is_enough = wanted.is_some_and(|wanted| found.count() >= wanted);
+        if query.after.is_none() || is_enough {
+            break;
+        }
+    }
+    let language = session.language();
+    let format = session.screen.format();
+    if found.processes.is_empty() && found.silent.is_empty() && format == Format::Table {
+        session.screen.mention(&language.no_processes_match());
+    }
+    Listing {
+        items: &found.processes,
+        fields: columns(language, format),
+        name: |process: &Process| process.handle.clone(),
+    }
+    .print(session.screen)?;
+    if query.after.is_some() && format == Format::Table {
+        let shown = found.processes.len();
+        session
+            .screen
+            .mention(&language.processes_shown(shown, found.matching));
+    }
+    for (name, left_out) in &found.cut {
+        session
+            .screen
+            .mention(&language.processes_left_out(name, left_out));
+    }
+    found.verdict(language)
+}
+
+fn query(matches: &ArgMatches) -> ProcessesQuery {
+    let text = |name| matches.get_one::<String>(name).cloned();
+    let nodes = matches.get_many::<String>("nodes").unwrap_or_default();
+    ProcessesQuery {
+        nodes: nodes.cloned().collect(),
+        name: text("name"),
+        user: text("user"),
+        job: matches.get_one::<u64>("job").copied(),
+        managed: matches.get_flag("managed"),
+        no_kernel: !matches.get_flag("all"),
+        sort: text("sort"),
+        ..ProcessesQuery::default()
+    }
+}
+
+/// One page. Nobody has a use before the second look, so that an order by it needs two.
+async fn page(session: &mut Session<'_>, query: &ProcessesQuery) -> Result<Processes, Failure> {
+    let page = ask!(session.processes(query));
+    let is_first_look = page.processes.iter().all(|process| process.cpu.is_none());
+    if query.sort.as_deref() != Some("cpu") || page.processes.is_empty() || !is_first_look {
+        return Ok(page);
+    }
+    tokio::time::sleep(LOOK_INTERVAL).await;
+    Ok(ask!(session.processes(query)))
+}
+
+/// What several pages gave.
+#[derive(Default)]
+struct Found {
+    processes: Vec<Process>,
+    matching: u64,
+    /// Nodes with more processes than they could send, by name.
+    cut: BTreeMap<String, u32>,
+    /// Nodes that did not answer, by number.
+    silent: BTreeMap<u32, SilentNode>,
+    /// All nodes that were asked.
+    asked: usize,
+}
+
+impl Found {
+    fn count(&self) -> u32 {
+        u32::try_from(self.processes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn add(&mut self, page: Processes) {
+        self.asked = page.answered.len() + page.unanswered.len();
+        self.processes.extend(page.processes);
+        self.matching = page.matching;
+        let cut = page.answered.into_iter().filter(|node| node.left_out > 0);
+        self.cut.extend(cut.map(|node| (node.name, node.left_out)));
+        let silent = page.unanswered.into_iter();
+        self.silent.extend(silent.map(|node| (node.node, node)));
+    }
+
+    /// Whether all nodes answered.
+    fn verdict(&self, language: Language) -> Result<Exit, Failure> {
+        if self.silent.is_empty() {
+            return Ok(Exit::Ok);
+        }
+        let what = language.error_list_partial(self.silent.len(), self.asked);
+        let failure = Failure::new("E-LIST-PARTIAL", Exit::Partial, what);
+        let told = self.silent.values().take(SILENT_SHOWN);
+        let failure = told.fold(failure, |failure, node| failure.because(&*node.detail));
+        let rest = self.silent.len().saturating_sub(SILENT_SHOWN);
+        Err(match rest {
+            0 => failure,
+            rest => failure.because(language.more_silent_nodes(rest)),
+        })
+    }
+}
+
+fn columns(language: Language, format: Format) -> Vec<Field<Process>> {
+    let mut fields = short(language);
+    if format == Format::Csv {
+        fields.extend(long());
+    }
+    // The longest comes last.
+    fields.push(
+        Field::text("command", language.header_command(), command)
+            .raw(|process| process.command.clone().unwrap_or_default()),
+    );
+    fields
+}
+
+/// As `ps` shows it: the name in brackets where there is no command line.
+pub(super) fn command(process: &Process) -> String {
+    let command = process.command.clone();
+    command.unwrap_or_else(|| format!("[{}]", process.name))
+}
+
+fn short(language: Language) -> Vec<Field<Process>> {
+    let now = clock::wall();
+    let or_empty = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
+    vec![
+        Field::text("node_name", language.header_node(), |process: &Process| {
+            process.node_name.clone()
+        }),
+        Field::number("pid", "PID".into(), |process: &Process| {
+            process.pid.to_string()
+        }),
+        Field::text("user", language.header_user(), |process: &Process| {
+            let number = process.uid.map(|uid| uid.to_string());
+            process.user.clone().or(number).unwrap_or_default()
+        }),
+        Field::text("state", language.header_state(), |process: &Process| {
+            process.state.clone()
+        }),
+        Field::number("cpu", language.header_cpu(), |process: &Process| {
+            process.cpu.map(cpus).unwrap_or_default()
+        }),
+        Field::number("memory", language.header_memory(), |process: &Process| {
+            process.memory.map(bytes).unwrap_or_default()
+        })
+        .raw(move |process| or_empty(process.memory)),
+        Field::text(
+            "started_at",
+            language.header_age(),
+            move |process: &Process| age(seconds_ago(process.started_at, now)),
+        )
+        .raw(|process| process.started_at.to_string()),
+        Field::number("job", language.header_job(), move |process: &Process| {
+            or_empty(process.task.as_ref().map(|task| task.job))
+        }),
+    ]
+}
+
+/// What is too much for a screen.
+fn long() -> Vec<Field<Process>> {
+    let field = |key, show: fn(&Process) -> String| Field::text(key, String::new(), show);
+    vec![
+        field("handle", |process| process.handle.clone()),
+        field("name", |process| process.name.clone()),
+        field("parent", |process| process.parent.to_string()),
+        field("threads", |process| process.threads.to_string()),
+        field("cpu_seconds", |process| process.cpu_seconds.to_string()),
+        field("control_group", |process| {
+            process.control_group.clone().unwrap_or_default()
+        }),
+    ]
+}
