@@ -185,7 +185,9 @@ fn from_file(language: Language, path: &str) -> Result<JobSpec, Failure> {
         read_file(path).map_err(|source| Failure::of_unreadable(language, path, &source))?;
     if bytes.len() > SPEC_LENGTH_MAX {
         let what = language.error_file_too_long(path, SPEC_LENGTH_MAX);
-        return Err(Failure::new("E-FILE-TOO-LONG", Exit::Usage, what));
+        return Err(
+            Failure::new("E-FILE-TOO-LONG", Exit::Usage, what).hint(language.hint_file_too_long())
+        );
     }
     let is_json = bytes.trim_ascii_start().first() == Some(&b'{');
     let parsed = match String::from_utf8(bytes) {

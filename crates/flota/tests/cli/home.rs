@@ -112,8 +112,16 @@ impl Home {
 
     /// Starts a command that stays, and waits until it has told `ready`.
     pub(crate) fn start(&self, arguments: &[&str], ready: &str) -> Running {
-        let mut child = self
-            .command(arguments)
+        self.watch(self.command(arguments), ready)
+    }
+
+    /// As [`Self::start`], with a command that was changed.
+    #[expect(
+        clippy::unused_self,
+        reason = "what is started belongs to this home and ends with it"
+    )]
+    pub(crate) fn watch(&self, mut command: Command, ready: &str) -> Running {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -122,7 +130,7 @@ impl Home {
         let mut told = String::new();
         while !told.contains(ready) {
             let length = err.read_line(&mut told).unwrap();
-            assert_ne!(length, 0, "{arguments:?} ended before `{ready}`: {told}");
+            assert_ne!(length, 0, "{command:?} ended before `{ready}`: {told}");
         }
         Running { child, err, told }
     }

@@ -124,7 +124,7 @@ fn a_port_in_use_and_a_folder_in_use_are_told_with_their_holder() {
     let address = addresses["http"].as_str().unwrap();
     let other = home.path().join("other").display().to_string();
     home.run(&["server", "--listen", address, "--data", &other])
-        .failed(6, &["E-PORT-IN-USE", address, &pid]);
+        .failed(6, &["E-PORT-IN-USE", address, &pid, "--listen"]);
     // `dev` has the exit code and the words of its server.
     home.run(&["dev", "--listen", address, "--data", &other])
         .failed(6, &["E-PORT-IN-USE"]);

@@ -1,6 +1,8 @@
 //! The real binary as people use it: real servers, agents, keepers and programs.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod completion;
 #[cfg(test)]
 mod copies;
