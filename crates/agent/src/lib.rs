@@ -30,6 +30,7 @@ mod testing;
 pub use folder::FolderFault;
 pub use journal::JournalFault;
 pub use keepers::KeepersFault;
+pub use processes::process_lister;
 pub use run::{AgentEnd, AgentFault, run};
 pub use settings::{AgentSettings, OUTPUT_BYTES_MAX};
 pub use stop::{StopFault, stop_all};

@@ -10,14 +10,17 @@ use std::{
 };
 
 use flota_model::{
-    change::{AttemptRecord, Batch, Change},
+    change::{AttemptRecord, Batch, Change, JobRecord},
     ids::{AttemptId, Authority, BatchNumber, Epoch, JobId, NodeId, TaskIndex, Term},
     outcome::Outcome,
+    state::{Counts, JobPhase},
     units::Timestamp,
 };
-use flota_store::{journal::Journal as _, sqlite};
+use flota_store::{journal::Journal, sqlite};
+use flota_wire::spec;
+use serde_json::Value;
 
-use super::clock::now;
+use super::clock::{now, rank};
 
 const AUTHORITY: Authority = Authority {
     term: Term(1),
@@ -26,6 +29,8 @@ const AUTHORITY: Authority = Authority {
 const SALT: u64 = 0xFEDC_BA98_7654_3210;
 /// Any time: 2023-11-14.
 const AT: u64 = 1_700_000_000_000_000;
+/// Jobs of which the median is taken.
+const JOBS_ALONE: u64 = 21;
 /// Length of an append: a page, as a small commit writes.
 const APPEND_LENGTH: usize = 4096;
 
@@ -34,6 +39,54 @@ const APPEND_LENGTH: usize = 4096;
 /// # Errors
 /// As text: what the store or the disk said.
 pub(super) fn sqlite_alone(folder: &Path, count: u32, batch: u32) -> Result<f64, String> {
+    alone(folder, |journal| {
+        let mut spent = Duration::ZERO;
+        for (number, first) in (2..).zip((0..count).step_by(batch as usize)) {
+            // Made outside the time: the engine makes the changes, not the store.
+            let ended = (first..count.min(first + batch)).map(ended);
+            let batches = [self::batch(number, ended.collect())];
+            let start = now();
+            journal.apply(&batches).map_err(|fault| fault.to_string())?;
+            spent += now().saturating_sub(start);
+        }
+        Ok(spent.as_secs_f64())
+    })
+}
+
+/// Milliseconds to store one job through the store alone, durable: the median of some.
+///
+/// # Errors
+/// As text: what the store or the disk said, or what is wrong with the spec.
+pub(super) fn job_alone(folder: &Path, body: &Value) -> Result<f64, String> {
+    let spec =
+        spec::parse_json(body.to_string().as_bytes()).map_err(|faults| faults.to_string())?;
+    let spec = spec::seal(spec);
+    alone(folder, |journal| {
+        let mut spent = Vec::new();
+        for number in 2..JOBS_ALONE + 2 {
+            let job = Change::JobAdded(Box::new(JobRecord {
+                job: JobId(number),
+                spec: spec.clone(),
+                principal: "local".into(),
+                submitted_at: Timestamp(AT),
+                phase: JobPhase::Active,
+                counts: Counts::default(),
+                finished_at: None,
+            }));
+            let batches = [batch(number, vec![job])];
+            let start = now();
+            journal.apply(&batches).map_err(|fault| fault.to_string())?;
+            spent.push(now().saturating_sub(start).as_secs_f64() * 1_000.0);
+        }
+        Ok(rank(&spent, 50))
+    })
+}
+
+/// What `run` does with a fresh store, of which the first batch is written.
+fn alone<T>(
+    folder: &Path,
+    run: impl FnOnce(&mut dyn Journal) -> Result<T, String>,
+) -> Result<T, String> {
     // A folder, because the database has files beside it.
     let path = folder.join("sqlite-alone");
     fs::create_dir(&path).map_err(|fault| fault.to_string())?;
@@ -45,20 +98,12 @@ pub(super) fn sqlite_alone(folder: &Path, count: u32, batch: u32) -> Result<f64,
         at: Timestamp(AT),
         recovered: false,
     };
-    let first = self::batch(1, vec![taken]);
+    let first = batch(1, vec![taken]);
     journal.apply(&[first]).map_err(|fault| fault.to_string())?;
-    let mut spent = Duration::ZERO;
-    for (number, first) in (2..).zip((0..count).step_by(batch as usize)) {
-        // Made outside the time: the engine makes the changes, not the store.
-        let ended = (first..count.min(first + batch)).map(ended);
-        let batches = [self::batch(number, ended.collect())];
-        let start = now();
-        journal.apply(&batches).map_err(|fault| fault.to_string())?;
-        spent += now().saturating_sub(start);
-    }
+    let value = run(&mut journal)?;
     drop(journal);
     fs::remove_dir_all(&path).map_err(|fault| fault.to_string())?;
-    Ok(spent.as_secs_f64())
+    Ok(value)
 }
 
 fn batch(number: u64, changes: Vec<Change>) -> Batch {

@@ -4,7 +4,7 @@ use flota_client::Failure;
 use serde_json::{Value, json};
 
 use super::{
-    Bench,
+    Bench, baseline,
     clock::{Random, now, wall},
     fleet::{Fleet, ended},
     report::Report,
@@ -26,6 +26,8 @@ pub(super) async fn measure(
 ) -> Result<Vec<Report>, Failure> {
     fleet.start_server().await?;
     let before = fleet.server_memory()?;
+    let alone = baseline::job_alone(fleet.folder(), &spec(bench))
+        .map_err(|why| bench.failed("SQLite", why))?;
     let (begun, start) = (wall(), now());
     let job = fleet.submit(&spec(bench)).await?;
     let accept = now().saturating_sub(start);
@@ -43,6 +45,9 @@ pub(super) async fn measure(
     let report = Report::new(bench.name)
         .with("tasks", TASKS)
         .measured("accept_ms", accept.as_secs_f64() * 1_000.0)
+        .with("baseline_name", "sqlite one job")
+        .measured("baseline_accept_ms", alone)
+        .measured("ratio", accept.as_secs_f64() * 1_000.0 / alone)
         .with("rss_added_bytes", added)
         .measured("restart_ms", whole.milliseconds)
         .with("restarted_rss_bytes", whole.memory)

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use flota_client::{Client, ClientFault, Endpoint, Failure};
+use flota_client::{Client, ClientFault, Endpoint, Failure, ProcessesQuery};
 use flota_host::{Child, share, stop_all, url_of_server};
-use flota_wire::rest;
+use flota_wire::rest::{self, process::Processes};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -180,6 +180,11 @@ impl<'a> Fleet<'a> {
 
     pub(super) async fn job(&mut self, job: u64) -> Result<rest::Job, Failure> {
         let answer = self.client().job(&job.to_string()).await;
+        answer.map_err(|fault| self.refused(&fault))
+    }
+
+    pub(super) async fn processes(&mut self, query: &ProcessesQuery) -> Result<Processes, Failure> {
+        let answer = self.client().processes(query).await;
         answer.map_err(|fault| self.refused(&fault))
     }
 

@@ -6,6 +6,7 @@ mod depth;
 mod disk;
 mod fleet;
 mod latency;
+mod list;
 mod rate;
 mod report;
 mod sample;
@@ -24,7 +25,7 @@ use self::{fleet::Fleet, report::Report};
 /// Agents when nobody says otherwise: the keeper's rate, not the number of nodes, is measured.
 const AGENTS: u32 = 1;
 /// In the order of `all`: the shortest first.
-const NAMES: [&str; 4] = ["noop", "exec", "latency", "depth"];
+const NAMES: [&str; 5] = ["list", "noop", "exec", "latency", "depth"];
 
 /// What every measurement is made with.
 struct Bench<'a> {
@@ -81,6 +82,7 @@ fn interrupted(language: Language) -> Failure {
 impl Bench<'_> {
     async fn measure(&self, fleet: &mut Fleet<'_>) -> Result<Vec<Report>, Failure> {
         match self.name {
+            "list" => list::measure(self, fleet).await,
             "noop" => rate::noop(self, fleet).await,
             "exec" => rate::exec(self, fleet).await,
             "latency" => latency::measure(self, fleet).await,

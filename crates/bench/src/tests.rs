@@ -7,7 +7,7 @@ use flota_wire::rest;
 use super::{
     baseline,
     clock::rank,
-    disk,
+    disk, list,
     report::Report,
     sample::{Expected, verify},
     usage,
@@ -103,10 +103,22 @@ fn memory_is_no_disk() {
 fn the_baselines_run() {
     let folder = tempfile::tempdir().unwrap();
     assert!(baseline::sqlite_alone(folder.path(), 250, 100).unwrap() > 0.0);
+    let job = serde_json::json!({"name": "x", "tasks": "0-9", "kernel": {"name": "noop"}});
+    assert!(baseline::job_alone(folder.path(), &job).unwrap() > 0.0);
     assert!(baseline::spawn_alone("/bin/true", 3, 2).unwrap() > 0.0);
     assert!(baseline::spawn_alone("/bin/false", 1, 1).is_err());
     let mut appends = baseline::Appends::new(folder.path()).unwrap();
     assert!(appends.append().unwrap() > 0.0);
+}
+
+#[test]
+fn the_bare_loop_sees_what_was_started_and_nothing_of_it_is_left() {
+    let before = list::read(&["stat"]).unwrap();
+    let sleepers = list::Sleepers::start(50).unwrap();
+    // Others come and go on this machine, but not fifty at once.
+    assert!(list::read(&["stat", "status", "cmdline"]).unwrap() > before + 25);
+    drop(sleepers);
+    assert!(list::read(&["stat"]).unwrap() < before + 25);
 }
 
 #[test]

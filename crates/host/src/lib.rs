@@ -24,7 +24,7 @@ pub use environment::{Environment, host_name};
 pub use load::{innermost, load};
 pub use logging::{Logging, start_logging, start_small_logging};
 pub use login::{LOGIN_TOKEN, login_token};
-pub use machine::{KEEPER, machine, stop_all};
+pub use machine::{KEEPER, machine, process_lister, stop_all};
 pub use settings::Settings;
 pub use signals::EndSignals;
 pub use store_failure::{damaged, of_load, of_open};
