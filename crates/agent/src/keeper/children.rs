@@ -1,15 +1,17 @@
 //! The programs that the keeper owns.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 use flota_engine::keeper::api::{ChildState, Event, FromKeeper, Identity, Launch};
 use flota_model::{
     ids::{AttemptId, BootId},
     outcome::{StartStage, StreamName},
+    units::Moment,
 };
 
 use super::{
@@ -27,12 +29,18 @@ use crate::{
     },
 };
 
+/// A program is given this long to be executed before its report is watched. Most that are short end
+/// before: then there is one thing less to wake up for.
+const LOOK_AFTER: Duration = Duration::from_millis(2);
+
 /// All programs that were started and not released.
 #[derive(Debug)]
 pub(super) struct Children {
     by_attempt: BTreeMap<AttemptId, Child>,
     /// Leaders that are not reaped.
     leaders: BTreeMap<u32, AttemptId>,
+    /// Those spawned a moment ago, and when to look how far they are.
+    fresh: VecDeque<(Moment, u32, AttemptId)>,
     /// The attempt of each session: its number is the leader's pid, and is not given to another
     /// process while one of the session lives.
     sessions: BTreeMap<u32, AttemptId>,
@@ -57,6 +65,8 @@ struct Child {
     /// Where the clock told it beyond doubt.
     start_time: Option<u64>,
     stage: Stage,
+    /// Whether its report is watched.
+    is_watched: bool,
     stdout: OwnedFd,
     stderr: OwnedFd,
 }
@@ -74,6 +84,7 @@ impl Children {
         Self {
             by_attempt: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            fresh: VecDeque::new(),
             sessions: BTreeMap::new(),
             spawner: Spawner::new(),
             outputs,
@@ -82,7 +93,7 @@ impl Children {
     }
 
     /// Sends a program on its way. Returns what failed at once; the rest is told by the child.
-    pub(super) fn spawn(&mut self, mut launch: Launch, reactor: &Reactor) -> Option<Event> {
+    pub(super) fn spawn(&mut self, mut launch: Launch) -> Option<Event> {
         let attempt = launch.attempt;
         if launch
             .environment
@@ -93,8 +104,10 @@ impl Children {
                 .environment
                 .push((proc::COOKIE.to_owned(), attempt.to_string()));
         }
-        match self.try_spawn(&launch, reactor) {
+        match self.try_spawn(&launch) {
             Ok(child) => {
+                let look_at = clock::moment() + LOOK_AFTER;
+                self.fresh.push_back((look_at, child.pid, attempt));
                 self.leaders.insert(child.pid, attempt);
                 self.sessions.insert(child.pid, attempt);
                 self.by_attempt.insert(attempt, child);
@@ -104,7 +117,7 @@ impl Children {
         }
     }
 
-    fn try_spawn(&mut self, launch: &Launch, reactor: &Reactor) -> Result<Child, Fault> {
+    fn try_spawn(&mut self, launch: &Launch) -> Result<Child, Fault> {
         let output_fault = |error: io::Error| Fault {
             stage: StartStage::OpenOutput,
             errno: error.raw_os_error().unwrap_or(libc::EIO),
@@ -129,18 +142,53 @@ impl Children {
             open_files: self.surroundings.open_files,
         })?;
         let after = clock::tick(clock::moment());
-        // A report that cannot be watched is read when the child is reaped, or never; that is only
-        // as bad as a hanging `execve`.
-        if let Err(error) = reactor.watch(spawning.report(), Source::Report(spawning.pid)) {
-            tracing::error!(%error, attempt = %launch.attempt, "a start cannot be watched");
-        }
         Ok(Child {
             pid: spawning.pid,
             start_time: (before == after).then_some(after),
             stage: Stage::Underway(spawning),
+            is_watched: false,
             stdout,
             stderr,
         })
+    }
+
+    /// When to look at those that were spawned a moment ago.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.fresh.front().map(|(look_at, ..)| *look_at)
+    }
+
+    /// Looks at them. The report of one that is still on its way is watched from now on.
+    pub(super) fn look(&mut self, now: Moment, reactor: &Reactor) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some((look_at, pid, attempt)) = self.fresh.front().copied() {
+            let is_there = self.leaders.get(&pid) == Some(&attempt);
+            if is_there && look_at > now {
+                break;
+            }
+            self.fresh.pop_front();
+            let Some(Child {
+                stage: Stage::Underway(spawning),
+                is_watched,
+                ..
+            }) = self.by_attempt.get_mut(&attempt).filter(|_| is_there)
+            else {
+                continue;
+            };
+            match spawning.progress() {
+                Progress::Executed => events.extend(self.arrive(attempt)),
+                // Told once it is reaped, which is now.
+                Progress::Failed(_) => {}
+                // A report that cannot be watched is read when the child is reaped, or never; that
+                // is only as bad as a hanging `execve`.
+                Progress::Underway => match reactor.watch(spawning.report(), Source::Report(pid)) {
+                    Ok(()) => *is_watched = true,
+                    Err(error) => {
+                        tracing::error!(%error, %attempt, "a start cannot be watched");
+                    }
+                },
+            }
+        }
+        events
     }
 
     /// A child on its way has something to tell. Its failure is told only once it is reaped.
@@ -165,12 +213,15 @@ impl Children {
             return Vec::new();
         };
         let mut events = Vec::new();
-        if let Some(Stage::Underway(spawning)) = self
-            .by_attempt
-            .get_mut(&attempt)
-            .map(|child| &mut child.stage)
+        if let Some(Child {
+            stage: Stage::Underway(spawning),
+            is_watched,
+            ..
+        }) = self.by_attempt.get_mut(&attempt)
         {
-            reactor.unwatch(spawning.report());
+            if *is_watched {
+                reactor.unwatch(spawning.report());
+            }
             if let Progress::Failed(fault) = spawning.progress() {
                 self.leaders.remove(&reaped.pid);
                 self.release(attempt);

@@ -47,6 +47,7 @@ impl Log {
         })
     }
 
+    /// Puts a record behind those that wait for [`Self::flush`].
     pub(super) fn append(&mut self, record: &LogRecord) {
         let start = self.unwritten.len();
         encode_log(record, &mut self.unwritten);
@@ -58,6 +59,13 @@ impl Log {
                 .entry(attempt)
                 .or_default()
                 .extend_from_slice(bytes);
+        }
+    }
+
+    /// Writes what waits. Before a program is spawned, and before anybody is told.
+    pub(super) fn flush(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
         }
         self.write();
         if self.length > LENGTH_MAX {
@@ -154,10 +162,12 @@ mod tests {
             at: Timestamp(5),
         };
         log.append(&spawning(1));
+        log.flush();
         let mut was_written_anew = false;
         for sequence in 2..100_000 {
             let before = log.length;
             log.append(&spawning(sequence));
+            log.flush();
             log.append(&LogRecord::Forgotten {
                 attempt: attempt(sequence),
             });

@@ -120,7 +120,12 @@ impl Shell {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        let deadlines = [self.engine.deadline(), self.trees.deadline(), self.limit_at];
+        let deadlines = [
+            self.engine.deadline(),
+            self.trees.deadline(),
+            self.children.deadline(),
+            self.limit_at,
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -130,7 +135,7 @@ impl Shell {
         for source in sources {
             match source {
                 Source::Report(pid) => events.extend(self.children.reported(*pid, &self.reactor)),
-                Source::Signals => while signals::next(&self.signals).is_some() {},
+                Source::Signals => signals::drain(&self.signals),
                 Source::Timer => events.push(Event::Tick),
                 Source::Listener => self.accept(&mut events)?,
                 Source::Peer(_) => {}
@@ -145,6 +150,7 @@ impl Shell {
             }
         }
         self.take_messages(&mut events);
+        events.extend(self.children.look(clock::moment(), &self.reactor));
         self.limit_outputs();
         Ok(events)
     }
@@ -231,6 +237,7 @@ impl Shell {
                 self.perform(effect, &mut events);
             }
             events.extend(self.trees.advance(&self.children, clock::moment()));
+            self.log.flush();
             events.extend(self.flush());
             if events.is_empty() {
                 break;
@@ -246,7 +253,10 @@ impl Shell {
             Effect::Log(record) => self.log.append(&record),
             Effect::Send { peer, message } => self.peers.queue(peer, message),
             Effect::Close { peer } => self.close(peer),
-            Effect::Spawn(launch) => events.extend(self.children.spawn(*launch, &self.reactor)),
+            Effect::Spawn(launch) => {
+                self.log.flush();
+                events.extend(self.children.spawn(*launch));
+            }
             Effect::Signal { attempt, signal } => {
                 self.trees.signal(attempt, signal, &self.children);
             }

@@ -6,12 +6,7 @@
 //! only one attempt was there when it appeared. Killing it makes its own children orphans; so it
 //! goes on until none is left.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read, Seek},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt, time::Duration};
 
 use flota_engine::keeper::api::Event;
 use flota_model::{ids::AttemptId, units::Moment};
@@ -33,6 +28,7 @@ pub(super) struct Trees {
     sweeping: BTreeMap<AttemptId, Sweep>,
     /// Something happened that may have emptied a tree.
     look: bool,
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +52,7 @@ impl Trees {
             orphans: BTreeMap::new(),
             sweeping: BTreeMap::new(),
             look: false,
+            buffer: Vec::new(),
         }
     }
 
@@ -134,12 +131,10 @@ impl Trees {
                 found.push(pid);
             }
         };
-        match &mut self.own_children {
+        match &self.own_children {
             Some(file) => {
-                let mut list = String::new();
-                file.rewind()?;
-                file.read_to_string(&mut list)?;
-                proc::parse_list(&list, &mut note);
+                read_list(file, &mut self.buffer)?;
+                proc::parse_list(&String::from_utf8_lossy(&self.buffer), &mut note);
             }
             None => proc::children(std::process::id(), note),
         }
@@ -198,6 +193,22 @@ impl Trees {
             }
         }
     }
+}
+
+/// Reads all of a small file of `/proc` from its beginning.
+fn read_list(file: &File, buffer: &mut Vec<u8>) -> io::Result<()> {
+    const STEP: usize = 4_096;
+    let mut length = 0;
+    loop {
+        buffer.resize(length + STEP, 0);
+        let rest = buffer.get_mut(length..).unwrap_or_default();
+        match file.read_at(rest, length as u64)? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    buffer.truncate(length);
+    Ok(())
 }
 
 impl Owner {

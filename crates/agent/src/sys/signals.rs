@@ -3,11 +3,13 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd},
 };
 
 /// Highest signal number of Linux.
 const SIGNAL_MAX: i32 = 64;
+/// All signals that a descriptor of few kinds can hold at once (`man 2 signalfd`).
+const SIGNALS_LENGTH: usize = 8 * size_of::<libc::signalfd_siginfo>();
 
 /// Sets every signal to its default action and blocks them all, so that children inherit no handler
 /// and nothing interrupts the calling thread, and returns a descriptor that tells of `signals`.
@@ -38,16 +40,9 @@ pub(crate) fn take_over(signals: &[i32]) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// Takes one signal from such a descriptor; `None` when there is none now.
-pub(crate) fn next(descriptor: &OwnedFd) -> Option<i32> {
-    let mut details = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
-    let length = size_of::<libc::signalfd_siginfo>();
-    // SAFETY: the buffer is `length` bytes long, and zeroed is valid for it.
-    let (count, details) = unsafe {
-        let count = libc::read(descriptor.as_raw_fd(), details.as_mut_ptr().cast(), length);
-        (count, details.assume_init())
-    };
-    (usize::try_from(count) == Ok(length))
-        .then(|| i32::try_from(details.ssi_signo).ok())
-        .flatten()
+/// Takes all signals that wait, where it does not matter which they are: a signal that waits is told
+/// once, so that they fit into one read.
+pub(crate) fn drain(descriptor: &OwnedFd) {
+    // Nothing there is no failure, and what comes meanwhile wakes again.
+    let _ = rustix::io::read(descriptor, &mut [0; SIGNALS_LENGTH]);
 }
