@@ -60,7 +60,10 @@ fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Runn
         language.server_login(format!("http://{http}/login?token={login}")),
     ];
     let next = language.server_next(format!("flota agent --server http://{http}"));
-    let lines: Vec<String> = lines.into_iter().chain(frozen).chain([next]).collect();
+    let export = context.data_to_export();
+    let export = export.map(|data| language.data_to_export(data));
+    let more = frozen.into_iter().chain(export).chain([next]);
+    let lines: Vec<String> = lines.into_iter().chain(more).collect();
     screen.tell(&lines.join("\n"));
 }
 

@@ -50,6 +50,13 @@ impl Context {
             })
     }
 
+    /// The data folder, where commands in other terminals would look for another one.
+    pub fn data_to_export(&self) -> Option<String> {
+        let set = self.settings.data.as_ref()?;
+        let inherited = self.environment.get("FLOTA_DATA").map(PathBuf::from);
+        (inherited.as_ref() != Some(set)).then(|| self.data_text())
+    }
+
     /// As [`Self::data`], for a text; empty where there is none.
     pub fn data_text(&self) -> String {
         self.data()

@@ -163,11 +163,17 @@ impl Dev<'_> {
             .map_err(|source| context.not_set_up(&source))?;
         self.start_agents(count, &url)?;
         let up = self.nodes_up(&mut client, count).await;
-        let lines = [
+        let mut lines = vec![
             language.dev_ready(format!("{url}/login?token={login}")),
             language.dev_ready_nodes(up, count, self.folder.display()),
-            language.dev_next(),
+            language.server_exposed_here(),
         ];
+        lines.extend(
+            context
+                .data_to_export()
+                .map(|data| language.data_to_export(data)),
+        );
+        lines.push(language.dev_next());
         screen.tell(&lines.join("\n"));
         Ok(())
     }

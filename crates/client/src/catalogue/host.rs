@@ -58,10 +58,12 @@ texts! { HOST:
 
     dev_starting(count) => "starting a server and {count} agents…", "arrancando un servidor y {count} agentes…";
     dev_ready(url) => "Flota is ready: {url}", "Flota está lista: {url}";
-    dev_ready_nodes(up, count, folder) => "  {up} of {count} nodes up · data in {folder}",
-        "  {up} de {count} nodos en marcha · datos en {folder}";
-    dev_next => "  try: flota submit --array 1-5 --wait -- echo hello {{index}}\n  Ctrl-C ends everything",
-        "  pruebe: flota submit --array 1-5 --wait -- echo hola {{index}}\n  Ctrl-C lo termina todo";
+    dev_ready_nodes(up, count, folder) => "  nodes     {up} of {count} up\n  data      {folder}",
+        "  nodos       {up} de {count} en marcha\n  datos       {folder}";
+    dev_next => "next, in another terminal:\n  flota node ls\n  flota submit --array 1-5 --wait -- echo hello {{index}}\n  flota job logs last\nCtrl-C ends everything",
+        "siguiente, en otra terminal:\n  flota node ls\n  flota submit --array 1-5 --wait -- echo hola {{index}}\n  flota job logs last\nCtrl-C lo termina todo";
+    data_to_export(folder) => "  first     export FLOTA_DATA={folder}   # so that commands find it",
+        "  antes       export FLOTA_DATA={folder}   # para que las órdenes lo encuentren";
     dev_stopping => "stopping programs, agents and server…", "parando programas, agentes y servidor…";
     dev_stopped => "all stopped", "todo parado";
     error_dev_running(url, pid) => "already running at {url}, pid {pid}", "ya está en marcha en {url}, pid {pid}";
