@@ -8,6 +8,7 @@ use std::{
 };
 
 use flota_client::Language;
+use flota_model::spec::NAME_LENGTH_MAX;
 
 /// Longest settings file.
 const FILE_LENGTH_MAX: u64 = 1 << 20;
@@ -114,17 +115,42 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The name of this machine.
+/// The name of this machine, as a node may be called.
 pub fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    name_of(&rustix::system::uname().nodename().to_string_lossy())
+}
+
+/// Machines may have names that nodes may not: other letters, or one letter more.
+fn name_of(host: &str) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let name: String = host
+        .chars()
+        .map(|letter| if allowed(letter) { letter } else { '-' })
+        .skip_while(|letter| !letter.is_ascii_alphanumeric())
+        .take(NAME_LENGTH_MAX)
+        .collect();
+    if name.is_empty() { "node".into() } else { name }
 }
 
 #[cfg(test)]
 mod tests {
+    use flota_wire::spec::is_name;
+
     use super::*;
+
+    #[test]
+    fn every_machine_has_a_name_for_its_node() {
+        for (host, expected) in [
+            ("node-1.example.org", "node-1.example.org"),
+            ("_my máquina", "my-m-quina"),
+            ("(none)", "none-"),
+            ("", "node"),
+            (&*"h".repeat(64), &*"h".repeat(63)),
+        ] {
+            assert_eq!(name_of(host), expected);
+            assert!(is_name(expected));
+        }
+    }
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());

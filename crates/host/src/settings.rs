@@ -11,11 +11,11 @@ use std::{
 
 use flota_client::{Color, Format, Language, PORT, nearest, parse_cpus};
 use flota_model::units::{Bytes, Cpus};
-use flota_wire::quantity;
+use flota_wire::{
+    quantity,
+    spec::{ENTRIES_MAX, is_label_value, is_name},
+};
 use toml::de::{DeTable, DeValue};
-
-/// Longest name of a node (`flota_model::spec::NAME_LENGTH_MAX`).
-const NAME_LENGTH_MAX: usize = flota_model::spec::NAME_LENGTH_MAX;
 
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
 pub(crate) const KEYS: [&str; 13] = [
@@ -198,9 +198,7 @@ fn word<T: Copy>(language: Language, text: &str, words: &[(&str, T)]) -> Result<
 }
 
 fn name(language: Language, text: &str) -> Result<String, String> {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    let begins = text.starts_with(|letter: char| letter.is_ascii_alphanumeric());
-    if begins && text.len() <= NAME_LENGTH_MAX && text.chars().all(allowed) {
+    if is_name(text) {
         return Ok(text.to_owned());
     }
     Err(language.why_not_a_name())
@@ -211,8 +209,17 @@ fn cpus(text: &str) -> Option<Cpus> {
     parse_cpus(text).filter(|cpus| *cpus > Cpus(0))
 }
 
-/// A table, or `a=1,b=2`.
+/// A table, or `a=1,b=2`, within the bounds that the server has for labels.
 fn labels(language: Language, value: &Value) -> Result<BTreeMap<String, String>, String> {
+    let labels = pairs(language, value)?;
+    let valid = |(name, value): (&String, &String)| is_name(name) && is_label_value(value);
+    if labels.len() <= ENTRIES_MAX && labels.iter().all(valid) {
+        return Ok(labels);
+    }
+    Err(language.why_not_a_label())
+}
+
+fn pairs(language: Language, value: &Value) -> Result<BTreeMap<String, String>, String> {
     let text = match value {
         Value::Table(table) => return Ok(table.clone()),
         Value::Other(_) => return Err(language.why_not_labels()),

@@ -12,4 +12,5 @@ mod nodes;
 mod openapi;
 mod pages;
 mod processes;
+mod recover;
 mod starts;

@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 pub use self::{
     check::{
         ARGUMENT_LIST_LENGTH_MAX, CPUS_MAX, ENTRIES_MAX, MEMORY_MAX, PARAMETERS_LENGTH_MAX,
-        PATH_LENGTH_MAX, check,
+        PATH_LENGTH_MAX, check, is_label_value, is_name,
     },
     fault::{SpecFault, SpecFaults},
     read::GRACE_DEFAULT,

@@ -16,6 +16,8 @@ texts! { HOST:
     why_one_of(words) => "use one of: {words}", "use uno de: {words}";
     why_not_a_name => "a name has 1 to 63 letters, digits, `.`, `_` or `-`, and starts with a letter or digit",
         "un nombre tiene de 1 a 63 letras, cifras, `.`, `_` o `-`, y empieza por letra o cifra";
+    why_not_a_label => "at most 64 labels, each with a name as nodes have, and a value of at most 63 bytes",
+        "como mucho 64 etiquetas, cada una con un nombre como el de los nodos y un valor de 63 bytes como mucho";
     why_empty => "it is empty", "está vacío";
     why_not_a_log_filter => "write a level (error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas",
         "escriba un nivel (error, warn, info, debug, trace) u OBJETIVO=NIVEL, separados por comas";

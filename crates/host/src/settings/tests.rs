@@ -129,6 +129,9 @@ fn all_faults_are_told_together_each_with_its_place() {
     assert_eq!(found, wanted);
 }
 
+/// A value of 64 bytes.
+const LONG_LABEL: &str = "a=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
 #[test]
 fn values_out_of_range_are_refused() {
     for (key, value) in [
@@ -140,6 +143,8 @@ fn values_out_of_range_are_refused() {
         ("log", "flota=loud"),
         ("log_format", "xml"),
         ("labels", "=x"),
+        ("labels", "a b=x"),
+        ("labels", LONG_LABEL),
         ("server", ""),
     ] {
         assert!(

@@ -60,7 +60,6 @@ const OF_SUBMISSION: &[Kind] = &[
     KEY_REUSED,
     NODE_OF_JOB_NOT_FOUND,
     SPEC_INVALID,
-    STORE_BEHIND,
     STORE_FULL,
     TASKS_TOO_MANY,
 ];
@@ -133,7 +132,11 @@ pub(super) const ROUTES: &[Route] = &[
             "Nothing of it starts any more; what runs is being stopped.",
             schema::<rest::Cancelling>,
         )],
-        problems: &[OF_FLEET, OF_STORE, &[JOB_NOT_FOUND, JOB_FINISHED]],
+        problems: &[
+            OF_FLEET,
+            OF_STORE,
+            &[JOB_NOT_FOUND, JOB_FINISHED, STORE_BEHIND],
+        ],
         ..Route::post(
             "/api/v1/jobs/{job}/cancel",
             "cancelJob",

@@ -52,7 +52,7 @@ impl Agent {
         joined
     }
 
-    async fn connect(server: &Harness) -> Self {
+    pub(super) async fn connect(server: &Harness) -> Self {
         let mut link = agent(server.addresses.http, AgentSettings { seed: 1 }).unwrap();
         let connected = timeout(PATIENCE, link.next()).await.unwrap();
         let Some(AgentEvent::Connected { connection }) = connected else {
@@ -203,7 +203,7 @@ fn attempts(order: &GrantOrder) -> Vec<Ordered> {
         .collect()
 }
 
-fn hello(name: &str) -> Hello {
+pub(super) fn hello(name: &str) -> Hello {
     // Drawn at random by real agents: each has its own.
     let nonce = name
         .bytes()

@@ -200,6 +200,7 @@ async fn exchange(
 ) -> Answer {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
+    let (method, path) = (request.method().clone(), request.uri().to_string());
     let host = "localhost".parse().unwrap();
     request.headers_mut().entry("host").or_insert(host);
     let answered = async {
@@ -211,7 +212,9 @@ async fn exchange(
             body,
         }
     };
-    timeout(PATIENCE, answered).await.unwrap()
+    let answer = timeout(PATIENCE, answered).await.unwrap();
+    super::openapi::assert_declared(&method, &path, &answer);
+    answer
 }
 
 /// Connects to the port without saying anything.

@@ -210,6 +210,37 @@ fn assert_answer(route: &routes::Route, answer: &Answer) {
     }
 }
 
+/// For every answer that any test gets: its status is declared, and its code if it is a problem.
+pub(super) fn assert_declared(method: &Method, path: &str, answer: &Answer) {
+    let path = path.split('?').next().unwrap();
+    let fits = |route: &&routes::Route| {
+        let (mut left, mut right) = (route.path.split('/'), path.split('/'));
+        let same = left
+            .by_ref()
+            .zip(right.by_ref())
+            .all(|(part, given)| part == given || part.starts_with('{') && !given.is_empty());
+        same && route.path.split('/').count() == path.split('/').count()
+    };
+    let route = routes::all().find(|route| method == route.method.word() && fits(route));
+    let Some(route) = route else {
+        return;
+    };
+    let declared = &operation(route)["responses"][answer.status.as_str()];
+    // Before anything is known of the request, the protocol itself refuses what is too long.
+    let by_protocol = answer.status == 431 && answer.body.is_empty();
+    assert!(
+        by_protocol || declared.is_object(),
+        "{} may not answer {}: {}",
+        route.operation,
+        answer.status,
+        answer.text()
+    );
+    if answer.header("content-type") == "application/problem+json" {
+        let schema = &declared["content"]["application/problem+json"]["schema"];
+        assert_valid(schema, &answer.json(), route.operation);
+    }
+}
+
 #[tokio::test]
 async fn every_answer_to_a_get_is_as_the_document_says() {
     let (server, _agent) = lived_in().await;

@@ -15,6 +15,7 @@ use super::{
     proto::{self, up::Body},
     reports, samples,
 };
+use crate::spec::{ENTRIES_MAX, is_label_value, is_name};
 
 pub(super) fn encode(frame: &Up) -> proto::Up {
     let body = match &frame.body {
@@ -90,6 +91,34 @@ fn encode_hello(hello: &Hello) -> proto::Hello {
     }
 }
 
+/// What people read of a node, within the bounds that specs have too: a node that no constraint
+/// could name, or whose name fills a page, does not get in.
+fn check_hello(hello: &Hello) -> Result<(), DecodeFault> {
+    let invalid = |field, what| Err(DecodeFault::Invalid { field, what });
+    if !is_name(&hello.name) {
+        return invalid("hello.name", "is no name of a node");
+    }
+    if !is_label_value(&hello.version) {
+        return invalid(
+            "hello.version",
+            "is longer than 63 bytes or has control characters",
+        );
+    }
+    at_most("hello.labels", hello.labels.len(), ENTRIES_MAX)?;
+    if !hello.labels.keys().all(|name| is_name(name)) {
+        return invalid("hello.labels", "has a name that is none");
+    }
+    if !hello.labels.values().all(|value| is_label_value(value)) {
+        return invalid("hello.labels", "has a value that is none");
+    }
+    let counters = &hello.capacity.counters;
+    at_most("hello.capacity.counters", counters.len(), ENTRIES_MAX)?;
+    if !counters.keys().all(|name| is_name(name)) {
+        return invalid("hello.capacity.counters", "has a name that is none");
+    }
+    Ok(())
+}
+
 fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
     let held: Vec<Held> = hello
         .held
@@ -97,7 +126,7 @@ fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
         .map(decode_held)
         .collect::<Result<_, _>>()?;
     check_total("hello.held", held.iter().map(|held| held.attempts))?;
-    Ok(Hello {
+    let hello = Hello {
         protocol: hello.protocol,
         version: hello.version,
         name: hello.name,
@@ -110,7 +139,9 @@ fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
         capacity: decode_resources("hello.capacity", hello.capacity)?,
         labels: hello.labels,
         held,
-    })
+    };
+    check_hello(&hello)?;
+    Ok(hello)
 }
 
 pub(super) fn halves(boot: BootId) -> [u64; 2] {

@@ -66,16 +66,24 @@ pub(super) fn bounds(spec: &JobSpec, faults: &mut Faults) {
     }
 }
 
-/// `[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}`
-fn name(field: &str, value: &str, faults: &mut Faults) {
-    let first = value
-        .bytes()
+/// Whether a text can name a job, a node, a label, a counter or a parameter:
+/// `[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}`.
+pub fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let first = bytes
         .next()
         .is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let rest = value
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if !first || !rest || value.len() > NAME_LENGTH_MAX {
+    let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    first && rest && text.len() <= NAME_LENGTH_MAX
+}
+
+/// Whether a text can be the value of a label: at most 63 bytes, no control characters.
+pub fn is_label_value(text: &str) -> bool {
+    text.len() <= NAME_LENGTH_MAX && !text.contains(char::is_control)
+}
+
+fn name(field: &str, value: &str, faults: &mut Faults) {
+    if !is_name(value) {
         faults.add_with_hint(
             field,
             format!("{} is no valid name", quoted(value)),
@@ -217,7 +225,7 @@ fn constraints(constraints: &Constraints, faults: &mut Faults) {
     }
     names("constraints.labels", &constraints.labels, faults);
     for (key, value) in &constraints.labels {
-        if value.len() > NAME_LENGTH_MAX || value.contains(char::is_control) {
+        if !is_label_value(value) {
             let field = format!("constraints.labels.{}", plain(key));
             let what = format!("{} is no value of a label", quoted(value));
             faults.add_with_hint(&field, what, "at most 63 bytes, no control characters");

@@ -42,6 +42,14 @@ fn word(random: &mut Random) -> String {
     ["", "a", "n1", "zone", "ñandú", "\0\n"][random.below(6)].to_owned()
 }
 
+fn name(random: &mut Random) -> String {
+    ["a", "n1", "Zone.b_-"][random.below(3)].to_owned()
+}
+
+fn label(random: &mut Random) -> String {
+    ["", "a", "n 1", "ñandú"][random.below(4)].to_owned()
+}
+
 fn attempt(random: &mut Random) -> AttemptId {
     AttemptId {
         epoch: Epoch(small(random)),
@@ -70,7 +78,7 @@ fn resources(random: &mut Random) -> Resources {
     Resources {
         cpus: Cpus(small(random)),
         memory: Bytes(number(random)),
-        counters: list(random, |random| (word(random), number(random)))
+        counters: list(random, |random| (name(random), number(random)))
             .into_iter()
             .collect(),
     }
@@ -79,8 +87,8 @@ fn resources(random: &mut Random) -> Resources {
 pub(super) fn hello(random: &mut Random) -> Hello {
     Hello {
         protocol: small(random),
-        version: word(random),
-        name: word(random),
+        version: label(random),
+        name: name(random),
         node: maybe(random, |random| NodeId(small(random))),
         nonce_previous: maybe(random, |random| Nonce(number(random))),
         nonce: Nonce(number(random)),
@@ -88,7 +96,7 @@ pub(super) fn hello(random: &mut Random) -> Hello {
         journal: Nonce(number(random)),
         obeyed: authority(random),
         capacity: resources(random),
-        labels: list(random, |random| (word(random), word(random)))
+        labels: list(random, |random| (name(random), label(random)))
             .into_iter()
             .collect(),
         held: list(random, |random| Held {

@@ -74,6 +74,71 @@ fn with_extra(kind: proto::OutcomeKind, extra: proto::ReportExtra) -> proto::Rep
     }
 }
 
+fn hello_fault(change: impl FnOnce(&mut proto::Hello)) -> Option<String> {
+    let mut hello = proto::Hello {
+        name: "n".repeat(63),
+        version: "v".repeat(63),
+        labels: [("zone".to_owned(), "b".repeat(63))].into(),
+        obeyed: Some(proto::Authority { term: 1, epoch: 1 }),
+        capacity: Some(proto::Resources::default()),
+        ..proto::Hello::default()
+    };
+    change(&mut hello);
+    let frame = proto::Up {
+        session: 1,
+        sequence: 2,
+        body: Some(proto::up::Body::Hello(hello)),
+    };
+    let frames = vec![frame];
+    let batch = proto::UpBatch { frames }.encode_to_vec();
+    let decoded = decode_up(&batch).next().unwrap();
+    decoded.err().map(|fault| fault.to_string())
+}
+
+#[test]
+fn a_hello_has_bounds_on_all_that_people_read() {
+    assert_eq!(hello_fault(|_| {}), None);
+    let many = || (0..65).map(|number| format!("k{number}"));
+    let fault = |change: fn(&mut proto::Hello)| hello_fault(change).unwrap();
+    for name in ["", "-n", "a b", "n\n", "a/b", &"n".repeat(64)] {
+        let fault = hello_fault(|hello| hello.name = name.to_owned()).unwrap();
+        assert_eq!(
+            fault, "the field `hello.name` is no name of a node",
+            "{name}"
+        );
+    }
+    assert!(fault(|hello| hello.version = "v".repeat(64)).contains("hello.version"));
+    assert!(fault(|hello| hello.version = "\u{1b}[31m".into()).contains("hello.version"));
+    for (name, value) in [
+        ("", "x"),
+        ("a b", "x"),
+        ("a", "\n"),
+        ("a", &*"b".repeat(64)),
+    ] {
+        let label = (name.to_owned(), value.to_owned());
+        let fault = hello_fault(|hello| hello.labels = [label].into()).unwrap();
+        assert!(fault.contains("`hello.labels` has a"), "{fault}");
+    }
+    let labels = many().map(|name| (name, String::new())).collect();
+    let too_many = hello_fault(|hello| hello.labels = labels).unwrap();
+    assert_eq!(
+        too_many,
+        "the field `hello.labels` has 65, at most 64 allowed"
+    );
+    let counters = many().map(|name| (name, 1)).collect();
+    let too_many = hello_fault(|hello| {
+        hello.capacity = Some(proto::Resources {
+            counters,
+            ..proto::Resources::default()
+        });
+    });
+    assert!(too_many.unwrap().ends_with("has 65, at most 64 allowed"));
+    let wrong = fault(|hello| {
+        hello.capacity.as_mut().unwrap().counters = [("a b".to_owned(), 1)].into();
+    });
+    assert!(wrong.contains("hello.capacity.counters"), "{wrong}");
+}
+
 #[test]
 fn what_is_missing_is_named() {
     use proto::{down::Body as DownBody, up::Body as UpBody};
