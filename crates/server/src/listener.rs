@@ -25,6 +25,8 @@ use tokio::{
 };
 
 pub(crate) use connection::Arrival;
+#[cfg(test)]
+pub(crate) use connection::STREAMS_MAX;
 
 use crate::{
     holder::{self, Holder},

@@ -57,6 +57,9 @@ pub struct Limits {
     /// From the end of one HTTP/1 request (or the start) to the end of the next one's header: the
     /// limit on slow headers and on idle connections in one.
     pub header_within: Duration,
+    /// Between two pings of a quiet HTTP/2 connection, and the patience for each answer: an agent
+    /// whose machine is gone is noticed well before TCP would.
+    pub ping_interval: Duration,
     /// From the header of a request to the end of its body.
     pub body_within: Duration,
     /// Longest time in which a client takes none of the bytes that it is being sent.
@@ -81,6 +84,7 @@ impl Default for Limits {
             local_connections_max: 256,
             first_bytes_within: Duration::from_secs(5),
             header_within: Duration::from_secs(15),
+            ping_interval: Duration::from_secs(10),
             body_within: Duration::from_secs(30),
             write_stall_max: Duration::from_secs(30),
             drain_within: Duration::from_secs(5),

@@ -39,3 +39,6 @@ pub(crate) struct NumberedTurn {
     /// Who waits for the replies to the requests of this turn. A reply may come in a later turn.
     pub(crate) askers: Vec<(RequestId, Asker)>,
 }
+
+#[cfg(test)]
+mod tests;

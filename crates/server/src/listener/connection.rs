@@ -1,6 +1,6 @@
 //! One connection from its first byte to its last.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin};
 
 use axum::{Router, body::Body};
 use hyper::{
@@ -33,10 +33,7 @@ const HEADER_FIELDS_MAX: usize = 100;
 /// Buffer of an HTTP/1 connection, in bytes; above the longest header.
 const BUFFER_LENGTH: usize = 64 * 1024;
 /// Most requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 256;
-/// Between two pings of a quiet HTTP/2 connection, and the patience for each answer: an agent whose
-/// machine is gone is noticed well before TCP would.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const STREAMS_MAX: u32 = 256;
 
 /// How a request came to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +58,7 @@ pub(super) fn serve<S: Stream>(
     mut stop: Stop,
 ) -> impl Future<Output = ()> + Send + use<S> {
     let (first_bytes_within, stall_max) = (limits.first_bytes_within, limits.write_stall_max);
-    let http1 = http1(limits);
+    let (http1, http2) = (http1(limits), http2(limits));
     async move {
         let detected = tokio::select! {
             detected = timeout(first_bytes_within, protocol::detect(&mut stream)) => detected,
@@ -76,7 +73,7 @@ pub(super) fn serve<S: Stream>(
         let service = TowerToHyperService::new(mark(router, arrival));
         let served = match protocol {
             Protocol::Http1 => finish(http1.serve_connection(stream, service), stop).await,
-            Protocol::Http2 => finish(http2().serve_connection(stream, service), stop).await,
+            Protocol::Http2 => finish(http2.serve_connection(stream, service), stop).await,
         };
         if let Err(fault) = served {
             tracing::debug!(%fault, "connection ended early");
@@ -106,12 +103,12 @@ fn http1(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2() -> http2::Builder<TokioExecutor> {
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_INTERVAL)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_interval)
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEADER_LENGTH_MAX).expect("16 KiB fit"));
     builder

@@ -158,8 +158,17 @@ async fn bodies_have_a_length_and_a_time() {
 }
 
 #[tokio::test]
-async fn headers_have_a_length() {
+async fn headers_have_a_length_and_a_number() {
     let server = Harness::start().await;
+    let names: Vec<String> = (0..101).map(|number| format!("x-{number}")).collect();
+    let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    let answer = server.remote(Method::GET, "/healthz", &fields).await;
+    assert_eq!(answer.status, 431);
+    // The host is one of the hundred.
+    let answer = server.remote(Method::GET, "/healthz", &fields[..99]).await;
+    assert_eq!(answer.status, 200);
+    let line = format!("/healthz?{}", "x".repeat(17 * 1024));
+    assert_eq!(server.remote(Method::GET, &line, &[]).await.status, 431);
     let long = "x".repeat(17 * 1024);
     let answer = server
         .remote(Method::GET, "/healthz", &[("x-long", &long)])
