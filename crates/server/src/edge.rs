@@ -26,7 +26,7 @@ use axum::{
 };
 
 pub(crate) use desk::{Desk, DeskParts};
-pub(crate) use fleet::node_views;
+pub(crate) use fleet::{node_named, node_views};
 pub(crate) use jobs::{record, summaries};
 pub(crate) use login::login;
 pub(crate) use query::Parameters;

@@ -4,6 +4,7 @@ mod api;
 mod html;
 mod job;
 mod language;
+mod node;
 mod overview;
 mod texts;
 mod time;
@@ -18,15 +19,17 @@ use crate::{
     edge::{
         login,
         routes::{
-            AFTER, Answer, BEFORE, Chapter, Content, Gate, JOB, LANGUAGE, OF_FLEET, OF_STORE, PAGE,
-            Parameter, Route, STATE, Shape,
+            AFTER, Answer, BEFORE, Chapter, Content, Gate, JOB, LANGUAGE, NODE, OF_FLEET, OF_STORE,
+            PAGE, Parameter, Route, STATE, Shape,
         },
     },
     pages::{
         html::{Text, document},
         language::Language,
     },
-    problem::{JOB_NOT_FOUND, LOGIN_EXPIRED, Problem, QUERY_INVALID, QUERY_UNKNOWN},
+    problem::{
+        JOB_NOT_FOUND, LOGIN_EXPIRED, NODE_NOT_FOUND, Problem, QUERY_INVALID, QUERY_UNKNOWN,
+    },
     random,
 };
 
@@ -56,6 +59,18 @@ pub(crate) const ROUTES: &[Route] = &[
         ..Route::get("/jobs/{job}", "showJob", "A job, for people.", |method| {
             on(method, job::job)
         })
+    },
+    Route {
+        chapter: Chapter::Pages,
+        parameters: &[NODE, LANGUAGE],
+        answers: &[Answer::media("The node and what its machine does.", HTML)],
+        problems: &[OF_FLEET, &[NODE_NOT_FOUND]],
+        ..Route::get(
+            "/nodes/{node}",
+            "showNode",
+            "A node, for people.",
+            |method| on(method, node::node),
+        )
     },
     Route {
         chapter: Chapter::Pages,

@@ -113,7 +113,7 @@ fn render(overview: &Overview, language: Language, refresh: Refresh) -> String {
     let mut body = format!("<main><h1>{}</h1>", Text(texts.overview));
     body += &banners(texts, &overview.fleet);
     body += &counters(texts, overview);
-    body += &nodes(texts, overview);
+    body += &nodes(language, overview);
     body += &jobs(language, overview);
     let (word, next) = match refresh {
         Refresh::Often => (texts.refresh_off, "off"),
@@ -179,7 +179,8 @@ fn counters(texts: &Texts, overview: &Overview) -> String {
     list + "</ul>"
 }
 
-fn nodes(texts: &Texts, overview: &Overview) -> String {
+fn nodes(language: Language, overview: &Overview) -> String {
+    let texts = language.texts();
     if overview.nodes.is_empty() {
         return format!(
             "<h2>{}</h2><p>{} {} <code>flota agent</code></p>",
@@ -192,7 +193,7 @@ fn nodes(texts: &Texts, overview: &Overview) -> String {
         .nodes
         .iter()
         .take(NODES_SHOWN)
-        .map(|node| node_row(texts, node, overview.now))
+        .map(|node| node_row(language, node, overview.now))
         .collect();
     let rest = overview.nodes.len().saturating_sub(NODES_SHOWN);
     let more = match rest {
@@ -220,17 +221,26 @@ fn nodes(texts: &Texts, overview: &Overview) -> String {
     )
 }
 
-fn node_row(texts: &Texts, node: &NodeView, now: Timestamp) -> String {
-    let (kind, icon) = match node.phase {
+pub(super) fn node_badge(texts: &Texts, phase: NodePhase) -> String {
+    let (kind, icon) = match phase {
         NodePhase::Up => ("good", "●"),
         NodePhase::Away => ("warn", "◐"),
         NodePhase::Lost => ("bad", "○"),
     };
-    // A number of a node that is not up is one of the past, and says so.
-    let running = match node.phase {
+    badge(kind, icon, (texts.node_phase)(phase))
+}
+
+/// A number of a node that is not up is one of the past: it is not shown.
+pub(super) fn running(node: &NodeView) -> String {
+    match node.phase {
         NodePhase::Up => node.running.to_string(),
         NodePhase::Away | NodePhase::Lost => "—".into(),
-    };
+    }
+}
+
+fn node_row(language: Language, node: &NodeView, now: Timestamp) -> String {
+    let (texts, lang) = (language.texts(), language.word());
+    let running = running(node);
     let unclaimed = match node.unclaimed {
         0 => String::new(),
         count => format!(
@@ -239,11 +249,12 @@ fn node_row(texts: &Texts, node: &NodeView, now: Timestamp) -> String {
         ),
     };
     format!(
-        "<tr><td>{}</td><td>{}{unclaimed}</td><td class=\"number\">{}/{}</td>\
+        "<tr><td><a href=\"/nodes/{}?lang={lang}\">{}</a></td><td>{}{unclaimed}</td><td class=\"number\">{}/{}</td>\
          <td class=\"number\">{}/{}</td><td class=\"number\">{running}</td>\
          <td class=\"number\">{}</td><td>{}</td><td>{}</td></tr>",
+        node.node,
         Text(&node.name),
-        badge(kind, icon, (texts.node_phase)(node.phase)),
+        node_badge(texts, node.phase),
         node.reserved.cpus,
         node.capacity.cpus,
         time::size(node.reserved.memory.0),
@@ -255,7 +266,7 @@ fn node_row(texts: &Texts, node: &NodeView, now: Timestamp) -> String {
 }
 
 /// How long ago, and where the node does not answer also when.
-fn heard(texts: &Texts, node: &NodeView, now: Timestamp) -> String {
+pub(super) fn heard(texts: &Texts, node: &NodeView, now: Timestamp) -> String {
     let Some(at) = node.last_heard_at else {
         return Text(texts.never).to_string();
     };

@@ -1,9 +1,13 @@
 //! The pages for people.
 
+use flota_model::{
+    sample::{MemorySample, NodeSample},
+    units::{Bytes, Cpus},
+};
 use hyper::Method;
 use serde_json::json;
 
-use super::harness::Harness;
+use super::{agent::Agent, harness::Harness};
 
 #[tokio::test]
 async fn the_overview_speaks_both_languages_and_runs_no_script() {
@@ -119,5 +123,48 @@ async fn a_person_without_a_session_gets_a_page_that_says_what_to_do() {
         .await;
     assert_eq!(page.status, 401);
     assert!(page.text().contains("E-LOGIN-EXPIRED"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_has_a_page_that_says_how_old_its_values_are() {
+    let server = Harness::start().await;
+    let mut agent = Agent::join(&server, "n<1").await;
+    let overview = server.get("/").await;
+    assert!(
+        overview
+            .text()
+            .contains("<a href=\"/nodes/1?lang=en\">n&lt;1</a>"),
+        "{}",
+        overview.text()
+    );
+    let page = server.get("/nodes/1").await;
+    assert!(page.text().contains("It has not said"), "{}", page.text());
+    agent.beat_with(Some(NodeSample {
+        cpu: Some(Cpus(1_250)),
+        memory: Some(MemorySample {
+            total: Bytes(8 << 30),
+            available: Bytes(6 << 30),
+            ..MemorySample::default()
+        }),
+        ..NodeSample::default()
+    }));
+    let shows = async |path: &str, part: &str| {
+        loop {
+            let page = server.get(path).await;
+            if page.text().contains(part) {
+                return page;
+            }
+        }
+    };
+    let page = shows("/nodes/1?lang=es", "Núcleos en uso").await;
+    for part in ["1.25", "2.0 GiB/8.0 GiB", "Nodo n&lt;1", "activo"] {
+        assert!(page.text().contains(part), "{part}: {}", page.text());
+    }
+    drop(agent);
+    let page = shows("/nodes/1", "not current").await;
+    assert!(page.text().contains("away"), "{}", page.text());
+    let missing = server.get("/nodes/9").await;
+    assert_eq!(missing.problem(), (404, "E-NODE-NOTFOUND".into()));
     server.stop().await;
 }
