@@ -3,17 +3,18 @@ use std::time::Duration;
 use flota_model::{
     frame::{DownBody, HeldState},
     ids::{Nonce, SpecHash},
-    outcome::{Outcome, Output, Stream},
+    outcome::{Outcome, Output, StartStage, Stream},
     units::Timestamp,
 };
 
 use super::bench::{
-    Bench, Kind, attempt, completed, decode, ended, ended_child, exit, forgotten, keeper_forgets,
-    opening, order, outcomes, range, reports, running_child, started, starts, stopped, stops,
+    Bench, KEEPER, Kind, attempt, completed, decode, ended, ended_child, exit, forgotten,
+    keeper_forgets, opening, order, outcomes, range, reports, running_child, started, starts,
+    stopped, stops,
 };
 use crate::{
     journal::Record,
-    keeper::api::{Child, ChildState, End},
+    keeper::api::{Child, ChildState, End, TOO_LATE},
     node::{
         Node,
         api::{Event, Settings},
@@ -290,6 +291,29 @@ fn a_journal_that_has_grown_is_written_anew() {
     let hello = bench.come_back(Vec::new());
     let held: u32 = hello.held.iter().map(|held| held.attempts.count).sum();
     assert_eq!(held, 900);
+}
+
+/// Found by the simulator: it had failed to start, of which the keeper had told the agent that was
+/// there, and not the next one.
+#[test]
+fn a_listed_program_whose_lease_ended_before_its_start_is_lost_and_has_not_failed() {
+    let (stage, errno) = (StartStage::Spawn, TOO_LATE);
+    let cases = [
+        (stage, errno, Outcome::Lost),
+        (stage, 11, Outcome::NotStarted { stage, errno: 11 }),
+    ];
+    for (stage, errno, expected) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::ProgramLeased, 1, 1);
+        bench.restart();
+        let child = Child {
+            attempt: attempt(1),
+            state: ChildState::NotStarted { stage, errno },
+        };
+        bench.recover(vec![(Some(KEEPER), child)]);
+        bench.connect();
+        assert_eq!(outcomes(&bench.welcome(false)), [(1, expected)], "{errno}");
+    }
 }
 
 /// Found by the simulator: an agent took a program's end for unknown and died; the next one found in the
