@@ -238,7 +238,8 @@ impl World {
             format!("agent {machine}.{life} -> {at_once:?} {records:?} sync={sync} {after:?}")
         });
         self.agent_performs(machine, life, at_once);
-        if self.mishap(self.plan.crash_in_turn) {
+        // To die in a turn that writes nothing is to die at any time.
+        if !records.is_empty() && self.mishap(self.plan.crash_in_turn) {
             if self.random.chance(400) {
                 // What was decided is lost with it, but for what could be done at once.
                 let again_in = self.random.within(1_000..=self.plan.lease);
@@ -365,6 +366,10 @@ impl World {
         self.truth.frozen_kernels.remove(&machine);
         self.removes_copy_of(machine);
         self.truth.excuse(machine, now, Excuse::AgentDied);
+        for attempt in &agent.unwritten {
+            self.truth.end_seen.remove(attempt);
+        }
+        self.cancels_are_lost(machine);
         for attempt in agent.kernels.keys() {
             self.truth.leader_ended(*attempt, now, Ending::AgentDied);
             self.truth.ended(*attempt, now);
@@ -404,6 +409,7 @@ fn new_agent(life: u32, node: Node) -> Agent {
         keeper: KeeperId(0),
         children: BTreeMap::new(),
         kernels: BTreeMap::new(),
+        unwritten: BTreeSet::new(),
     }
 }
 

@@ -56,6 +56,11 @@ impl World {
                     break;
                 }
                 write.end = Some(host.disk.bytes().len());
+                for record in &write.records {
+                    if let Record::Done(report) = record {
+                        agent.unwritten.remove(&report.attempt);
+                    }
+                }
             }
             // What follows a new file belongs into that file.
             if write.rewrite.is_some() {

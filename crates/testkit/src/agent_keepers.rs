@@ -1,6 +1,6 @@
 //! The agent's side of its keepers: their messages, their deaths, and the children they leave.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use flota_engine::{
     keeper::api::{Child, ChildState, End, FromKeeper, KeeperId},
@@ -9,6 +9,7 @@ use flota_engine::{
 use flota_model::{ids::AttemptId, outcome::Usage, units::Timestamp};
 
 use crate::{
+    keeper_log::states,
     processes::{Exit, KILL, Leader, TERM},
     time::micros,
     truth::Excuse,
@@ -135,8 +136,25 @@ impl World {
                 replacement,
             },
         );
+        let log = self.machines[machine].keepers.get(&keeper);
+        let mut states = log.map_or_else(BTreeMap::new, |keeper| states(&keeper.log));
         for attempt in orphans {
-            self.agent_looks_at(machine, life, attempt);
+            match states.remove(&attempt) {
+                Some(ChildState::Ended(end)) => {
+                    self.agent_receives(machine, keeper, life, FromKeeper::Ended { attempt, end });
+                }
+                Some(ChildState::NotStarted { stage, errno }) => {
+                    let message = FromKeeper::NotStarted {
+                        attempt,
+                        stage,
+                        errno,
+                    };
+                    self.agent_receives(machine, keeper, life, message);
+                }
+                Some(ChildState::Starting | ChildState::Running { .. }) | None => {
+                    self.agent_looks_at(machine, life, attempt);
+                }
+            }
         }
     }
 
@@ -218,7 +236,7 @@ impl World {
         let found_at = host.clock.now(self.now).wall;
         let mut found = Vec::new();
         for keeper in host.keepers.values().filter(|keeper| !keeper.alive) {
-            for (attempt, state) in crate::keeper_log::states(&keeper.log) {
+            for (attempt, state) in states(&keeper.log) {
                 let process = host.processes.get(&attempt);
                 let running = process.is_some_and(crate::processes::Process::is_alive);
                 let state = match (state, process) {

@@ -3,6 +3,7 @@
 use flota_model::{
     change::{AttemptRecord, AuditRecord, Batch, Change, GrantRecord, JobRecord, Snapshot},
     ids::{AttemptId, BatchNumber, JobId, TaskIndex},
+    outcome::Outcome,
     state::JobPhase,
 };
 
@@ -28,6 +29,12 @@ impl World {
                 Change::AttemptCorrected(record) => self.attempt_counted(record),
                 Change::Audited(record) => {
                     self.audited(record, batch.number);
+                    Ok(())
+                }
+                Change::AuthorityTaken {
+                    recovered: true, ..
+                } => {
+                    self.truth.doubt(batch.authority.epoch);
                     Ok(())
                 }
                 Change::AuthorityTaken { .. }
@@ -227,7 +234,11 @@ impl World {
             let detail = format!("{attempt} ends as {record:?}, but was granted as {granted:?}");
             return breach(Invariant::TrueOutcome, detail);
         }
-        let task = granted.task;
+        let (task, stops) = (granted.task, stops(&granted.spec));
+        let lost = record.counted && record.outcome == Outcome::Lost && !stops;
+        if lost && self.has_excuse(attempt, &[Excuse::Lapse]) {
+            self.truth.given_up.insert(attempt);
+        }
         if record.counted
             && let Some(other) = self.truth.counted.insert(task, attempt)
             && other != attempt
@@ -271,9 +282,11 @@ impl World {
             never_ran: self.truth.never_ran.contains(&attempt),
             excused: self.has_excuse(attempt, &excuses)
                 || self.truth.fenced.contains(&attempt)
+                || self.truth.doubted.contains(&attempt)
                 || (!record.counted && self.is_redundant(attempt)),
             end_seen: self.truth.end_seen.get(&attempt).copied(),
             cancel_seen: self.truth.cancel_seen.get(&attempt).copied(),
+            cancel_lost: self.truth.cancel_lost.contains(&attempt),
         };
         judge(&record.outcome, &case).map_err(|mut breach| {
             let what = format!(
@@ -302,7 +315,10 @@ impl World {
             return wanted.contains(&Excuse::Lapse);
         };
         machines.iter().any(|machine| {
-            let silent = wanted.contains(&Excuse::Lapse) && self.is_silent(*machine);
+            // Who joined anew is not heard of as the node that it was before.
+            let is_another = self.truth.node_of.get(machine) != Some(&granted.node);
+            let silent = is_another || self.is_silent(*machine);
+            let silent = wanted.contains(&Excuse::Lapse) && silent;
             silent || self.truth.excused(*machine, granted.at, wanted)
         })
     }

@@ -20,6 +20,8 @@ pub(crate) struct Contact {
     /// The sequence number of the next frame that it may believe.
     expected: u64,
     obeyed: Authority,
+    /// The last hello is answered by a welcome.
+    open: bool,
     /// The last start of the agent that was welcomed.
     pub(crate) welcomed: u32,
 }
@@ -66,6 +68,7 @@ impl World {
                 let now = self.now;
                 self.contact(machine).heard = now;
                 if let DownBody::Welcome { node, .. } = frame.body {
+                    self.truth.node_of.insert(machine, node);
                     self.truth
                         .machines_of
                         .entry(node)
@@ -103,6 +106,12 @@ impl World {
         })
     }
 
+    /// Whether the last session that an agent began was opened by its server.
+    pub(crate) fn is_welcome(&self, machine: usize) -> bool {
+        let contact = self.truth.contacts.get(&machine);
+        contact.is_some_and(|contact| contact.open)
+    }
+
     /// An agent sends: a hello begins a session.
     pub(crate) fn agent_says(&mut self, machine: usize, effects: &[node::Effect]) {
         for effect in effects {
@@ -113,6 +122,7 @@ impl World {
                 contact.connection = *connection;
                 contact.session = frame.session;
                 contact.expected = 0;
+                contact.open = false;
             }
         }
     }
@@ -127,8 +137,14 @@ impl World {
                         self.agent_hears(machine, moment, &frame.body);
                     }
                 }
-                node::Event::Ended { attempt, .. } | node::Event::KernelEnded { attempt, .. } => {
+                node::Event::Ended { attempt, .. } => {
                     self.truth.end_seen.entry(*attempt).or_insert(moment);
+                }
+                node::Event::KernelEnded { attempt, .. } => {
+                    self.truth.end_seen.entry(*attempt).or_insert(moment);
+                    if let Some(agent) = &mut self.machines[machine].agent {
+                        agent.unwritten.insert(*attempt);
+                    }
                 }
                 node::Event::Recovered { children, .. } => {
                     for (_, child) in children {
@@ -171,6 +187,19 @@ impl World {
         next
     }
 
+    /// An agent dies: cancels that have not reached their programs are as if they had not come.
+    pub(crate) fn cancels_are_lost(&mut self, machine: usize) {
+        let processes = &self.machines[machine].processes;
+        let truth = &mut self.truth;
+        let lost = truth.cancel_seen.keys().filter(|attempt| {
+            let execution = truth.executions.get(attempt);
+            let here = execution.is_some_and(|execution| execution.machine == machine);
+            let signalled = processes.get(attempt).is_some_and(|it| it.signalled);
+            here && !signalled && !truth.end_seen.contains_key(attempt)
+        });
+        truth.cancel_lost.extend(lost);
+    }
+
     fn agent_hears(&mut self, machine: usize, moment: u64, body: &DownBody) {
         match body {
             DownBody::Welcome { fresh, .. } => {
@@ -178,6 +207,7 @@ impl World {
                 let life = self.machines[machine].lives;
                 let contact = self.contact(machine);
                 contact.welcomed = life;
+                contact.open = true;
                 if *fresh {
                     let now = self.now;
                     self.truth.excuse(machine, now, Excuse::JournalLost);
@@ -191,6 +221,9 @@ impl World {
             }
             DownBody::Cancel(ranges) => {
                 for attempt in ranges.iter().flat_map(|range| range.iter()) {
+                    if self.truth.cancel_lost.remove(&attempt) {
+                        self.truth.cancel_seen.remove(&attempt);
+                    }
                     self.truth.cancel_seen.entry(attempt).or_insert(moment);
                 }
             }

@@ -137,6 +137,8 @@ pub(crate) struct Agent {
     /// Attempts ordered from or listed by keepers, and not ended.
     pub(crate) children: BTreeMap<AttemptId, ChildOfKeeper>,
     pub(crate) kernels: BTreeMap<AttemptId, Kernel>,
+    /// Kernels whose end it was told of and has not written down: nobody knows of it if it dies now.
+    pub(crate) unwritten: BTreeSet<AttemptId>,
 }
 
 /// What the agent's shell knows of a child.

@@ -42,5 +42,5 @@ mod workload;
 mod world;
 
 pub use plan::Switch;
-pub use simulation::{Failure, Options, Summary, simulate};
+pub use simulation::{Failure, Options, Summary, simulate, trace};
 pub use truth::Invariant;

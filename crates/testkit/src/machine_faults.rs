@@ -234,7 +234,7 @@ impl World {
             > 1
     }
 
-    /// Whether the connection of an agent stands at both ends.
+    /// Whether the session of an agent stands at both ends.
     pub(crate) fn is_linked(&self, machine: usize) -> bool {
         let link = self.machines[machine]
             .agent
@@ -242,7 +242,9 @@ impl World {
             .and_then(|agent| agent.link);
         let link = link.and_then(|(_, link)| self.network.links.get(&link));
         let current = self.server.current;
-        link.is_some_and(|link| link.agent_open && link.server_open && current == Some(link.server))
+        link.is_some_and(|link| {
+            link.agent_open && link.server_open && !link.doomed && current == Some(link.server)
+        }) && self.is_welcome(machine)
     }
 
     fn copies(&mut self, machine: usize) -> usize {

@@ -1,6 +1,6 @@
 //! What kind of simulation a seed becomes.
 //!
-//! Half of the seeds have any faults at any time. The others each press on one part of the protocol:
+//! Four seeds of ten have any faults at any time. The others each press on one part of the protocol:
 //! some rules matter only in coincidences that are too rare where everything may happen. A mix
 //! chooses jobs and faults; it knows nothing of rules that are broken on purpose.
 
@@ -41,6 +41,8 @@ pub(crate) struct Taste {
     /// Submissions with an idempotency key, and of them those that are sent twice at once.
     pub(crate) keyed: u32,
     pub(crate) doubled: u32,
+    /// Fewest and most submissions.
+    pub(crate) jobs: (u64, u64),
 }
 
 /// Some of each.
@@ -51,15 +53,16 @@ const MIXED: Taste = Taste {
     long: 0,
     keyed: 700,
     doubled: 200,
+    jobs: (2, 13),
 };
 
 impl Mix {
     pub(crate) fn draw(random: &mut Random) -> Self {
-        match random.below(10) {
-            0..5 => Self::Anything,
-            5 => Self::Restores,
-            6 => Self::SlowCommits,
-            7 | 8 => Self::LateAnswers,
+        match random.below(20) {
+            0..8 => Self::Anything,
+            8..12 => Self::Restores,
+            12..14 => Self::SlowCommits,
+            14..17 => Self::LateAnswers,
             _ => Self::CrashesWithin,
         }
     }
@@ -67,7 +70,11 @@ impl Mix {
     pub(crate) fn taste(self) -> Taste {
         match self {
             Self::Anything => MIXED,
-            Self::Restores => Taste { long: 500, ..MIXED },
+            Self::Restores => Taste {
+                long: 300,
+                jobs: (20, 50),
+                ..MIXED
+            },
             Self::SlowCommits => Taste {
                 keyed: 950,
                 doubled: 600,
@@ -82,8 +89,17 @@ impl Mix {
             Self::CrashesWithin => Taste {
                 kernels: 500,
                 starts_once: 600,
+                jobs: (8, 24),
                 ..MIXED
             },
+        }
+    }
+
+    /// The shortest time with faults, microseconds.
+    pub(crate) fn heals_after(self) -> u64 {
+        match self {
+            Self::Anything | Self::SlowCommits | Self::LateAnswers => 20 * SECOND,
+            Self::Restores | Self::CrashesWithin => 40 * SECOND,
         }
     }
 
@@ -108,29 +124,36 @@ impl World {
         }
     }
 
-    /// Epochs, one after the other, each with some machines away: whoever slept through an epoch
-    /// cannot tell its server that it was there.
+    /// Epochs, one after the other. In most, one part of the machines is away, and in the next the
+    /// other part: who slept through an epoch cannot tell its server that it was there before.
     fn plan_restores(&mut self) {
-        let first = self.random.within(SECOND..=5 * SECOND);
-        self.plan_fault(first, Fault::Server(ServerFault::Backup));
-        let mut at = first;
-        while at + 4 * SECOND < self.plan.heals_at {
-            at += self.random.within(2 * SECOND..=8 * SECOND);
-            for machine in 0..self.plan.nodes {
-                if self.random.chance(450) {
-                    let before = self.random.below(SECOND);
-                    let lasts = self.random.within(SECOND..=10 * SECOND);
-                    self.plan_absence(machine, at - before, lasts);
-                }
-            }
+        let mut at = self.random.within(3 * SECOND..=10 * SECOND);
+        self.plan_fault(at, Fault::Server(ServerFault::Backup));
+        at += self.random.within(2 * SECOND..=5 * SECOND);
+        let all = (1 << self.plan.nodes) - 1;
+        let mut away = self.random.within(1..=all - 1);
+        while at + 5 * SECOND < self.plan.heals_at {
+            let lasts = self.random.within(4 * SECOND..=8 * SECOND);
             let fault = match self.random.below(10) {
-                0..6 => ServerFault::Restore,
-                6..9 => ServerFault::Dies {
+                0..7 => ServerFault::Restore,
+                7 | 8 => ServerFault::Dies {
                     again_in: self.random.within(1_000..=500_000),
                 },
                 _ => ServerFault::Backup,
             };
             self.plan_fault(at, Fault::Server(fault));
+            let early = self.random.below(SECOND);
+            for machine in (0..self.plan.nodes).filter(|machine| away & (1 << machine) != 0) {
+                // It comes back only when this epoch is over.
+                let late = self.random.below(SECOND / 2);
+                self.plan_absence(machine, at - early, early + lasts + late);
+            }
+            at += lasts;
+            away = if self.random.chance(700) {
+                all & !away
+            } else {
+                self.random.within(0..=all)
+            };
         }
     }
 

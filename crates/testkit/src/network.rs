@@ -47,6 +47,8 @@ pub(crate) struct Link {
     pub(crate) server: usize,
     pub(crate) at_server: ConnectionId,
     pub(crate) server_open: bool,
+    /// The server has decided to close it, and will once that is durable.
+    pub(crate) doomed: bool,
     /// When the last parcel of each way arrives, so that the next one comes after it.
     last: [Time; 2],
     /// Parcels that a cut holds back.
@@ -83,6 +85,7 @@ impl Link {
             server: server.0,
             at_server: server.1,
             server_open: true,
+            doomed: false,
             last: [Time::default(); 2],
             held: [Vec::new(), Vec::new()],
         }

@@ -28,6 +28,8 @@ pub(crate) struct Case<'a> {
     pub(crate) excused: bool,
     pub(crate) end_seen: Option<u64>,
     pub(crate) cancel_seen: Option<u64>,
+    /// Its agent died before it had passed the cancel on: it came, and did nothing.
+    pub(crate) cancel_lost: bool,
 }
 
 /// Checks an outcome against the truth.
@@ -62,9 +64,9 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
     if !right {
         return breach(Invariant::TrueOutcome, format!("it is not so: {case:?}"));
     }
-    let cancel_first = match (case.cancel_seen, case.end_seen) {
-        (Some(cancel), Some(end)) => cancel < end,
-        _ => false,
+    let (cancel_first, success_first) = match (case.cancel_seen, case.end_seen) {
+        (Some(cancel), Some(end)) if !case.cancel_lost => (cancel < end, cancel >= end),
+        _ => (false, false),
     };
     if outcome.is_success() && case.cancelled && cancel_first {
         return breach(
@@ -72,7 +74,6 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
             format!("the cancel came first: {case:?}"),
         );
     }
-    let success_first = case.end_seen.is_some() && case.cancel_seen.is_some() && !cancel_first;
     if *outcome == Outcome::Cancelled && success_first && scripted(ScriptedEnding::Exit(0)) {
         return breach(
             Invariant::CancelWins,

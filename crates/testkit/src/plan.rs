@@ -68,7 +68,7 @@ pub(crate) struct Plan {
     pub(crate) failed_commit: u32,
     pub(crate) crash_in_commit: u32,
     pub(crate) crash_in_sync: u32,
-    /// The agent dies within a turn, or right after it.
+    /// The agent dies within a turn that writes something, or right after it.
     pub(crate) crash_in_turn: u32,
     /// A keeper dies between two effects of a turn.
     pub(crate) keeper_crash: u32,
@@ -103,7 +103,7 @@ impl Plan {
             failed_commit: chance(Mix::SlowCommits, 20),
             crash_in_commit: chance(Mix::SlowCommits, 10),
             crash_in_sync: chance(Mix::CrashesWithin, 15),
-            crash_in_turn: chance(Mix::CrashesWithin, 3),
+            crash_in_turn: chance(Mix::CrashesWithin, 12),
             keeper_crash: chance(Mix::CrashesWithin, 3),
             reply_lost: chance(Mix::SlowCommits, 100),
             fleet: fleet::Settings {
@@ -126,7 +126,7 @@ impl Plan {
             several_servers: random.chance(500),
             nodes: usize::try_from(random.within(mix.nodes_min()..=8)).unwrap_or(1),
             lease: micros(lease),
-            heals_at: random.within(20_000_000..=70_000_000),
+            heals_at: random.within(mix.heals_after()..=70_000_000),
         }
     }
 

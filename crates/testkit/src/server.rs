@@ -159,6 +159,7 @@ impl World {
         self.trace
             .fold(&[changes.len() as u64, effects.len() as u64]);
         self.note(|| format!("server {server} -> {changes:?} {effects:?}"));
+        self.server_dooms(server, &effects);
         let early = match self.plan.switch {
             Some(Switch::ReplyBeforeCommit) => true,
             Some(Switch::ReplyBeforeEarlierCommit) => changes
@@ -193,6 +194,21 @@ impl World {
         });
         self.server_performs(server, early);
         self.server_commits(server);
+    }
+
+    /// The sessions of these connections are over for the server, whatever the agents still believe.
+    fn server_dooms(&mut self, server: usize, effects: &[Effect]) {
+        for effect in effects {
+            let Effect::Close { connection } = effect else {
+                continue;
+            };
+            let link = self.link_of(server, *connection);
+            if let Some(link) = link.and_then(|link| self.network.links.get_mut(&link)) {
+                link.doomed = true;
+                let machine = link.machine;
+                self.removes_copy_of(machine);
+            }
+        }
     }
 
     /// A start of the server ends; what was in the running transaction is there or not.

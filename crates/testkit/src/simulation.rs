@@ -103,18 +103,40 @@ impl fmt::Display for Failure {
 ///
 /// The first broken invariant; the seed was run once more to get its trace.
 pub fn simulate(seed: u64, options: Options) -> Result<Summary, Box<Failure>> {
+    let first = match attempt(seed, options, 0) {
+        (Ok(summary), _) => return Ok(summary),
+        (Err(first), _) => first,
+    };
     let lines = if options.lines == 0 {
         400
     } else {
         options.lines
     };
-    match attempt(seed, options, 0) {
-        Ok(summary) => Ok(summary),
-        Err(first) => Err(attempt(seed, options, lines).err().unwrap_or(first)),
-    }
+    let (again, tail) = attempt(seed, options, lines);
+    let same = again.is_err_and(|again| (again.step, &again.detail) == (first.step, &first.detail));
+    let detail = if same {
+        first.detail.clone()
+    } else {
+        format!("{} (and not so in the replay)", first.detail)
+    };
+    Err(Box::new(Failure {
+        detail,
+        tail,
+        ..*first
+    }))
 }
 
-fn attempt(seed: u64, options: Options, lines: usize) -> Result<Summary, Box<Failure>> {
+/// Simulates one seed and gives the last `options.lines` lines of what happened, whatever came of
+/// it: every event of every engine and what it decided, byte for byte the same each time.
+pub fn trace(seed: u64, options: Options) -> Vec<String> {
+    attempt(seed, options, options.lines).1
+}
+
+fn attempt(
+    seed: u64,
+    options: Options,
+    lines: usize,
+) -> (Result<Summary, Box<Failure>>, Vec<String>) {
     let mut world = World::new(seed, options, lines);
     let run = catch_unwind(AssertUnwindSafe(|| world.run()));
     if run.is_err() && world.breach.is_none() {
@@ -126,7 +148,7 @@ fn attempt(seed: u64, options: Options, lines: usize) -> Result<Summary, Box<Fai
     if world.breach.is_none() {
         world.check_end();
     }
-    match world.breach.take() {
+    let result = match world.breach.take() {
         None => Ok(Summary {
             digest: world.trace.digest(),
             steps: world.step,
@@ -139,9 +161,10 @@ fn attempt(seed: u64, options: Options, lines: usize) -> Result<Summary, Box<Fai
             step: world.step,
             invariant: breach.invariant,
             detail: breach.detail,
-            tail: world.trace.lines(),
+            tail: Vec::new(),
         })),
-    }
+    };
+    (result, world.trace.lines())
 }
 
 impl World {
@@ -185,6 +208,8 @@ impl World {
 
     /// Plans the whole simulation: starts, jobs, faults and the end of the faults.
     fn set_out(&mut self) {
+        let (mix, nodes) = (self.plan.mix, self.plan.nodes);
+        self.note(|| format!("{mix:?} with {nodes} machines"));
         self.server_will_start(1_000);
         for _ in 0..self.plan.nodes {
             let machine = self.new_machine(false);
@@ -192,7 +217,9 @@ impl World {
             self.agent_will_start(machine, wait);
         }
         let heals_at = self.plan.heals_at;
-        for index in 0..self.random.index(12) + 2 {
+        let (fewest, most) = self.plan.taste.jobs;
+        let jobs = usize::try_from(self.random.within(fewest..=most)).unwrap_or(2);
+        for index in 0..jobs {
             let submission = Submission {
                 principal: format!("user-{index}"),
                 spec: self.specs.any(&mut self.random),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
     change::AttemptRecord,
-    ids::{AttemptId, BatchNumber, JobId, NodeId, SpecHash, TaskIndex},
+    ids::{AttemptId, BatchNumber, Epoch, JobId, NodeId, SpecHash, TaskIndex},
     outcome::Outcome,
     spec::{OnDisconnect, Retry, SealedSpec, Work},
     state::JobPhase,
@@ -148,11 +148,20 @@ pub(crate) struct Truth {
     pub(crate) news: BTreeSet<(usize, Excuse)>,
     pub(crate) excuses: BTreeMap<usize, Vec<(Time, Excuse)>>,
     pub(crate) machines_of: BTreeMap<NodeId, BTreeSet<usize>>,
+    /// As which node a server last welcomed a machine.
+    pub(crate) node_of: BTreeMap<usize, NodeId>,
     /// Counts engine steps of agents: when the end of an attempt, and a cancel for it, arrived.
     pub(crate) end_seen: BTreeMap<AttemptId, u64>,
     pub(crate) cancel_seen: BTreeMap<AttemptId, u64>,
+    /// Those cancels of which the agent died before the stop reached the program.
+    pub(crate) cancel_lost: BTreeSet<AttemptId>,
+    /// What may start only once and was granted before the last start of a server that was found to
+    /// be behind its fleet: whether it did is unknown until its agent says so (PROTOCOL 4, 7).
+    pub(crate) doubted: BTreeSet<AttemptId>,
     /// Killed at its deadline.
     pub(crate) fenced: BTreeSet<AttemptId>,
+    /// Counted as lost unheard, without a fence: the node was away for a lease (PROTOCOL 11).
+    pub(crate) given_up: BTreeSet<AttemptId>,
     /// Successes that are durable at their agent.
     pub(crate) durable_success: BTreeSet<AttemptId>,
     /// Machines that stand still, and until when they are forgiven after that.
@@ -259,9 +268,9 @@ impl Truth {
                 format!("{what}, its job is cancelled"),
             );
         }
-        let unknown = self.is_unknown(granted.task);
         // An attempt of which nobody knew may still turn out to start: its outcome then replaces
-        // the unknown one (PROTOCOL 7).
+        // the unknown one (PROTOCOL 7). One that was given up on a node that is away is not fenced.
+        let unknown = self.is_unknown(granted.task) || self.given_up.contains(&attempt);
         if self.counted.get(&granted.task) == Some(&attempt) && !unknown {
             return breach(Invariant::NoRestart, format!("{what} after it counted"));
         }
@@ -360,6 +369,14 @@ impl Truth {
             }
         }
         Ok(())
+    }
+
+    /// A server was behind its fleet and goes on: what was granted before `since` is in doubt.
+    pub(crate) fn doubt(&mut self, since: Epoch) {
+        let older = self.attempts.iter().filter(|(attempt, granted)| {
+            attempt.epoch < since && granted.spec.spec.retry == Retry::Never
+        });
+        self.doubted.extend(older.map(|(attempt, _)| *attempt));
     }
 
     /// The leader of an execution ended.

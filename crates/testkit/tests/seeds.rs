@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use flota_testkit::{Options, simulate};
+use flota_testkit::{Options, Switch, simulate, trace};
 
 /// Seeds of the test suite, run in four parts side by side.
 const SEEDS: u64 = 600;
@@ -85,5 +85,36 @@ fn a_seed_gives_the_same_trace_every_time() {
         let first = simulate(seed, Options::default()).map_err(|failure| failure.detail);
         let second = simulate(seed, Options::default()).map_err(|failure| failure.detail);
         assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seed_that_fails_replays_byte_for_byte() {
+    let options = Options {
+        sabotage: Some(Switch::ReplyBeforeEarlierCommit),
+        lines: 100_000,
+    };
+    let failing = (0..200).find_map(|seed| simulate(seed, options).err());
+    let failure = failing.expect("a broken rule is noticed");
+    let again = simulate(failure.seed, options).expect_err("it fails again");
+    assert_eq!(failure.to_string(), again.to_string());
+    assert_eq!(failure.tail, trace(failure.seed, options));
+    assert!(
+        failure
+            .to_string()
+            .contains(&format!("FLOTA_SEED={}", failure.seed))
+    );
+}
+
+#[test]
+fn a_seed_that_does_not_fail_replays_byte_for_byte() {
+    let options = Options {
+        lines: 100_000,
+        ..Options::default()
+    };
+    for seed in seeds().take(10) {
+        let first = trace(seed, options);
+        assert!(!first.is_empty());
+        assert!(first == trace(seed, options), "seed {seed}");
     }
 }
