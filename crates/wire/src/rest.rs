@@ -131,7 +131,7 @@ pub struct Job {
 pub struct Jobs {
     /// At most `limit`.
     pub jobs: Vec<Job>,
-    /// Give it as `before` for the next page; absent on the last one.
+    /// Give it as `before` for the next page; null on the last one.
     pub next: Option<u64>,
 }
 
@@ -196,7 +196,7 @@ pub struct Attempt {
 pub struct Tasks {
     /// At most `limit`.
     pub tasks: Vec<Task>,
-    /// Give it as `after` for the next page; absent on the last one.
+    /// Give it as `after` for the next page; null on the last one.
     pub next: Option<u32>,
 }
 
