@@ -105,3 +105,37 @@ pub fn folder_held(language: Language, folder: &str, holder: &str) -> Failure {
     .because(holder)
     .hint(language.hint_folder_held())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(set: Option<&str>, inherited: Option<&str>) -> Context {
+        let variables = inherited.map(|data| ("FLOTA_DATA".to_owned(), data.to_owned()));
+        Context {
+            language: Language::English,
+            environment: Environment {
+                variables: variables.into_iter().collect(),
+                ..Environment::default()
+            },
+            settings: Settings {
+                data: set.map(PathBuf::from),
+                ..Settings::default()
+            },
+            verbose: 0,
+            config: None,
+        }
+    }
+
+    #[test]
+    fn a_folder_is_to_be_exported_where_other_terminals_would_not_find_it() {
+        let check = |set, inherited, expected: Option<&str>| {
+            let found = context(set, inherited).data_to_export();
+            assert_eq!(found.as_deref(), expected, "{set:?} {inherited:?}");
+        };
+        check(None, None, None);
+        check(Some("/d"), None, Some("/d"));
+        check(Some("/d"), Some("/e"), Some("/d"));
+        check(Some("/e"), Some("/e"), None);
+    }
+}
