@@ -7,8 +7,8 @@ use flota_model::{
 };
 
 use super::bench::{
-    Bench, Kind, attempt, ended, exit, keeper_forgets, kernel_ended, outcomes, reports, started,
-    stopped,
+    Bench, Kind, attempt, completed, ended, exit, keeper_forgets, kernel_ended, outcomes, reports,
+    started, stopped,
 };
 use crate::{
     journal::Record,
@@ -119,6 +119,18 @@ fn a_report_is_durable_before_it_is_sent_and_before_the_keeper_forgets() {
         crate::node::api::Turn::default(),
         "only once"
     );
+}
+
+#[test]
+fn the_report_of_a_kernel_is_synced_only_where_it_must_not_run_again() {
+    for (kind, is_synced) in [(Kind::Noop, false), (Kind::NoopOnce, true)] {
+        let mut bench = Bench::ready();
+        bench.grant(kind, 1, 1);
+        let turn = bench.turn(vec![completed(1)]);
+        assert!(matches!(turn.records.as_slice(), [Record::Done(_)]));
+        assert_eq!(turn.sync, is_synced, "{kind:?}");
+        assert_eq!(turn.after.len(), 1, "sent behind the record: {turn:?}");
+    }
 }
 
 #[test]
