@@ -2,6 +2,7 @@
 
 mod baseline;
 mod clock;
+mod cores;
 mod depth;
 mod disk;
 mod fleet;
@@ -25,7 +26,7 @@ use self::{fleet::Fleet, report::Report};
 /// Agents when nobody says otherwise: the keeper's rate, not the number of nodes, is measured.
 const AGENTS: u32 = 1;
 /// In the order of `all`: the shortest first.
-const NAMES: [&str; 5] = ["list", "noop", "exec", "latency", "depth"];
+const NAMES: [&str; 6] = ["list", "noop", "exec", "latency", "cores", "depth"];
 
 /// What every measurement is made with.
 struct Bench<'a> {
@@ -54,6 +55,10 @@ pub fn command(
             if !screen.is_quiet() {
                 screen.tell(&context.language.bench_running(name));
             }
+            let agents = match name {
+                "cores" => agents.max(cores::AGENTS),
+                _ => agents,
+            };
             let bench = Bench {
                 context,
                 name,
@@ -86,6 +91,7 @@ impl Bench<'_> {
             "noop" => rate::noop(self, fleet).await,
             "exec" => rate::exec(self, fleet).await,
             "latency" => latency::measure(self, fleet).await,
+            "cores" => cores::measure(self, fleet).await,
             "depth" => depth::measure(self, fleet).await,
             other => unreachable!("`{other}` is one of NAMES without a measurement"),
         }

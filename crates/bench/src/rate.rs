@@ -21,11 +21,11 @@ const ROUNDS: u32 = 3;
 pub(super) const PROGRAM: &str = "/bin/true";
 
 /// A job of which the rate is measured.
-struct Load {
-    tasks: u32,
-    work: Value,
-    outcome: &'static str,
-    exit_code: Option<u8>,
+pub(super) struct Load {
+    pub(super) tasks: u32,
+    pub(super) work: Value,
+    pub(super) outcome: &'static str,
+    pub(super) exit_code: Option<u8>,
 }
 
 pub(super) async fn noop(bench: &Bench<'_>, fleet: &mut Fleet<'_>) -> Result<Vec<Report>, Failure> {
@@ -57,10 +57,7 @@ pub(super) async fn noop(bench: &Bench<'_>, fleet: &mut Fleet<'_>) -> Result<Vec
 
 pub(super) async fn exec(bench: &Bench<'_>, fleet: &mut Fleet<'_>) -> Result<Vec<Report>, Failure> {
     start(fleet).await?;
-    let cores = machine()
-        .map_err(|fault| bench.failed("sched_getaffinity", fault))?
-        .cpus;
-    let width = (cores.0 / 1_000).max(1);
+    let width = cores(bench)?;
     let load = Load {
         tasks: EXEC_TASKS,
         work: json!({"program": {"argv": [PROGRAM]}}),
@@ -80,13 +77,21 @@ pub(super) async fn exec(bench: &Bench<'_>, fleet: &mut Fleet<'_>) -> Result<Vec
     Ok(vec![with_usage(report, &used)])
 }
 
-async fn start(fleet: &mut Fleet<'_>) -> Result<(), Failure> {
+/// Whole cores that this process may use, at least one.
+pub(super) fn cores(bench: &Bench<'_>) -> Result<u32, Failure> {
+    let all = machine()
+        .map_err(|fault| bench.failed("sched_getaffinity", fault))?
+        .cpus;
+    Ok((all.0 / 1_000).max(1))
+}
+
+pub(super) async fn start(fleet: &mut Fleet<'_>) -> Result<(), Failure> {
     fleet.start_server().await?;
     fleet.start_agents().await
 }
 
 /// Seconds from before the submission until the terminal count was read, and what that used.
-async fn measure(
+pub(super) async fn measure(
     bench: &Bench<'_>,
     fleet: &mut Fleet<'_>,
     load: &Load,
@@ -123,7 +128,7 @@ pub(super) fn merge(spec: &mut Value, more: &Value) {
     }
 }
 
-fn report(
+pub(super) fn report(
     bench: &Bench<'_>,
     load: &Load,
     ours: &[f64],

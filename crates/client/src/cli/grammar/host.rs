@@ -60,7 +60,7 @@ pub(super) fn dev(language: Language) -> Command {
 }
 
 /// What `bench` can measure; `all` is every one of them.
-const BENCHES: [&str; 6] = ["list", "noop", "exec", "latency", "depth", "all"];
+const BENCHES: [&str; 7] = ["list", "noop", "exec", "latency", "cores", "depth", "all"];
 
 pub(super) fn bench(language: Language) -> Command {
     let count = values::number(language, 1, NODES_MAX);
