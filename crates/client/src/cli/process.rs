@@ -200,3 +200,50 @@ fn long() -> Vec<Field<Process>> {
         }),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(silent: u32) -> Processes {
+        let node = |number| SilentNode {
+            node: number,
+            name: format!("n{number}"),
+            phase: "up".into(),
+            code: "E-NODE-UNREACHABLE".into(),
+            detail: format!("node `n{number}` did not answer in time"),
+        };
+        Processes {
+            processes: Vec::new(),
+            matching: 0,
+            next: None,
+            answered: Vec::new(),
+            unanswered: (1..=silent).map(node).collect(),
+        }
+    }
+
+    #[test]
+    fn nodes_without_an_answer_are_named_up_to_a_number() {
+        let verdict = |pages: &[u32]| {
+            let mut found = Found::default();
+            for silent in pages {
+                found.add(page(*silent));
+            }
+            found.verdict(Language::English)
+        };
+        assert_eq!(verdict(&[0]).ok(), Some(Exit::Ok));
+        let told = |silent| {
+            // The same nodes on two pages are named once.
+            let failure = verdict(&[silent, silent]).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Partial);
+            format!("{failure:?}")
+                .matches("did not answer in time")
+                .count()
+        };
+        assert_eq!(told(3), 3);
+        assert_eq!(told(20), SILENT_SHOWN);
+        assert_eq!(told(21), SILENT_SHOWN);
+        let failure = verdict(&[25]).unwrap_err();
+        assert!(format!("{failure:?}").contains("and 5 more"), "{failure:?}");
+    }
+}

@@ -131,6 +131,46 @@ async fn a_list_is_there_in_time_and_names_the_nodes_that_did_not_answer() {
     server.stop().await;
 }
 
+/// How many of a list were asked and silent, and how many there was no time to ask.
+fn silent(answer: &Value) -> (usize, usize) {
+    let nodes = answer["unanswered"].as_array().unwrap();
+    let count = |text: &str| {
+        let details = nodes.iter().map(|node| node["detail"].as_str().unwrap());
+        details.filter(|detail| detail.contains(text)).count()
+    };
+    (
+        count("did not answer in time"),
+        count("was not asked in time"),
+    )
+}
+
+#[tokio::test]
+async fn no_more_nodes_are_asked_at_once_than_is_allowed_and_the_others_are_named() {
+    // Agents by hand send no heartbeats, and must not be lost before all have joined.
+    let server = Harness::start_with(|settings| {
+        settings.fleet.lease = Duration::from_mins(5);
+    })
+    .await;
+    let mut agents = Vec::new();
+    for number in 0..130 {
+        agents.push(Agent::join(&server, &format!("n{number}")).await);
+    }
+    let path = "/api/v1/processes";
+    let alone = server.get(path).await.json();
+    assert_eq!(silent(&alone), (128, 2));
+    // Three lists have room for two lists' nodes together.
+    let (one, two, three) = tokio::join!(server.get(path), server.get(path), server.get(path));
+    let counts = [one, two, three].map(|answer| silent(&answer.json()));
+    assert!(
+        counts.iter().all(|(asked, left)| asked + left == 130),
+        "{counts:?}"
+    );
+    let left: usize = counts.iter().map(|(_, left)| left).sum();
+    assert!(left > 6, "{counts:?}");
+    drop(agents);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_node_that_left_is_named_without_being_asked() {
     let server = Harness::start().await;
