@@ -17,6 +17,8 @@ use crate::{
 
 /// Use is measured between two looks; agents call two that are nearer than this one.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+/// Letters of a command line in a table; the other formats have all that nodes tell.
+const COMMAND_SHOWN: usize = 80;
 /// Nodes without an answer that are named one by one.
 const SILENT_SHOWN: usize = 20;
 
@@ -144,10 +146,15 @@ fn columns(language: Language, format: Format) -> Vec<Field<Process>> {
     fields
 }
 
-/// As `ps` shows it: the name in brackets where there is no command line.
+/// As `ps` shows it: the name in brackets where there is no command line, and the start of a long one.
 pub(super) fn command(process: &Process) -> String {
-    let command = process.command.clone();
-    command.unwrap_or_else(|| format!("[{}]", process.name))
+    let Some(command) = &process.command else {
+        return format!("[{}]", process.name);
+    };
+    match command.char_indices().nth(COMMAND_SHOWN) {
+        Some((end, _)) => format!("{}…", &command[..end]),
+        None => command.clone(),
+    }
 }
 
 fn short(language: Language) -> Vec<Field<Process>> {
@@ -203,7 +210,7 @@ fn long() -> Vec<Field<Process>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{command as command_of, *};
 
     fn page(silent: u32) -> Processes {
         let node = |number| SilentNode {
@@ -220,6 +227,22 @@ mod tests {
             answered: Vec::new(),
             unanswered: (1..=silent).map(node).collect(),
         }
+    }
+
+    #[test]
+    fn a_long_command_is_cut_between_letters_and_none_is_a_name() {
+        let shown = |command: Option<String>| {
+            let row = flota_model::process::ProcessRow {
+                name: "kworker".into(),
+                command,
+                ..Default::default()
+            };
+            let (node, boot) = Default::default();
+            command_of(&Process::new(node, "n1", boot, &row))
+        };
+        assert_eq!(shown(None), "[kworker]");
+        assert_eq!(shown(Some("é".repeat(80))), "é".repeat(80));
+        assert_eq!(shown(Some("é".repeat(81))), "é".repeat(80) + "…");
     }
 
     #[test]
