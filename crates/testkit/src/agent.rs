@@ -17,6 +17,7 @@ use flota_model::{
 use crate::{
     hosts::{Agent, ChildOfKeeper},
     network::{Parcel, Way},
+    tally::Trouble,
     time::is_due,
     truth::{Ending, Excuse},
     world::{AtAgent, Happening, World},
@@ -239,7 +240,8 @@ impl World {
         });
         self.agent_performs(machine, life, at_once);
         // To die in a turn that writes nothing is to die at any time.
-        if !records.is_empty() && self.mishap(self.plan.crash_in_turn) {
+        if !records.is_empty() && self.mishap_of(Trouble::AgentDiedInTurn, self.plan.crash_in_turn)
+        {
             if self.random.chance(400) {
                 // What was decided is lost with it, but for what could be done at once.
                 let again_in = self.random.within(1_000..=self.plan.lease);

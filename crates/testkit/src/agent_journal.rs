@@ -5,6 +5,7 @@ use flota_engine::{journal, node::api::Event};
 use crate::{
     hosts::Write,
     plan::Switch,
+    tally::Trouble,
     world::{AtAgent, Happening, World},
 };
 use flota_engine::journal::Record;
@@ -74,6 +75,7 @@ impl World {
                 Happening::Agent(machine, life, AtAgent::JournalWrites),
             );
             if !told {
+                self.count(Trouble::JournalFull);
                 self.tell_agent(machine, life, Event::DiskFull);
             }
         } else if std::mem::take(&mut agent.full) {

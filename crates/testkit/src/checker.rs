@@ -9,6 +9,7 @@ use flota_model::{
 
 use crate::{
     outcomes::{Case, judge},
+    tally::Trouble,
     truth::{Breach, Excuse, Granted, Invariant, KnownJob, breach, stops},
     world::World,
 };
@@ -17,6 +18,11 @@ impl World {
     /// A batch was committed: checks each of its changes against the truth, and learns from it.
     pub(crate) fn committed(&mut self, batch: &Batch) {
         for change in &batch.changes {
+            if let Change::AuthorityTaken { authority, .. } = change
+                && !self.truth.authorities.insert(*authority)
+            {
+                self.count(Trouble::EpochRepeated);
+            }
             let result = match change {
                 Change::JobAdded(record) => self.job_added(record, batch.number),
                 Change::JobProgressed {

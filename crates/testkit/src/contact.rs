@@ -2,11 +2,11 @@
 
 use flota_engine::{fleet::api as fleet, node::api as node};
 use flota_model::{
-    frame::{Down, DownBody, UpBody},
+    frame::{Down, DownBody, Up, UpBody},
     ids::{Authority, ConnectionId, SessionNumber},
 };
 
-use crate::{time::Time, truth::Excuse, world::World};
+use crate::{tally::Trouble, time::Time, truth::Excuse, world::World};
 
 /// Contact between one machine and the servers, as a careful reader of both sees it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -173,6 +173,7 @@ impl World {
     /// Whether a frame is the next one of the open session, of a server that may be obeyed.
     fn believes(&mut self, machine: usize, connection: ConnectionId, frame: &Down) -> bool {
         let contact = self.contact(machine);
+        let old = frame.session < contact.session;
         let next = contact.connection == connection
             && contact.session == frame.session
             && contact.expected == frame.sequence
@@ -183,6 +184,9 @@ impl World {
         } else if contact.session == frame.session && contact.expected < frame.sequence {
             // A gap: nothing of this session is believed any more.
             contact.expected = u64::MAX;
+        }
+        if old {
+            self.count(Trouble::OldFrameDown);
         }
         next
     }
@@ -198,6 +202,13 @@ impl World {
             here && !signalled && !truth.end_seen.contains_key(attempt)
         });
         truth.cancel_lost.extend(lost);
+    }
+
+    /// A frame reaches a server.
+    pub(crate) fn notes_old_frame(&mut self, machine: usize, frame: &Up) {
+        if frame.session < self.contact(machine).session {
+            self.count(Trouble::OldFrameUp);
+        }
     }
 
     fn agent_hears(&mut self, machine: usize, moment: u64, body: &DownBody) {

@@ -4,6 +4,7 @@ use flota_engine::{fleet::api as fleet, node::api as node};
 
 use crate::{
     network::{LinkId, Parcel, Way},
+    tally::Trouble,
     world::{Happening, World},
 };
 
@@ -15,9 +16,10 @@ impl World {
         };
         let machine = open.machine;
         let closing = matches!(parcel, Parcel::Closed);
-        let lost = !closing && self.mishap(self.plan.frame_lost);
-        let repeated = !closing && self.mishap(self.plan.frame_repeated);
-        let overtakes = !closing && self.mishap(self.plan.frame_overtakes);
+        let lost = !closing && self.mishap_of(Trouble::FrameLost, self.plan.frame_lost);
+        let repeated = !closing && self.mishap_of(Trouble::FrameRepeated, self.plan.frame_repeated);
+        let overtakes =
+            !closing && self.mishap_of(Trouble::FrameOvertook, self.plan.frame_overtakes);
         let delay = self.delay();
         self.network.remember(machine, &parcel);
         if lost {
@@ -97,6 +99,8 @@ impl World {
         }
         match parcel {
             Parcel::Up(frame) => {
+                let machine = open.machine;
+                self.notes_old_frame(machine, &frame);
                 self.tell_server(server, fleet::Event::Frame { connection, frame });
             }
             Parcel::Down(_) => {}

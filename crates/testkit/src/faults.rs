@@ -3,6 +3,7 @@
 use crate::{
     network::Way,
     random::Random,
+    tally::Trouble,
     truth::Excuse,
     workload::Errand,
     world::{Happening, World},
@@ -171,11 +172,13 @@ impl World {
         match (fault, current) {
             (ServerFault::Dies { again_in }, Some(server)) => self.server_ends(server, again_in),
             (ServerFault::LosesPower { again_in }, _) => {
+                self.count(Trouble::ServerLostPower);
                 self.server.boot.0 += 1;
                 self.server.clock.reboot(self.now);
                 self.all_servers_end(again_in);
             }
             (ServerFault::Stops { lasts }, Some(server)) => {
+                self.count(Trouble::ServerStopped);
                 self.server.lives[server].stopped = true;
                 self.plan_fault(lasts, Fault::Server(ServerFault::Continues { server }));
             }
@@ -219,6 +222,7 @@ impl World {
         let Some(backup) = self.server.backup.clone() else {
             return;
         };
+        self.count(Trouble::Restored);
         self.all_servers_end(50_000);
         self.server.store.restore(&backup);
         self.truth.restored(&self.server.store);

@@ -57,6 +57,7 @@ pub(crate) struct Server {
     pub(crate) stopped: bool,
     /// Its first batch is committed: it listens.
     pub(crate) serving: bool,
+    pub(crate) opened_at: Time,
     pub(crate) authority: Authority,
     pub(crate) last_batch: BatchNumber,
     pub(crate) inbox: Vec<fleet::Event>,

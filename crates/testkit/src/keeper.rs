@@ -8,6 +8,7 @@ use flota_model::ids::Nonce;
 
 use crate::{
     hosts::KeeperHost,
+    tally::Trouble,
     time::{Time, is_due},
     truth::Excuse,
     world::{AtAgent, AtMachine, Happening, World},
@@ -149,7 +150,7 @@ impl World {
             format!("keeper {machine}/{} -> {effects:?}", keeper.0)
         });
         for effect in effects {
-            if self.mishap(self.plan.keeper_crash) {
+            if self.mishap_of(Trouble::KeeperDiedInTurn, self.plan.keeper_crash) {
                 return self.keeper_ends(machine, keeper);
             }
             self.keeper_performs(machine, keeper, effect);

@@ -35,6 +35,7 @@ mod server;
 mod server_commit;
 mod simulation;
 mod store;
+mod tally;
 mod time;
 mod trace;
 mod truth;
@@ -43,4 +44,5 @@ mod world;
 
 pub use plan::Switch;
 pub use simulation::{Failure, Options, Summary, simulate, trace};
+pub use tally::{Tally, Trouble};
 pub use truth::Invariant;

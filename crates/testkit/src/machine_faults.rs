@@ -6,6 +6,7 @@ use crate::{
     disk::ByteDisk,
     faults::{DiskFault, Fault, MachineFault},
     network::Way,
+    tally::Trouble,
     truth::Excuse,
     world::{Happening, World},
 };
@@ -15,6 +16,7 @@ const FORGIVEN: u64 = 100_000;
 
 impl World {
     pub(crate) fn machine_fault(&mut self, machine: usize, fault: MachineFault) {
+        self.count_machine_fault(machine, fault);
         match fault {
             MachineFault::AgentDies { again_in } => self.agent_ends(machine, again_in),
             MachineFault::KeeperDies => self.keepers_die(machine),
@@ -54,6 +56,36 @@ impl World {
                 self.server.clock.jump(micros / 2);
             }
         }
+    }
+
+    fn count_machine_fault(&mut self, machine: usize, fault: MachineFault) {
+        let host = &self.machines[machine];
+        let agent = host.agent.is_some();
+        let keeper = host.keepers.values().any(|keeper| keeper.alive);
+        let trouble = match fault {
+            MachineFault::AgentDies { .. } if agent => Trouble::AgentDied,
+            MachineFault::KeeperDies if keeper && agent => Trouble::KeeperDied,
+            MachineFault::BothDie { .. } if keeper && agent => Trouble::BothDied,
+            MachineFault::AgentStops { .. } if agent => Trouble::AgentStopped,
+            MachineFault::Suspends { .. } if host.powered => Trouble::Suspended,
+            MachineFault::Cut { .. } => Trouble::Cut,
+            MachineFault::Reset if agent => Trouble::Reset,
+            MachineFault::ClockJumps { .. } => Trouble::ClockJumped,
+            MachineFault::AgentDies { .. }
+            | MachineFault::KeeperDies
+            | MachineFault::BothDie { .. }
+            | MachineFault::AgentStops { .. }
+            | MachineFault::AgentContinues { .. }
+            | MachineFault::Suspends { .. }
+            | MachineFault::Resumes
+            | MachineFault::PowerCut { .. }
+            | MachineFault::PowerOn
+            | MachineFault::DiskFull { .. }
+            | MachineFault::DiskFree
+            | MachineFault::Mend { .. }
+            | MachineFault::Reset => return,
+        };
+        self.count(trouble);
     }
 
     /// An agent dies within that time.
@@ -136,6 +168,7 @@ impl World {
             return;
         }
         self.note(|| format!("machine {machine} loses power"));
+        self.count(Trouble::PowerLost);
         self.truth.excuse(machine, self.now, Excuse::PowerCut);
         let host = &mut self.machines[machine];
         host.powered = false;
@@ -149,7 +182,11 @@ impl World {
         }
         // Their logs were never synced, and speak of another boot anyway.
         host.keepers.clear();
+        let before = host.disk.bytes().len();
         host.disk.power_cut(&mut self.random);
+        if host.disk.bytes().len() < before {
+            self.tally.count(Trouble::JournalTorn);
+        }
         self.children_lose_power(machine);
         self.plan_fault(lasts, Fault::Machine(machine, MachineFault::PowerOn));
     }
@@ -182,6 +219,7 @@ impl World {
                 let mut damaged = self.machines[machine].disk.clone();
                 damaged.damage(&mut self.random);
                 if journal::recover(damaged.bytes()).damage.is_some() {
+                    self.tally.count(Trouble::JournalDamaged);
                     self.machines[machine].disk = damaged;
                     self.machines[machine].tampered = true;
                     self.truth.excuse(machine, self.now, Excuse::JournalLost);
@@ -200,6 +238,7 @@ impl World {
         let host = &mut self.machines[machine];
         let earlier = |(life, _): &mut (u32, ByteDisk)| acknowledged && *life < host.lives;
         if let Some((_, copy)) = host.old_disk.take_if(earlier) {
+            self.count(Trouble::JournalRolledBack);
             self.agent_ends(machine, 100_000);
             self.machines[machine].disk = copy;
             self.machines[machine].tampered = true;
@@ -212,6 +251,7 @@ impl World {
         if !self.is_acknowledged(machine) || self.is_copied(machine) {
             return;
         }
+        self.count(Trouble::FolderMoved);
         let lasts = self.random.within(100_000..=self.plan.lease * 2);
         self.loses_power(machine, lasts);
         self.copies(machine);
@@ -220,6 +260,7 @@ impl World {
     /// A second agent is started on a copy of a folder beside the first one, which is connected.
     fn copies_beside(&mut self, machine: usize) {
         if self.is_acknowledged(machine) && !self.is_copied(machine) && self.is_linked(machine) {
+            self.count(Trouble::FolderCopied);
             let copy = self.copies(machine);
             self.machines[copy].beside = Some(machine);
         }

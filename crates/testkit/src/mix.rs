@@ -1,6 +1,6 @@
 //! What kind of simulation a seed becomes.
 //!
-//! Four seeds of ten have any faults at any time. The others each press on one part of the protocol:
+//! A third of the seeds has any faults at any time. The others each press on one part of the protocol:
 //! some rules matter only in coincidences that are too rare where everything may happen. A mix
 //! chooses jobs and faults; it knows nothing of rules that are broken on purpose.
 
@@ -26,6 +26,8 @@ pub(crate) enum Mix {
     LateAnswers,
     /// Agents and keepers die between deciding and having it on disk (PROTOCOL 7, 14, 22).
     CrashesWithin,
+    /// Folders of agents are put back, damaged, moved and copied (PROTOCOL 3, 14).
+    Folders,
 }
 
 /// What the jobs of a simulation are like, per mille.
@@ -59,7 +61,8 @@ const MIXED: Taste = Taste {
 impl Mix {
     pub(crate) fn draw(random: &mut Random) -> Self {
         match random.below(20) {
-            0..8 => Self::Anything,
+            0..7 => Self::Anything,
+            7 => Self::Folders,
             8..12 => Self::Restores,
             12..14 => Self::SlowCommits,
             14..17 => Self::LateAnswers,
@@ -69,7 +72,7 @@ impl Mix {
 
     pub(crate) fn taste(self) -> Taste {
         match self {
-            Self::Anything => MIXED,
+            Self::Anything | Self::Folders => MIXED,
             Self::Restores => Taste {
                 long: 300,
                 jobs: (20, 50),
@@ -99,14 +102,14 @@ impl Mix {
     pub(crate) fn heals_after(self) -> u64 {
         match self {
             Self::Anything | Self::SlowCommits | Self::LateAnswers => 20 * SECOND,
-            Self::Restores | Self::CrashesWithin => 40 * SECOND,
+            Self::Restores | Self::CrashesWithin | Self::Folders => 40 * SECOND,
         }
     }
 
     /// The fewest machines with which it makes sense.
     pub(crate) fn nodes_min(self) -> u64 {
         match self {
-            Self::Anything | Self::SlowCommits | Self::CrashesWithin => 1,
+            Self::Anything | Self::SlowCommits | Self::CrashesWithin | Self::Folders => 1,
             Self::Restores | Self::LateAnswers => 2,
         }
     }
@@ -121,6 +124,7 @@ impl World {
             Mix::SlowCommits => self.plan_slow_commits(),
             Mix::LateAnswers => self.plan_late_answers(),
             Mix::CrashesWithin => self.plan_crashes(),
+            Mix::Folders => self.plan_folders(),
         }
     }
 
@@ -212,6 +216,29 @@ impl World {
                 _ => Fault::Disk(machine, DiskFault::Damage),
             };
             self.plan_fault(at, fault);
+        }
+    }
+
+    /// A copy is kept, the agent starts anew, and the copy is put back; or what else may be done.
+    fn plan_folders(&mut self) {
+        for machine in 0..self.plan.nodes {
+            let mut at = self.random.within(3 * SECOND..=6 * SECOND);
+            while at + 10 * SECOND < self.plan.heals_at {
+                self.plan_fault(at, Fault::Disk(machine, DiskFault::KeepCopy));
+                let again_in = self.random.within(1_000..=SECOND);
+                let dies = Fault::Machine(machine, MachineFault::AgentDies { again_in });
+                let dies_at = at + self.random.within(100_000..=4 * SECOND);
+                self.plan_fault(dies_at, dies);
+                at = dies_at + self.random.within(2 * SECOND..=6 * SECOND);
+                let fault = match self.random.below(10) {
+                    0..6 => DiskFault::RollBack,
+                    6 => DiskFault::Damage,
+                    7 => DiskFault::MoveAway,
+                    _ => DiskFault::CopyBeside,
+                };
+                self.plan_fault(at, Fault::Disk(machine, fault));
+                at += self.random.within(2 * SECOND..=20 * SECOND);
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     network::{Link, LinkId, Parcel, Way},
     plan::Switch,
     store::taken,
+    tally::Trouble,
     time::{Time, is_due},
     truth::Invariant,
     world::{AtServer, Happening, World},
@@ -55,6 +56,7 @@ impl World {
             alive: true,
             stopped: false,
             serving: false,
+            opened_at: self.now,
             authority,
             last_batch,
             inbox: Vec::new(),
@@ -217,6 +219,14 @@ impl World {
             return;
         };
         let writing = life.writing > 0;
+        let opened_at = life.opened_at;
+        self.count(Trouble::ServerDied);
+        if writing {
+            self.count(Trouble::ServerDiedInCommit);
+        }
+        if self.now.since(opened_at) < self.plan.lease {
+            self.count(Trouble::ServerDiedYoung);
+        }
         self.note(|| format!("server {server} dies (in a commit: {writing})"));
         if writing && self.server.full == 0 && self.random.chance(500) {
             self.server_applies(server);

@@ -6,6 +6,7 @@ use crate::{
     faults::{Fault, ServerFault},
     hosts::Pending,
     store::ApplyFault,
+    tally::Trouble,
     truth::Invariant,
     world::{AtServer, Happening, World},
 };
@@ -59,6 +60,11 @@ impl World {
         if self.server.full > 0 {
             self.server.full -= 1;
             self.note(|| format!("server {server}: the disk is full (again: {again})"));
+            self.count(if again {
+                Trouble::StoreFullTwice
+            } else {
+                Trouble::StoreFull
+            });
             if again {
                 return self.server_ends(server, self.plan.lease / 4);
             }
@@ -68,7 +74,7 @@ impl World {
                 Happening::Server(server, AtServer::CommitEnds { again: true }),
             );
         }
-        if !again && self.mishap(self.plan.failed_commit) {
+        if !again && self.mishap_of(Trouble::CommitFailed, self.plan.failed_commit) {
             self.note(|| format!("server {server}: a commit fails"));
             return self.plan_in(
                 1_000,
@@ -78,7 +84,7 @@ impl World {
         if !self.server_applies(server) {
             return;
         }
-        let lost = self.mishap(self.plan.failed_commit);
+        let lost = self.mishap_of(Trouble::CommitAnswerLost, self.plan.failed_commit);
         let Some(life) = self.living(server) else {
             return;
         };
@@ -146,6 +152,7 @@ impl World {
 
     /// Another server leads: this one ends, and nothing that it decided since leaves it.
     fn server_superseded(&mut self, server: usize) {
+        self.count(Trouble::ServerSuperseded);
         if let Some(life) = self.living(server) {
             life.writing = 0;
             life.waiting.clear();

@@ -22,6 +22,7 @@ use crate::{
     random::Random,
     script::Specs,
     store::Store,
+    tally::Tally,
     time::{Clock, DRIFT_MAX, Time},
     trace::Trace,
     truth::{Invariant, Truth},
@@ -57,6 +58,8 @@ pub struct Summary {
     pub jobs: usize,
     /// Simulated time, microseconds.
     pub simulated: u64,
+    /// What went wrong.
+    pub tally: Tally,
 }
 
 /// A broken invariant, with what led to it.
@@ -155,6 +158,7 @@ fn attempt(
             starts: world.truth.starts,
             jobs: world.server.store.jobs.len(),
             simulated: world.now.0,
+            tally: world.tally,
         }),
         Some(breach) => Err(Box::new(Failure {
             seed,
@@ -201,6 +205,7 @@ impl World {
             truth: Truth::default(),
             breach: None,
             healed: false,
+            tally: Tally::default(),
         };
         world.set_out();
         world

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
     change::AttemptRecord,
-    ids::{AttemptId, BatchNumber, Epoch, JobId, NodeId, SpecHash, TaskIndex},
+    ids::{AttemptId, Authority, BatchNumber, Epoch, JobId, NodeId, SpecHash, TaskIndex},
     outcome::Outcome,
     spec::{OnDisconnect, Retry, SealedSpec, Work},
     state::JobPhase,
@@ -162,6 +162,8 @@ pub(crate) struct Truth {
     pub(crate) fenced: BTreeSet<AttemptId>,
     /// Counted as lost unheard, without a fence: the node was away for a lease (PROTOCOL 11).
     pub(crate) given_up: BTreeSet<AttemptId>,
+    /// All that servers ever took.
+    pub(crate) authorities: BTreeSet<Authority>,
     /// Successes that are durable at their agent.
     pub(crate) durable_success: BTreeSet<AttemptId>,
     /// Machines that stand still, and until when they are forgiven after that.

@@ -11,6 +11,7 @@ use flota_model::{
 };
 
 use crate::{
+    tally::Trouble,
     time::Time,
     truth::Invariant,
     world::{Happening, World},
@@ -190,7 +191,7 @@ impl World {
                 self.fail(Invariant::CommitFirst, detail);
             }
         }
-        if self.mishap(self.plan.reply_lost) {
+        if self.mishap_of(Trouble::ReplyLost, self.plan.reply_lost) {
             return;
         }
         let delay = self.random.within(50..=5_000);

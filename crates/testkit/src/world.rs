@@ -12,6 +12,7 @@ use crate::{
     plan::Plan,
     random::Random,
     script::Specs,
+    tally::{Tally, Trouble},
     time::Time,
     trace::Trace,
     truth::{Breach, Invariant, Truth},
@@ -140,6 +141,7 @@ pub(crate) struct World {
     pub(crate) breach: Option<Breach>,
     /// No faults any more.
     pub(crate) healed: bool,
+    pub(crate) tally: Tally,
 }
 
 impl World {
@@ -151,6 +153,20 @@ impl World {
     /// True in `per_mille` of 1,000 cases while there are faults.
     pub(crate) fn mishap(&mut self, per_mille: u32) -> bool {
         !self.healed && self.random.chance(per_mille)
+    }
+
+    /// Counts something that went wrong.
+    pub(crate) fn count(&mut self, trouble: Trouble) {
+        self.tally.count(trouble);
+    }
+
+    /// The same, if a mishap happens.
+    pub(crate) fn mishap_of(&mut self, trouble: Trouble, per_mille: u32) -> bool {
+        let happens = self.mishap(per_mille);
+        if happens {
+            self.count(trouble);
+        }
+        happens
     }
 
     /// Keeps the first breach.
