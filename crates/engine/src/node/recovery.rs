@@ -28,6 +28,10 @@ use crate::{
     },
 };
 
+/// Longer than `execve` takes, but where a mount is dead: by so much may a clock that was set back
+/// lengthen the time of a program each time its agent starts.
+const EXECUTE_MAX: Duration = Duration::from_mins(1);
+
 /// What is needed only while the journal is read.
 #[derive(Default)]
 pub(super) struct Replay {
@@ -315,7 +319,7 @@ fn adopted(running: Running, place: Place, state: ChildState, now: Now) -> Runni
         ChildState::Running {
             identity,
             started_at,
-        } => (Some(started_at), born_at(&identity).min(now.moment)),
+        } => (Some(started_at), runs_since(&identity, started_at, now)),
         ChildState::Starting | ChildState::NotStarted { .. } | ChildState::Ended(_) => {
             (None, now.moment)
         }
@@ -328,6 +332,15 @@ fn adopted(running: Running, place: Place, state: ChildState, now: Now) -> Runni
         confirmed: true,
         ..running
     }
+}
+
+/// Since when a program has its time. `execve` may have taken long after the process was made, and
+/// does not count; only a wall clock tells when it returned, which may have jumped since.
+fn runs_since(identity: &Identity, started_at: Timestamp, now: Now) -> Moment {
+    let born = born_at(identity).min(now.moment);
+    let ran = Duration::from_micros(now.wall.0.saturating_sub(started_at.0));
+    let latest = (born + EXECUTE_MAX).min(now.moment);
+    (now.moment - ran).clamp(born, latest)
 }
 
 /// When a process was made: field 22 of `/proc/PID/stat` counts ticks of a hundredth of a second

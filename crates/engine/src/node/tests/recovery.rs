@@ -92,6 +92,41 @@ fn a_timeout_goes_on_over_a_restart() {
     assert_eq!(stops(&turn.at_once).len() + stops(&turn.after).len(), 1);
 }
 
+/// Found by the simulator: `execve` took four seconds, the next agent counted them too and stopped the
+/// program early, and the one after that saw that it had not had its time and took it for cancelled.
+#[test]
+fn a_timeout_counts_from_the_start_of_the_program_and_not_of_its_process() {
+    let second = 1_000_000;
+    // Seconds ago: the process was made, and the program started, on a clock that may have jumped.
+    let cases = [
+        (9, 4, 0),
+        (9, 6, 1),
+        (4, 9, 0),
+        (6, 9, 1),
+        (9, -3_600, 0),
+        (90, -3_600, 1),
+    ];
+    for (made, began, stopped) in cases {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::ProgramTimed, 1, 1);
+        bench.restart();
+        let (keeper, child) = running_child(1);
+        let ChildState::Running { mut identity, .. } = child.state else {
+            panic!("it runs")
+        };
+        identity.start_time = (bench.now.moment.0 - made * second) / 10_000;
+        let began = began * 1_000_000_i64;
+        let started_at = Timestamp(bench.now.wall.0.saturating_add_signed(-began));
+        let state = ChildState::Running {
+            identity,
+            started_at,
+        };
+        let turn = bench.recover(vec![(keeper, Child { state, ..child })]);
+        let stops = stops(&turn.at_once).len() + stops(&turn.after).len();
+        assert_eq!(stops, stopped, "made {made} s, began {began} us ago");
+    }
+}
+
 #[test]
 fn what_no_keeper_knows_ends_as_unknown() {
     for kind in [Kind::Program, Kind::ProgramOnce, Kind::NoopOnce] {
