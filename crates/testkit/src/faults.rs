@@ -194,7 +194,9 @@ impl World {
             }
             (ServerFault::DiskFull { commits }, _) => self.server.full = commits,
             (ServerFault::Slow(slow), _) => self.server.slow = slow,
-            (ServerFault::Backup, _) => self.server.backup = Some(self.server.store.clone()),
+            (ServerFault::Backup, _) => {
+                self.server.backup = Some((self.machines.len(), self.server.store.clone()));
+            }
             (ServerFault::Restore, _) => self.restore(),
             (ServerFault::CrashLoop { starts }, Some(server)) => {
                 self.server.crash_loop = starts;
@@ -218,8 +220,12 @@ impl World {
         self.server_will_start(again_in);
     }
 
+    /// Puts the backup in place of the store, unless a folder was moved or copied since: a store that
+    /// knows nothing of the nonces of the copy takes whichever comes first for the node (PROTOCOL 3).
     fn restore(&mut self) {
-        let Some(backup) = self.server.backup.clone() else {
+        let machines = self.machines.len();
+        let backup = self.server.backup.clone();
+        let Some((_, backup)) = backup.filter(|(known, _)| *known == machines) else {
             return;
         };
         self.count(Trouble::Restored);
