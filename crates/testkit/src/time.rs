@@ -7,6 +7,9 @@ use std::{
 
 use flota_model::units::{Moment, Now, Timestamp};
 
+#[cfg(test)]
+mod tests;
+
 /// True time in microseconds since the start of the simulation. No engine ever sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Time(pub(crate) u64);
