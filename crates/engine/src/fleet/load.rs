@@ -7,9 +7,9 @@ use flota_model::{resources::Resources, units::Moment};
 use super::queue::ClassKey;
 
 /// Attempts are sent ahead for this long at the measured rate: twice what passes between the end of
-/// an attempt and the arrival of the next grant (up to 8 ms in which the keeper gathers ends, two
-/// commits, a journal sync and a round trip: 11 to 25 ms; PROTOCOL 29).
-const AHEAD: Duration = Duration::from_millis(50);
+/// an attempt and the arrival of the next grant (up to 15 ms in which the keeper gathers ends, two
+/// commits, a journal sync and a round trip: 18 to 35 ms; PROTOCOL 29).
+const AHEAD: Duration = Duration::from_millis(80);
 /// Most attempts of a class sent ahead to one node.
 const AHEAD_MAX: u32 = 4_096;
 /// Rates of this many idle classes are remembered.

@@ -359,7 +359,7 @@ impl Default for Settings {
         Self {
             children_max: 4_096,
             idle_end: Duration::from_secs(30),
-            tell_within: Duration::from_millis(8),
+            tell_within: Duration::from_millis(15),
             sabotage: Sabotage::default(),
         }
     }

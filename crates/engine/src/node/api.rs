@@ -294,7 +294,7 @@ pub struct Settings {
     /// between two turns; only those whose recent run time is below 1 ms. The pool runs them in order.
     pub kernels_ahead: u32,
     /// Programs of a class handed to the keeper beyond the free capacity, for the same reason; no
-    /// more than keep it busy for some 25 ms.
+    /// more than keep it busy for some 40 ms.
     pub programs_ahead: u32,
     /// Nothing new starts while reports of this many bytes wait for their acknowledgement: they are
     /// in memory.
@@ -313,7 +313,7 @@ impl Default for Settings {
             rewrite_bytes: 16 << 20,
             running_max: 2_000,
             kernels_ahead: 64,
-            programs_ahead: 128,
+            programs_ahead: 256,
             unacknowledged_bytes_max: 256 << 20,
             sabotage: Sabotage::default(),
         }

@@ -60,6 +60,10 @@ impl Node {
     }
 
     /// Accepts as many attempts of the order as may be held, and refuses the others.
+    ///
+    /// Without a sync: a power cut that takes a grant out of the journal also takes what it started,
+    /// and the server learns of the other boot with the next hello. What must start at most once is
+    /// synced where it starts (PROTOCOL 7).
     fn accept(&mut self, order: GrantOrder, spec: &Arc<SealedSpec>, draft: &mut Draft) {
         let count = order.attempts.count;
         let accepted = count.min(self.room_for(spec));
@@ -67,9 +71,9 @@ impl Node {
             let order = part(order, 0, accepted);
             if self.ledger.add_spec(spec) {
                 let (hash, blob) = (spec.hash, Arc::clone(&spec.blob));
-                draft.record_synced(Record::Spec { hash, blob });
+                draft.record(Record::Spec { hash, blob });
             }
-            draft.record_synced(Record::Granted(order));
+            draft.record(Record::Granted(order));
             self.queue.push(order, Arc::clone(spec), draft.number);
         }
         if accepted < count {

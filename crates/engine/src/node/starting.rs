@@ -36,7 +36,7 @@ const LOOK_CLASSES_MAX: usize = 64;
 const SHORT_KERNEL_MICROS: u64 = 1_000;
 /// Programs are handed out ahead of time for so long a time, in microseconds: they cannot give way to
 /// others then, which must not be felt.
-const AHEAD_MICROS: u64 = 25_000;
+const AHEAD_MICROS: u64 = 40_000;
 /// Programs with a shorter time-out wait their turn here: it counts from the order to start.
 const TIMEOUT_AHEAD_MIN: Duration = Duration::from_secs(1);
 /// Specs of which the run time is remembered.

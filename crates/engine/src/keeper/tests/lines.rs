@@ -133,9 +133,9 @@ fn ends_are_told_together_while_enough_programs_wait() {
             .iter()
             .any(|effect| matches!(effect, Effect::Send { .. }));
         assert!(!told, "{sequence}: {effects:?}");
-        assert_eq!(keeper.deadline(), Some(at(10).moment));
+        assert_eq!(keeper.deadline(), Some(at(17).moment));
     }
-    let told = keeper.handle(vec![Event::Tick], at(10));
+    let told = keeper.handle(vec![Event::Tick], at(17));
     assert_eq!(
         words(&told),
         [
@@ -145,7 +145,7 @@ fn ends_are_told_together_while_enough_programs_wait() {
     // With two left, the agent is told at once, so that it can send more.
     let told = (5..=9).map(|sequence| {
         let ended = vec![executed(sequence), exited(sequence, 0), empty(sequence)];
-        words(&keeper.handle(ended, at(11)))
+        words(&keeper.handle(ended, at(18)))
             .iter()
             .filter(|word| word.starts_with("ended"))
             .count()
