@@ -21,8 +21,8 @@ mod tests {
     #[test]
     fn nothing_is_lost_or_done_twice_while_server_and_agents_are_killed() {
         let seed = number("FLOTA_SEED", 20_261_121);
-        let tasks = number("FLOTA_KILL_TASKS", 2_000);
-        let kills = number("FLOTA_KILLS", 5);
+        let tasks = number("FLOTA_KILL_TASKS", 10_000);
+        let kills = number("FLOTA_KILLS", 30);
         println!("repeat with FLOTA_SEED={seed} FLOTA_KILL_TASKS={tasks} FLOTA_KILLS={kills}");
         let mut random = Random(seed);
         let mut fleet = Fleet::start(3);
