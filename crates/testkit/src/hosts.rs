@@ -32,7 +32,7 @@ pub(crate) struct ServerHost {
     pub(crate) clock: Clock,
     pub(crate) boot: BootId,
     pub(crate) store: Store,
-    /// With the number of machines there were: see [`World::restore`].
+    /// With the number of machines there were: see `World::restore`.
     pub(crate) backup: Option<(usize, Store)>,
     /// The next commits fail for want of space: this many.
     pub(crate) full: u32,
