@@ -8,7 +8,7 @@ use std::{
 };
 
 use flota_engine::keeper::{
-    api::{ChildState, End, Identity, KeeperId, LogRecord},
+    api::{ChildState, End, Identity, KeeperId, LogRecord, StopReason},
     codec::recover_log,
 };
 use flota_model::{
@@ -43,6 +43,14 @@ impl Here {
     }
 }
 
+/// A child as the log of its keeper tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Logged {
+    pub(crate) state: ChildState,
+    /// Why the keeper was told to stop it before it ended, if it was.
+    pub(crate) stopped: Option<StopReason>,
+}
+
 /// A child of a dead keeper, as it is found now.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -53,7 +61,7 @@ pub(crate) struct Found {
 }
 
 /// Reads the log of a dead keeper: every attempt that it was not told to forget.
-pub(crate) fn read(folder: &Path, keeper: KeeperId) -> io::Result<BTreeMap<AttemptId, ChildState>> {
+pub(crate) fn read(folder: &Path, keeper: KeeperId) -> io::Result<BTreeMap<AttemptId, Logged>> {
     let path = folder.join(format!("{}.log", keeper.0));
     let bytes = match fs::metadata(&path) {
         Ok(status) if status.len() > LOG_LENGTH_MAX => {
@@ -66,8 +74,8 @@ pub(crate) fn read(folder: &Path, keeper: KeeperId) -> io::Result<BTreeMap<Attem
     Ok(states(recover_log(&bytes).0))
 }
 
-fn states(records: Vec<LogRecord>) -> BTreeMap<AttemptId, ChildState> {
-    let mut states = BTreeMap::new();
+fn states(records: Vec<LogRecord>) -> BTreeMap<AttemptId, Logged> {
+    let mut states: BTreeMap<AttemptId, Logged> = BTreeMap::new();
     for record in records {
         let (attempt, state) = match record {
             LogRecord::Spawning { attempt, .. } => (attempt, ChildState::Starting),
@@ -88,12 +96,19 @@ fn states(records: Vec<LogRecord>) -> BTreeMap<AttemptId, ChildState> {
                 errno,
             } => (attempt, ChildState::NotStarted { stage, errno }),
             LogRecord::Ended { attempt, end } => (attempt, ChildState::Ended(end)),
+            LogRecord::Stopping { attempt, reason } => {
+                if let Some(logged) = states.get_mut(&attempt) {
+                    logged.stopped = Some(reason);
+                }
+                continue;
+            }
             LogRecord::Forgotten { attempt } => {
                 states.remove(&attempt);
                 continue;
             }
         };
-        states.insert(attempt, state);
+        let stopped = states.get(&attempt).and_then(|logged| logged.stopped);
+        states.insert(attempt, Logged { state, stopped });
     }
     states
 }

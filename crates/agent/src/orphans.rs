@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::keeper::api::{End, Identity};
+use flota_engine::keeper::api::{End, Identity, StopReason};
 use flota_model::{
     ids::AttemptId,
     outcome::Usage,
@@ -50,7 +50,7 @@ struct Statuses(Arc<Mutex<BTreeMap<u32, Reaped>>>);
 
 #[derive(Debug)]
 struct Watch {
-    stops: mpsc::Sender<Duration>,
+    stops: mpsc::Sender<(Duration, StopReason)>,
     task: JoinHandle<()>,
 }
 
@@ -70,19 +70,21 @@ impl Orphans {
         }
     }
 
-    /// Watches a program until its tree is gone; tells its end by [`Input::OrphanEnded`].
+    /// Watches a program until its tree is gone; tells its end by [`Input::OrphanEnded`]. `stopped`
+    /// is why its keeper was told to stop it, if it was.
     pub(crate) fn watch(
         &mut self,
         attempt: AttemptId,
         pidfd: PidFd,
-        identity: Identity,
-        started_at: Timestamp,
+        (identity, started_at): (Identity, Timestamp),
+        stopped: Option<StopReason>,
     ) {
         let (stops, orders) = mpsc::channel(STOPS_MAX);
         let orphan = Orphan {
             attempt,
             identity,
             started_at,
+            stopped,
             reaped: self.reaped.clone(),
         };
         let inbox = self.inbox.clone();
@@ -95,10 +97,11 @@ impl Orphans {
     }
 
     /// Stops one: signal, grace, kill.
-    pub(crate) fn stop(&self, attempt: AttemptId, grace: Duration) {
+    pub(crate) fn stop(&self, attempt: AttemptId, grace: Duration, reason: StopReason) {
         if let Some(watch) = self.watches.get(&attempt) {
-            // Full of earlier stops, which do as well; or it has just ended.
-            let _ = watch.stops.try_send(grace);
+            // Full of earlier stops, which do as well: the engine that orders this one knows its
+            // reason. Or it has just ended.
+            let _ = watch.stops.try_send((grace, reason));
         }
     }
 
@@ -120,15 +123,16 @@ struct Orphan {
     attempt: AttemptId,
     identity: Identity,
     started_at: Timestamp,
+    stopped: Option<StopReason>,
     reaped: Statuses,
 }
 
 impl Orphan {
-    async fn watch(&self, pidfd: PidFd, orders: mpsc::Receiver<Duration>) -> End {
+    async fn watch(&self, pidfd: PidFd, orders: mpsc::Receiver<(Duration, StopReason)>) -> End {
         let pidfd = Arc::new(pidfd);
         let stopped = self.wait(&pidfd, orders).await.unwrap_or_else(|error| {
             tracing::error!(attempt = %self.attempt, %error, "a program cannot be watched");
-            false
+            self.stopped
         });
         let status = self.status(&pidfd).await;
         let ended_at = clock::wall();
@@ -150,14 +154,16 @@ impl Orphan {
         }
     }
 
-    /// Waits for the end of the leader, and stops it where that is asked for; tells whether it was.
+    /// Waits for the end of the leader, and stops it where that is asked for; tells why it was
+    /// stopped, if it was.
     async fn wait(
         &self,
         pidfd: &Arc<PidFd>,
-        mut orders: mpsc::Receiver<Duration>,
-    ) -> io::Result<bool> {
+        mut orders: mpsc::Receiver<(Duration, StopReason)>,
+    ) -> io::Result<Option<StopReason>> {
         let duplicate = pidfd.descriptor().try_clone_to_owned()?;
         let ended = watched(duplicate, Interest::READABLE)?;
+        let mut stopped = self.stopped;
         let mut kill_at: Option<Moment> = None;
         loop {
             let overdue = async {
@@ -167,8 +173,9 @@ impl Orphan {
                 }
             };
             tokio::select! {
-                ready = ended.readable() => return ready.map(|_| kill_at.is_some()),
-                Some(grace) = orders.recv() => {
+                ready = ended.readable() => return ready.map(|_| stopped),
+                Some((grace, reason)) = orders.recv() => {
+                    stopped = stopped.max(Some(reason));
                     if kill_at.is_none() {
                         self.signal(pidfd, libc::SIGTERM).await;
                     }

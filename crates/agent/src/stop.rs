@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use flota_engine::keeper::api::{Child, ChildState, FromKeeper, KeeperId, ToKeeper};
+use flota_engine::keeper::api::{Child, ChildState, FromKeeper, KeeperId, StopReason, ToKeeper};
 use flota_model::ids::{AttemptId, Nonce};
 use tokio::{sync::mpsc, time::timeout};
 
@@ -97,8 +97,12 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
             }
             Reached::Live(listed) => {
                 for attempt in listed.iter().filter_map(alive) {
-                    let grace = GRACE;
-                    keepers.tell(keeper, ToKeeper::Stop { attempt, grace });
+                    let stop = ToKeeper::Stop {
+                        attempt,
+                        grace: GRACE,
+                        reason: StopReason::Cancelled,
+                    };
+                    keepers.tell(keeper, stop);
                     running.push((keeper, attempt));
                 }
             }
@@ -142,8 +146,8 @@ fn stop_orphans(
     let here = Here::new().map_err(system)?;
     let outputs = Outputs::new(folder.output(), 0).map_err(system)?;
     let mut attempts = Vec::new();
-    for (attempt, state) in dead::read(&folder.keepers_path(), keeper).map_err(system)? {
-        let found = dead::look(attempt, state, here, &outputs);
+    for (attempt, logged) in dead::read(&folder.keepers_path(), keeper).map_err(system)? {
+        let found = dead::look(attempt, logged.state, here, &outputs);
         if let (
             Some(pidfd),
             ChildState::Running {
@@ -152,8 +156,8 @@ fn stop_orphans(
             },
         ) = (found.pidfd, found.state)
         {
-            orphans.watch(attempt, pidfd, identity, started_at);
-            orphans.stop(attempt, GRACE);
+            orphans.watch(attempt, pidfd, (identity, started_at), logged.stopped);
+            orphans.stop(attempt, GRACE, StopReason::Cancelled);
             attempts.push(attempt);
         }
     }

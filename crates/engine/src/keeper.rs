@@ -197,7 +197,15 @@ impl Keeper {
             ToKeeper::Stop { attempt, .. } if self.lines.remove(attempt) => {
                 self.take_back(attempt, effects);
             }
-            ToKeeper::Stop { attempt, grace } => {
+            ToKeeper::Stop {
+                attempt,
+                grace,
+                reason,
+            } => {
+                // Logged before the signal: whoever finds the program ended by it knows why.
+                if self.change(attempt, |live| live.stop_for(reason)) == Some(true) {
+                    effects.push(Effect::Log(LogRecord::Stopping { attempt, reason }));
+                }
                 let kill_at = now.moment + grace;
                 let order = self.change(attempt, |live| live.stop(kill_at, grace.is_zero()));
                 carry_out(attempt, order, effects);

@@ -298,15 +298,24 @@ impl World {
                 keeper: Some(keeper),
                 attempt,
                 grace,
+                reason,
             } => {
-                self.tell_keeper(machine, life, keeper, ToKeeper::Stop { attempt, grace });
+                self.truth.orders_stop(attempt, reason);
+                let stop = ToKeeper::Stop {
+                    attempt,
+                    grace,
+                    reason,
+                };
+                self.tell_keeper(machine, life, keeper, stop);
             }
             Effect::Stop {
                 keeper: None,
                 attempt,
                 grace,
+                reason,
             } => {
-                self.agent_stops(machine, life, attempt, grace);
+                self.truth.orders_stop(attempt, reason);
+                self.agent_stops(machine, life, attempt, (grace, reason));
             }
             Effect::Fence {
                 keeper,
@@ -426,7 +435,7 @@ fn child_of_keeper(owner: Option<KeeperId>, child: &Child) -> Option<ChildOfKeep
     Some(ChildOfKeeper {
         keeper: owner.unwrap_or(KeeperId(0)),
         pidfd: owner.is_some() && started_at.is_some(),
-        stopped: false,
+        stopped: None,
         watched: owner.is_none(),
         started_at,
     })
@@ -437,7 +446,7 @@ impl ChildOfKeeper {
         Self {
             keeper,
             pidfd: false,
-            stopped: false,
+            stopped: None,
             watched: false,
             started_at: None,
         }

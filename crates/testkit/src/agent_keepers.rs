@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use flota_engine::{
-    keeper::api::{Child, ChildState, End, FromKeeper, KeeperId},
+    keeper::api::{Child, ChildState, End, FromKeeper, KeeperId, StopReason},
     node::api as node,
 };
 use flota_model::{ids::AttemptId, outcome::Usage, units::Timestamp};
 
 use crate::{
-    keeper_log::states,
+    keeper_log::{reason_of, states},
     processes::{Exit, KILL, Leader, TERM},
     time::micros,
     truth::Excuse,
@@ -117,7 +117,12 @@ impl World {
         if replacement == keeper {
             replacement = self.new_keeper(machine, life);
         }
-        let Some(agent) = self.machines[machine].living(life) else {
+        let host = &mut self.machines[machine];
+        let log = host
+            .keepers
+            .get(&keeper)
+            .map(|keeper| keeper.log.as_slice());
+        let Some(agent) = host.agent.as_mut().filter(|agent| agent.life == life) else {
             return;
         };
         agent.keeper = replacement;
@@ -125,6 +130,7 @@ impl World {
         for (attempt, child) in &mut agent.children {
             if child.keeper == keeper && !child.watched {
                 child.watched = true;
+                child.stopped = log.and_then(|log| reason_of(log, *attempt));
                 orphans.push(*attempt);
             }
         }
@@ -272,12 +278,12 @@ impl World {
         machine: usize,
         life: u32,
         attempt: AttemptId,
-        grace: Duration,
+        (grace, reason): (Duration, StopReason),
     ) {
         if let Some(agent) = self.machines[machine].living(life)
             && let Some(child) = agent.children.get_mut(&attempt)
         {
-            child.stopped = true;
+            child.stopped = child.stopped.max(Some(reason));
         }
         self.signals(machine, attempt, TERM);
         let wait = micros(grace);
@@ -295,7 +301,11 @@ impl World {
 }
 
 /// An exit as a keeper or a shell tells it.
-fn known_end(exit: Exit, (started_at, ended_at): (Timestamp, Timestamp), stopped: bool) -> End {
+fn known_end(
+    exit: Exit,
+    (started_at, ended_at): (Timestamp, Timestamp),
+    stopped: Option<StopReason>,
+) -> End {
     End::Known {
         status: exit.status,
         usage: Usage::default(),

@@ -1,5 +1,6 @@
 //! What must be true of every commit.
 
+use flota_engine::keeper::api::StopReason;
 use flota_model::{
     change::{AttemptRecord, AuditRecord, Batch, Change, GrantRecord, JobRecord, Snapshot},
     ids::{AttemptId, BatchNumber, JobId, TaskIndex},
@@ -8,7 +9,7 @@ use flota_model::{
 };
 
 use crate::{
-    outcomes::{Case, judge},
+    outcomes::{Case, StopReasons, judge},
     tally::Trouble,
     truth::{Breach, Excuse, Granted, Invariant, KnownJob, breach, stops},
     world::World,
@@ -281,6 +282,11 @@ impl World {
             counted: record.counted,
             cancelled,
             timeout: granted.spec.spec.timeout,
+            is_program: !kernel_only,
+            stopped_for: StopReasons {
+                time: self.truth.stops.contains(&(attempt, StopReason::TimedOut)),
+                person: self.truth.stops.contains(&(attempt, StopReason::Cancelled)),
+            },
             execution: self.truth.executions.get(&attempt),
             spawned: self.truth.spawned.get(&attempt).copied(),
             now: self.now,

@@ -7,7 +7,7 @@ use flota_engine::{
     journal::Record,
     keeper::{
         Keeper,
-        api::{Child, Event as KeeperEvent, KeeperId, LogRecord, Peer},
+        api::{Child, Event as KeeperEvent, KeeperId, LogRecord, Peer, StopReason},
     },
     node::{Node, api as node},
 };
@@ -149,8 +149,8 @@ pub(crate) struct ChildOfKeeper {
     pub(crate) keeper: KeeperId,
     /// The descriptors that the keeper sends are here.
     pub(crate) pidfd: bool,
-    /// The shell itself was told to stop it.
-    pub(crate) stopped: bool,
+    /// Why its dead keeper, or the shell itself since, was told to stop it.
+    pub(crate) stopped: Option<StopReason>,
     /// Its keeper is dead: the shell itself watches it.
     pub(crate) watched: bool,
     pub(crate) started_at: Option<Timestamp>,

@@ -225,6 +225,7 @@ impl World {
             }
             LogRecord::Spawning { .. }
             | LogRecord::Running { .. }
+            | LogRecord::Stopping { .. }
             | LogRecord::NotStarted { .. }
             | LogRecord::Ended { .. }
             | LogRecord::Forgotten { .. } => {}

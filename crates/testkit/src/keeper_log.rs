@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flota_engine::keeper::api::{ChildState, LogRecord};
+use flota_engine::keeper::api::{ChildState, LogRecord, StopReason};
 use flota_model::ids::AttemptId;
 
 /// The last known state of every child that was not forgotten.
@@ -36,10 +36,23 @@ pub(crate) fn states(log: &[LogRecord]) -> BTreeMap<AttemptId, ChildState> {
             LogRecord::Ended { attempt, end } => {
                 states.insert(attempt, ChildState::Ended(end));
             }
+            LogRecord::Stopping { .. } => {}
             LogRecord::Forgotten { attempt } => {
                 states.remove(&attempt);
             }
         }
     }
     states
+}
+
+/// Why the keeper was told to stop a child before it ended, if it was.
+pub(crate) fn reason_of(log: &[LogRecord], wanted: AttemptId) -> Option<StopReason> {
+    log.iter().rev().find_map(|record| {
+        if let LogRecord::Stopping { attempt, reason } = record
+            && *attempt == wanted
+        {
+            return Some(*reason);
+        }
+        None
+    })
 }

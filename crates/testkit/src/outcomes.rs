@@ -11,6 +11,13 @@ use crate::{
     truth::{Breach, Ending, Execution, Invariant, breach},
 };
 
+/// Why agents ordered a program to be stopped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StopReasons {
+    pub(crate) time: bool,
+    pub(crate) person: bool,
+}
+
 /// What is known about an attempt whose outcome is written down.
 #[derive(Debug)]
 pub(crate) struct Case<'a> {
@@ -18,6 +25,8 @@ pub(crate) struct Case<'a> {
     /// The cancel of its job is committed.
     pub(crate) cancelled: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) is_program: bool,
+    pub(crate) stopped_for: StopReasons,
     pub(crate) execution: Option<&'a Execution>,
     pub(crate) spawned: Option<Time>,
     pub(crate) now: Time,
@@ -52,9 +61,13 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
                 || (*signal == 9 && (ended_as(Ending::ParentDied) || case.never_executed))
         }
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
-        Outcome::TimedOut => timed_out(case),
-        // A cancel that came after the backup of a restored store was obeyed all the same.
-        Outcome::Cancelled => !case.counted || case.cancelled || case.cancel_seen.is_some(),
+        Outcome::TimedOut => timed_out(case) && (!case.is_program || case.stopped_for.time),
+        Outcome::Cancelled => {
+            let ran = case.is_program && case.execution.is_some();
+            let ordered = !ran || case.stopped_for.person;
+            // A cancel that came after the backup of a restored store was obeyed all the same.
+            ordered && (!case.counted || case.cancelled || case.cancel_seen.is_some())
+        }
         Outcome::NotStarted { .. } => case.never_ran && case.execution.is_none(),
         Outcome::Failed { .. } => ending.is_some_and(|(_, ending)| {
             matches!(ending, Ending::Scripted(scripted) if scripted != ScriptedEnding::Exit(0))

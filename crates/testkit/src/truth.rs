@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flota_engine::keeper::api::StopReason;
 use flota_model::{
     change::AttemptRecord,
     ids::{AttemptId, Authority, BatchNumber, Epoch, JobId, NodeId, SpecHash, TaskIndex},
@@ -29,7 +30,8 @@ pub enum Invariant {
     SameAsStore,
     /// Nothing of a cancelled and finished job runs, and nothing of it starts.
     CancelledIsQuiet,
-    /// An outcome is what the execution really did.
+    /// An outcome is what the execution really did, and that of a stop its reason, whatever the wall
+    /// clocks did.
     TrueOutcome,
     /// Nothing starts after the outcome was counted, and no execution starts twice.
     NoRestart,
@@ -158,6 +160,8 @@ pub(crate) struct Truth {
     /// What may start only once and was granted before the last start of a server that was found to
     /// be behind its fleet: whether it did is unknown until its agent says so (PROTOCOL 4, 7).
     pub(crate) doubted: BTreeSet<AttemptId>,
+    /// Why agents ordered keepers, or their own shells, to stop programs.
+    pub(crate) stops: BTreeSet<(AttemptId, StopReason)>,
     /// Killed at its deadline.
     pub(crate) fenced: BTreeSet<AttemptId>,
     /// Counted as lost unheard, without a fence: the node was away for a lease (PROTOCOL 11).
@@ -196,6 +200,11 @@ impl Truth {
                 .rev()
                 .any(|(at, excuse)| *at >= since && wanted.contains(excuse))
         })
+    }
+
+    /// An agent orders a program to be stopped.
+    pub(crate) fn orders_stop(&mut self, attempt: AttemptId, reason: StopReason) {
+        self.stops.insert((attempt, reason));
     }
 
     /// An execution starts.

@@ -114,6 +114,7 @@ fn subject(record: &LogRecord) -> (AttemptId, bool) {
     match *record {
         LogRecord::Spawning { attempt, .. }
         | LogRecord::Running { attempt, .. }
+        | LogRecord::Stopping { attempt, .. }
         | LogRecord::NotStarted { attempt, .. }
         | LogRecord::Ended { attempt, .. } => (attempt, false),
         LogRecord::Forgotten { attempt } => (attempt, true),

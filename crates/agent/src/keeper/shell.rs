@@ -258,6 +258,8 @@ impl Shell {
                 events.extend(self.children.spawn(*launch));
             }
             Effect::Signal { attempt, signal } => {
+                // Why must be known to whoever finds the program ended by it.
+                self.log.flush();
                 self.trees.signal(attempt, signal, &self.children);
             }
             Effect::Sweep { attempt } => self.trees.sweep(attempt, clock::moment()),

@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::keeper::api::{Child, ChildState, End, FromKeeper, Launch, ToKeeper};
+use flota_engine::keeper::api::{
+    Child, ChildState, End, FromKeeper, KeeperId, Launch, StopReason, ToKeeper,
+};
 use flota_model::outcome::StartStage;
 
 use crate::{
+    dead,
     keeper::CUT,
     proc,
     sys::{clock, pidfd::PidFd, socket},
@@ -174,6 +177,7 @@ fn a_stop_is_a_signal_first_and_a_kill_after_the_grace() {
     client.send(ToKeeper::Stop {
         attempt,
         grace: Duration::from_mins(1),
+        reason: StopReason::Cancelled,
     });
     assert_eq!(status(client.wait_end(attempt)), (exit(5), false));
     let attempt = bench.attempt(2);
@@ -186,7 +190,11 @@ fn a_stop_is_a_signal_first_and_a_kill_after_the_grace() {
     });
     let grace = Duration::from_millis(200);
     let before = clock::moment();
-    client.send(ToKeeper::Stop { attempt, grace });
+    client.send(ToKeeper::Stop {
+        attempt,
+        grace,
+        reason: StopReason::Cancelled,
+    });
     assert_eq!(status(client.wait_end(attempt)), (libc::SIGKILL, false));
     assert!(clock::moment().since(before) >= grace);
     assert!(bench.processes(2).is_empty());
@@ -204,6 +212,7 @@ fn a_stopped_program_is_woken_to_be_stopped() {
     client.send(ToKeeper::Stop {
         attempt,
         grace: Duration::from_mins(1),
+        reason: StopReason::Cancelled,
     });
     assert_eq!(status(client.wait_end(attempt)), (libc::SIGTERM, false));
 }
@@ -262,6 +271,7 @@ fn a_stop_reaches_processes_that_fled_the_session() {
     client.send(ToKeeper::Stop {
         attempt,
         grace: Duration::ZERO,
+        reason: StopReason::Cancelled,
     });
     assert_eq!(status(client.wait_end(attempt)), (libc::SIGKILL, false));
     assert!(bench.processes(1).is_empty());
@@ -325,6 +335,32 @@ fn a_fenced_program_dies_with_its_keeper_and_another_one_does_not() {
     bench.keeper.wait().unwrap();
     wait_readable(fenced.descriptor());
     kept.signal(0).unwrap();
+}
+
+#[test]
+fn why_a_program_was_stopped_outlives_its_keeper() {
+    let mut bench = Bench::new();
+    let (mut client, _) = bench.agent();
+    let exits_on_term = "trap 'exit 0' TERM; echo ready; while :; do sleep 60 & wait; done";
+    let (pid, descriptors) = start(&mut client, bench.script(1, exits_on_term));
+    wait_for("the trap", || {
+        read(&descriptors[1]).contains("ready").then_some(())
+    });
+    let pidfd = PidFd::open(pid).unwrap();
+    client.send(ToKeeper::Stop {
+        attempt: bench.attempt(1),
+        grace: Duration::from_mins(1),
+        reason: StopReason::TimedOut,
+    });
+    wait_readable(pidfd.descriptor());
+    // Its end may be logged or not by now; why it was stopped is, since before the signal.
+    bench.keeper.kill().unwrap();
+    bench.keeper.wait().unwrap();
+    let logged = dead::read(&bench.path(crate::keeper::FOLDER), KeeperId(bench.number)).unwrap();
+    assert_eq!(
+        logged[&bench.attempt(1)].stopped,
+        Some(StopReason::TimedOut)
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use flota_model::{ids::AttemptId, outcome::INLINE_OUTPUT_MAX};
 
 use super::Shell;
 use crate::{
-    dead,
+    dead::{self, Logged},
     finisher::Large,
     input::Input,
     keepers::{Carried, Listed, Reached},
@@ -269,7 +269,7 @@ impl Shell {
         burial.unresolved.extend(attempts.iter().copied());
         for attempt in attempts {
             match states.remove(&attempt) {
-                Some(state) => self.inherit(attempt, state),
+                Some(logged) => self.inherit(attempt, logged),
                 // Never begun.
                 None => self.orphaned(attempt, dead::unknown(None)),
             }
@@ -277,18 +277,19 @@ impl Shell {
         Ok(())
     }
 
-    fn inherit(&mut self, attempt: AttemptId, state: ChildState) {
+    fn inherit(&mut self, attempt: AttemptId, logged: Logged) {
         let Some(program) = self.state.table.get_mut(attempt) else {
             return;
         };
         // The descriptor from its birth is better than anything that can be found.
-        if let (ChildState::Running { .. }, Some(pidfd), Some((identity, started_at))) =
-            (state, program.pidfd.take(), program.process)
+        if let (ChildState::Running { .. }, Some(pidfd), Some(process)) =
+            (logged.state, program.pidfd.take(), program.process)
         {
             program.keeper = None;
-            return self.orphans.watch(attempt, pidfd, identity, started_at);
+            let stopped = logged.stopped;
+            return self.orphans.watch(attempt, pidfd, process, stopped);
         }
-        let found = dead::look(attempt, state, self.here, &self.outputs);
+        let found = dead::look(attempt, logged.state, self.here, &self.outputs);
         program.streams = program.streams.take().or(found.streams);
         match found.state {
             ChildState::Running {
@@ -297,7 +298,8 @@ impl Shell {
             } => {
                 program.keeper = None;
                 if let Some(pidfd) = found.pidfd {
-                    self.orphans.watch(attempt, pidfd, identity, started_at);
+                    let process = (identity, started_at);
+                    self.orphans.watch(attempt, pidfd, process, logged.stopped);
                 }
                 let at = started_at;
                 self.state.events.push(Event::Started { attempt, at });

@@ -57,12 +57,21 @@ impl Shell {
                 keeper: Some(keeper),
                 attempt,
                 grace,
-            } => self.keepers.tell(keeper, ToKeeper::Stop { attempt, grace }),
+                reason,
+            } => {
+                let stop = ToKeeper::Stop {
+                    attempt,
+                    grace,
+                    reason,
+                };
+                self.keepers.tell(keeper, stop);
+            }
             Effect::Stop {
                 keeper: None,
                 attempt,
                 grace,
-            } => self.orphans.stop(attempt, grace),
+                reason,
+            } => self.orphans.stop(attempt, grace, reason),
             Effect::Fence {
                 keeper,
                 attempt,

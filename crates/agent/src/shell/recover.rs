@@ -98,7 +98,7 @@ impl Shell {
         let mut burial = Burial::default();
         let mut children = Vec::new();
         for (attempt, logged) in states {
-            let found = dead::look(attempt, logged, self.here, &self.outputs);
+            let found = dead::look(attempt, logged.state, self.here, &self.outputs);
             let state = found.state;
             children.push(Child { attempt, state });
             match state {
@@ -107,7 +107,8 @@ impl Shell {
                     started_at,
                 } => {
                     if let Some(pidfd) = found.pidfd {
-                        self.orphans.watch(attempt, pidfd, identity, started_at);
+                        let process = (identity, started_at);
+                        self.orphans.watch(attempt, pidfd, process, logged.stopped);
                     }
                     burial.unresolved.insert(attempt);
                     self.state.table.insert(attempt, orphan(found.streams));

@@ -66,6 +66,21 @@ pub struct Launch {
     pub places: Option<u32>,
 }
 
+/// Why a program is told to stop; a later one of this list replaces an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopReason {
+    /// The agent's journal knows nothing of it, or has been told that it is void.
+    Stray,
+    /// The lease ended, and no keeper enforces that.
+    Fenced,
+    /// It ran too long.
+    TimedOut,
+    /// A person asked.
+    Cancelled,
+    /// The server wants it gone.
+    Forgotten,
+}
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -83,9 +98,9 @@ pub enum End {
         ended_at: Timestamp,
         /// Whether the keeper killed it at its deadline (PROTOCOL 10).
         fenced: bool,
-        /// Whether the agent had asked to stop it before it ended: then what it did is no result
-        /// of its own, also for an agent that was started since and does not know why.
-        stopped: bool,
+        /// Why an agent had asked to stop it before it ended, if one had: then what it did is no
+        /// result of its own, also for an agent that was started since.
+        stopped: Option<StopReason>,
     },
     /// Nobody saw it end.
     Unknown {
@@ -145,6 +160,8 @@ pub enum ToKeeper {
         attempt: AttemptId,
         /// From the signal to the kill.
         grace: Duration,
+        /// Told again with its end, also to a later agent.
+        reason: StopReason,
     },
     /// Move a deadline.
     Fence {
@@ -316,6 +333,14 @@ pub enum LogRecord {
         identity: Identity,
         /// When.
         at: Timestamp,
+    },
+    /// A program is about to be stopped, for the first time or for a reason that replaces the one
+    /// before.
+    Stopping {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Why.
+        reason: StopReason,
     },
     /// A program could not be started.
     NotStarted {

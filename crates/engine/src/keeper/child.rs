@@ -5,7 +5,7 @@ use flota_model::{
     units::{Moment, Timestamp},
 };
 
-use crate::keeper::api::{ChildState, End, Identity};
+use crate::keeper::api::{ChildState, End, Identity, StopReason};
 
 /// What a keeper holds of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,8 @@ pub(super) struct Live {
     /// Set once the leader was reaped.
     leader: Option<Leader>,
     is_fenced: bool,
-    is_stopped: bool,
+    /// Why it was told to stop before its leader was reaped.
+    stopped: Option<StopReason>,
 }
 
 /// How far a stop has come. It holds from the order on, also before `execve` has succeeded.
@@ -106,7 +107,7 @@ impl Live {
             stop: Stop::No,
             leader: None,
             is_fenced: false,
-            is_stopped: false,
+            stopped: None,
         }
     }
 
@@ -119,9 +120,18 @@ impl Live {
         }
     }
 
+    /// Notes why it is about to be stopped; whether that replaces what was noted before.
+    pub(super) fn stop_for(&mut self, reason: StopReason) -> bool {
+        // What it did before it was told is a result of its own.
+        let is_news = self.leader.is_none() && self.stopped < Some(reason);
+        if is_news {
+            self.stopped = Some(reason);
+        }
+        is_news
+    }
+
     /// Stops it; a second stop can only shorten the grace.
     pub(super) fn stop(&mut self, kill_at: Moment, is_immediate: bool) -> Order {
-        self.is_stopped |= self.leader.is_none();
         match self.stop {
             Stop::Sweeping => Order::Nothing,
             Stop::No | Stop::Asked { .. } if is_immediate => self.sweep(),
@@ -161,7 +171,7 @@ impl Live {
             started_at: self.started_at,
             ended_at: leader.ended_at,
             fenced: self.is_fenced,
-            stopped: self.is_stopped,
+            stopped: self.stopped,
         })
     }
 

@@ -3,9 +3,10 @@ use std::time::Duration;
 use flota_model::{ids::Nonce, outcome::Usage, units::Timestamp};
 
 use super::*;
-use crate::keeper::api::{ChildState, End};
+use crate::keeper::api::{ChildState, End, StopReason};
 
 mod lines;
+mod reasons;
 
 const AGENT: Peer = Peer(1);
 const GRACE: Duration = Duration::from_secs(10);
@@ -76,6 +77,7 @@ fn stop(sequence: u64, grace: Duration) -> Event {
     says(ToKeeper::Stop {
         attempt: attempt(sequence),
         grace,
+        reason: StopReason::Cancelled,
     })
 }
 
@@ -118,6 +120,7 @@ fn word(effect: &Effect) -> String {
         Effect::Log(record) => match record {
             LogRecord::Spawning { .. } => "log spawning".to_owned(),
             LogRecord::Running { .. } => "log running".to_owned(),
+            LogRecord::Stopping { .. } => "log stopping".to_owned(),
             LogRecord::NotStarted { errno, .. } => format!("log not started {errno}"),
             LogRecord::Ended { .. } => "log ended".to_owned(),
             LogRecord::Forgotten { .. } => "log forgotten".to_owned(),
@@ -227,7 +230,7 @@ fn a_stop_signals_and_kills_after_the_grace() {
             &[start(1), executed(1)],
             &["log spawning", "spawn", "log running", "started"],
         ),
-        (1_000, &[stop(1, GRACE)], &["signal 15"]),
+        (1_000, &[stop(1, GRACE)], &["log stopping", "signal 15"]),
         (2_000, &[stop(1, GRACE)], &[]),
         (10_999, &[Event::Tick], &[]),
         (11_000, &[Event::Tick], &["signal 9", "sweep"]),
@@ -243,7 +246,7 @@ fn a_stop_holds_before_the_program_is_executed() {
         (
             1,
             &[start(1), stop(1, GRACE)],
-            &["log spawning", "spawn", "signal 15"],
+            &["log spawning", "spawn", "log stopping", "signal 15"],
         ),
         (2, &[executed(1)], &["log running", "started"]),
         (10_001, &[Event::Tick], &["signal 9", "sweep"]),
@@ -257,7 +260,7 @@ fn a_second_stop_shortens_the_grace_and_never_extends_it() {
         (
             0,
             &[start(1), stop(1, GRACE)],
-            &["log spawning", "spawn", "signal 15"],
+            &["log spawning", "spawn", "log stopping", "signal 15"],
         ),
         (
             1,
@@ -270,7 +273,7 @@ fn a_second_stop_shortens_the_grace_and_never_extends_it() {
         (
             0,
             &[start(1), stop(1, GRACE)],
-            &["log spawning", "spawn", "signal 15"],
+            &["log spawning", "spawn", "log stopping", "signal 15"],
         ),
         (1, &[stop(1, Duration::ZERO)], &["signal 9", "sweep"]),
     ]);
@@ -286,6 +289,7 @@ fn what_a_leader_leaves_behind_is_swept_also_after_a_stop() {
                 "log spawning",
                 "spawn",
                 "log running",
+                "log stopping",
                 "signal 15",
                 "started",
             ],
@@ -334,7 +338,7 @@ fn a_fence_is_kept_without_an_agent_and_during_a_grace() {
         (
             0,
             &[start_fenced(1, 5_000), stop(1, GRACE)],
-            &["log spawning", "spawn", "signal 15"],
+            &["log spawning", "spawn", "log stopping", "signal 15"],
         ),
         (5_000, &[Event::Tick], &["signal 9", "sweep"]),
         (
@@ -351,7 +355,7 @@ fn a_kill_after_a_grace_is_no_fence() {
         (
             0,
             &[start_fenced(1, 50_000), stop(1, GRACE)],
-            &["log spawning", "spawn", "signal 15"],
+            &["log spawning", "spawn", "log stopping", "signal 15"],
         ),
         (10_000, &[Event::Tick], &["signal 9", "sweep"]),
         (
@@ -536,26 +540,4 @@ fn a_keeper_without_fencing_does_not_kill() {
     });
     assert_eq!(words(&keeper.handle(vec![fence], at(1))), [""; 0]);
     assert_eq!(words(&keeper.handle(vec![Event::Tick], at(9_000))), [""; 0]);
-}
-
-#[test]
-fn an_end_tells_whether_it_was_asked_for() {
-    let stopped_by = |stop_before_exit: bool| {
-        let mut keeper = keeper();
-        keeper.handle(vec![start(1), executed(1)], at(0));
-        let mut events = vec![exited(1, 0)];
-        events.insert(usize::from(!stop_before_exit), stop(1, GRACE));
-        events.push(empty(1));
-        let effects = keeper.handle(events, at(1));
-        effects.into_iter().find_map(|effect| {
-            if let Effect::Log(LogRecord::Ended { end, .. }) = effect
-                && let End::Known { stopped, .. } = end
-            {
-                return Some(stopped);
-            }
-            None
-        })
-    };
-    assert_eq!(stopped_by(true), Some(true));
-    assert_eq!(stopped_by(false), Some(false), "it had ended by itself");
 }

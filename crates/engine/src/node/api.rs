@@ -15,7 +15,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{Child, End, KeeperId, Launch},
+    keeper::api::{Child, End, KeeperId, Launch, StopReason},
     sabotage::Sabotage,
 };
 
@@ -170,6 +170,8 @@ pub enum Effect {
         attempt: AttemptId,
         /// From the signal to the kill.
         grace: Duration,
+        /// Why.
+        reason: StopReason,
     },
     /// Moves the deadline at which the keeper kills a `stop` attempt on its own (PROTOCOL 10).
     Fence {

@@ -1,7 +1,5 @@
 //! What becomes of attempts that end: an outcome that is never invented, a durable report.
 
-use std::time::Duration;
-
 use flota_model::{
     ids::AttemptId,
     outcome::{Outcome, Output, Report, StartStage, Usage},
@@ -10,7 +8,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{ChildState, End, TAKEN_BACK, TOO_LATE},
+    keeper::api::{ChildState, End, StopReason, TAKEN_BACK, TOO_LATE},
     node::{
         Node,
         api::{Effect, KernelEnd},
@@ -34,8 +32,8 @@ pub(super) struct Fact {
     pub(super) ended_at: Timestamp,
     pub(super) usage: Usage,
     pub(super) output: Option<Box<Output>>,
-    /// It was told to stop before it ended, perhaps by an earlier start of the agent.
-    pub(super) stopped: bool,
+    /// Why it was told to stop before it ended, perhaps by an earlier start of the agent.
+    pub(super) stopped: Option<StopReason>,
 }
 
 impl Fact {
@@ -47,7 +45,7 @@ impl Fact {
             ended_at,
             usage: Usage::default(),
             output: None,
-            stopped: false,
+            stopped: None,
         }
     }
 
@@ -71,7 +69,7 @@ impl Fact {
                 ended_at,
                 usage,
                 output,
-                stopped: stopped && !fenced,
+                stopped: stopped.filter(|_| !fenced),
             },
             End::Unknown {
                 started_at,
@@ -98,7 +96,7 @@ fn outcome_of(status: i32) -> Outcome {
 }
 
 /// The outcome of a program that was not started. It did not fail where its lease had ended before
-/// its turn came, or it was stopped before.
+/// its turn came, or it was taken back before (a program that ran is never `Cancelled` here).
 fn outcome_of_no_start(stage: StartStage, errno: i32) -> Outcome {
     match (stage, errno) {
         (StartStage::Spawn, TOO_LATE) => Outcome::Lost,
@@ -112,14 +110,16 @@ fn judge(fate: Fate, fact: &Fact) -> Outcome {
     let natural = fact.outcome.clone();
     match (fate, natural) {
         (_, Outcome::Unknown) => Outcome::Unknown,
+        // It was stopped as a stray, by an agent whose journal did not know it.
+        (Fate::Open, _) if fact.stopped.is_some() => Outcome::Unknown,
         // It had ended by itself before the stop reached it: what it did then is true.
-        (Fate::TimedOut, natural) if !fact.stopped => natural,
+        (Fate::TimedOut, natural) if fact.stopped.is_none() => natural,
         (Fate::TimedOutUnseen, Outcome::Exited { .. } | Outcome::Signalled { .. })
-            if !fact.stopped =>
+            if fact.stopped.is_none() =>
         {
             Outcome::Unknown
         }
-        (Fate::TimedOutUnseen, natural) if !fact.stopped => natural,
+        (Fate::TimedOutUnseen, natural) if fact.stopped.is_none() => natural,
         (Fate::Open | Fate::Forgotten, natural) => natural,
         (Fate::Fenced, _) => Outcome::Lost,
         (Fate::TimedOut | Fate::TimedOutUnseen, _) => Outcome::TimedOut,
@@ -189,11 +189,12 @@ impl Node {
         usage: Usage,
         draft: &mut Draft,
     ) {
+        let mut stopped = None;
         if let Some(running) = self.table.get(attempt) {
             self.progress.prove(running.turn);
             self.paces.note(running.spec.hash, ran);
+            stopped = running.fate.reason().filter(|_| end == KernelEnd::Stopped);
         }
-        let stopped = end == KernelEnd::Stopped;
         let (outcome, output) = match end {
             KernelEnd::Completed(output) => (Outcome::Completed, output),
             KernelEnd::Failed(message) => (
@@ -250,7 +251,8 @@ impl Node {
             return self.conclude_stray(attempt, draft);
         };
         self.queue.classes.release(running.class);
-        if running.fate == Fate::Forgotten {
+        let fate = fate_of(&running, &fact);
+        if fate == Fate::Forgotten || is_given_back(fate, &fact) {
             self.refuse_one(attempt, draft);
         } else if running.is_recorded() {
             self.report(report_of(attempt, &running, fact), draft);
@@ -312,23 +314,29 @@ fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
 /// deadline just before (PROTOCOL 10): both are a SIGKILL, and neither is a failure of its own.
 fn died_with_keeper(running: &Running, fact: &Fact) -> bool {
     let killed = fact.outcome == Outcome::Signalled { signal: SIGKILL };
-    let untold = running.fate <= Fate::Fenced && !fact.stopped;
+    let untold = running.fate <= Fate::Fenced && fact.stopped.is_none();
     killed && untold && running.place == Place::Orphaned && is_leased(&running.spec.spec)
 }
 
-/// Why an attempt was stopped. An agent that was started since does not know, but can tell: it stops
-/// attempts that ran too long, and otherwise only because a person asked.
+/// Why an attempt was stopped, by this start of the agent or by an earlier one.
 fn fate_of(running: &Running, fact: &Fact) -> Fate {
-    if running.fate != Fate::Open || !fact.stopped || running.place == Place::Pool {
-        return running.fate;
+    running.fate.max(Fate::told(fact.stopped))
+}
+
+/// The outcome of an attempt that is not held, of which nobody remembers more than what the keeper
+/// tells.
+pub(super) fn outcome_as_told(fact: &Fact) -> Outcome {
+    match Fate::told(fact.stopped) {
+        // The server waits for a tombstone, not for an outcome.
+        fate if fate == Fate::Forgotten || is_given_back(fate, fact) => Outcome::Unknown,
+        fate => judge(fate, fact),
     }
-    let started_at = fact.started_at.unwrap_or(fact.ended_at);
-    let ran = Duration::from_micros(fact.ended_at.0.saturating_sub(started_at.0));
-    match running.spec.spec.timeout {
-        // Wall clock against the other: they differ by a little (PROTOCOL 9).
-        Some(timeout) if ran + ran / 50 >= timeout => Fate::TimedOut,
-        Some(_) | None => Fate::Cancelled,
-    }
+}
+
+/// Whether it was taken back before its turn came, and not because a person asked: it never started
+/// here, which a tombstone says.
+fn is_given_back(fate: Fate, fact: &Fact) -> bool {
+    fact.outcome == Outcome::Cancelled && fate != Fate::Cancelled
 }
 
 /// At most 1 KiB of a message, cut between two characters.

@@ -20,7 +20,7 @@ use crate::{
     node::{
         Node, Stopping,
         api::{DecodeSpec, Effect},
-        ending::{Fact, fact_of_listed},
+        ending::{Fact, fact_of_listed, outcome_as_told},
         queue::Piece,
         ranges::last,
         table::{Fate, Place, Running, place_of_work},
@@ -236,14 +236,13 @@ impl Node {
         let Some(unknown) = self.reports.get(attempt).cloned() else {
             return;
         };
-        // Of what was stopped the status tells nothing without the reason, which is forgotten.
-        if let Some(fact) = fact_of_listed(state, draft.now)
-            && unknown.outcome == Outcome::Unknown
-            && fact.outcome != Outcome::Unknown
-            && !fact.stopped
-        {
+        let Some(fact) = fact_of_listed(state, draft.now) else {
+            return;
+        };
+        let outcome = outcome_as_told(&fact);
+        if unknown.outcome == Outcome::Unknown && outcome != Outcome::Unknown {
             let Fact {
-                outcome,
+                outcome: _,
                 started_at,
                 ended_at,
                 usage,

@@ -9,7 +9,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::KeeperId,
+    keeper::api::{KeeperId, StopReason},
     node::{
         Node, Stopping,
         api::Effect,
@@ -99,13 +99,15 @@ impl Node {
         self.refuse(vec![AttemptRange::one(attempt)], draft);
     }
 
-    /// Stops a running attempt, if it is not being stopped, and notes why.
+    /// Stops a running attempt, if it is not being stopped for a reason that weighs more, and notes
+    /// why.
     pub(super) fn doom(&mut self, attempt: AttemptId, fate: Fate, draft: &mut Draft) {
         let Some(running) = self.table.get_mut(attempt) else {
             return;
         };
-        let was_open = running.fate == Fate::Open;
+        let is_news = running.fate < fate;
         running.fate = running.fate.max(fate);
+        let reason = running.fate.reason();
         let (place, confirmed) = (running.place, running.confirmed);
         // The lease leaves no time for a grace, not even for one that has begun.
         let grace = if fate == Fate::Fenced {
@@ -120,8 +122,8 @@ impl Node {
                 return;
             }
         }
-        if was_open || fate == Fate::Fenced {
-            self.order_stop(attempt, (place, confirmed), grace, draft);
+        if let Some(reason) = reason.filter(|_| is_news || fate == Fate::Fenced) {
+            self.order_stop(attempt, (place, confirmed), (grace, reason), draft);
         }
     }
 
@@ -145,7 +147,8 @@ impl Node {
                 };
                 self.table.insert_stray(attempt, stray);
                 let place = (running.place, running.confirmed);
-                self.order_stop(attempt, place, running.spec.spec.grace, draft);
+                let stop = (running.spec.spec.grace, StopReason::Stray);
+                self.order_stop(attempt, place, stop, draft);
             }
         }
     }
@@ -160,7 +163,8 @@ impl Node {
                 asked_for: false,
             },
         );
-        self.order_stop(attempt, (place, true), STRAY_GRACE, draft);
+        let stop = (STRAY_GRACE, StopReason::Stray);
+        self.order_stop(attempt, (place, true), stop, draft);
     }
 
     /// A person wants the agent to stop everything and to end. What has not started is given back
@@ -201,12 +205,14 @@ impl Node {
     ) {
         self.keeper = Some(replacement);
         for attempt in self.table.orphan(keeper) {
-            let grace = match self.table.get(attempt) {
-                Some(running) if running.fate == Fate::Open => continue,
-                Some(running) => running.spec.spec.grace,
-                None => STRAY_GRACE,
+            let stop = match self.table.get(attempt) {
+                Some(running) => match running.fate.reason() {
+                    Some(reason) => (running.spec.spec.grace, reason),
+                    None => continue,
+                },
+                None => (STRAY_GRACE, StopReason::Stray),
             };
-            self.order_stop(attempt, (Place::Orphaned, false), grace, draft);
+            self.order_stop(attempt, (Place::Orphaned, false), stop, draft);
         }
     }
 
@@ -215,7 +221,7 @@ impl Node {
         &self,
         attempt: AttemptId,
         (place, confirmed): (Place, bool),
-        grace: Duration,
+        (grace, reason): (Duration, StopReason),
         draft: &mut Draft,
     ) {
         let effect = match place {
@@ -224,6 +230,7 @@ impl Node {
                 keeper: place.keeper(),
                 attempt,
                 grace,
+                reason,
             },
         };
         draft.early_if(confirmed && self.progress.is_durable(0), effect);

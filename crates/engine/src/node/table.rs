@@ -12,7 +12,7 @@ use flota_model::{
 };
 
 use crate::{
-    keeper::api::KeeperId,
+    keeper::api::{KeeperId, StopReason},
     node::{
         classes::{ClassId, is_leased},
         ranges::keys_within,
@@ -95,6 +95,32 @@ pub(super) enum Fate {
     Cancelled,
     /// The server wants it gone: tombstone instead of report.
     Forgotten,
+}
+
+impl Fate {
+    /// Why it is being stopped, as the keeper is told.
+    pub(super) fn reason(self) -> Option<StopReason> {
+        match self {
+            Self::Open => None,
+            Self::Fenced => Some(StopReason::Fenced),
+            Self::TimedOut | Self::TimedOutUnseen => Some(StopReason::TimedOut),
+            Self::Cancelled => Some(StopReason::Cancelled),
+            Self::Forgotten => Some(StopReason::Forgotten),
+        }
+    }
+
+    /// The fate of an attempt that a keeper was told to stop, perhaps by an earlier start of the
+    /// agent.
+    pub(super) fn told(stopped: Option<StopReason>) -> Self {
+        match stopped {
+            // Of a stray no journal knew what it was for.
+            None | Some(StopReason::Stray) => Self::Open,
+            Some(StopReason::Fenced) => Self::Fenced,
+            Some(StopReason::TimedOut) => Self::TimedOut,
+            Some(StopReason::Cancelled) => Self::Cancelled,
+            Some(StopReason::Forgotten) => Self::Forgotten,
+        }
+    }
 }
 
 /// A program or kernel that counts for nothing any more; it is being stopped.

@@ -5,7 +5,9 @@ use flota_model::ids::AttemptId;
 use crate::{
     journal::bytes::{Code, Reader, code_fields},
     keeper::{
-        api::{Child, ChildState, End, FromKeeper, Identity, Launch, LogRecord, ToKeeper},
+        api::{
+            Child, ChildState, End, FromKeeper, Identity, Launch, LogRecord, StopReason, ToKeeper,
+        },
         codec::CodecFault,
     },
 };
@@ -28,6 +30,29 @@ code_fields!(Launch {
     places
 });
 code_fields!(Child { attempt, state });
+
+impl Code for StopReason {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Stray => 1,
+            Self::Fenced => 2,
+            Self::TimedOut => 3,
+            Self::Cancelled => 4,
+            Self::Forgotten => 5,
+        });
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        Ok(match input.byte()? {
+            1 => Self::Stray,
+            2 => Self::Fenced,
+            3 => Self::TimedOut,
+            4 => Self::Cancelled,
+            5 => Self::Forgotten,
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
 
 impl Code for End {
     fn put(&self, out: &mut Vec<u8>) {
@@ -133,9 +158,14 @@ impl Code for ToKeeper {
                 out.push(2);
                 launch.put(out);
             }
-            Self::Stop { attempt, grace } => {
+            Self::Stop {
+                attempt,
+                grace,
+                reason,
+            } => {
                 put_for(3, *attempt, out);
                 grace.put(out);
+                reason.put(out);
             }
             Self::Fence { attempt, deadline } => {
                 put_for(4, *attempt, out);
@@ -155,6 +185,7 @@ impl Code for ToKeeper {
             3 => Self::Stop {
                 attempt: Code::take(input)?,
                 grace: Code::take(input)?,
+                reason: Code::take(input)?,
             },
             4 => Self::Fence {
                 attempt: Code::take(input)?,
@@ -261,6 +292,10 @@ impl Code for LogRecord {
                 end.put(out);
             }
             Self::Forgotten { attempt } => put_for(5, *attempt, out),
+            Self::Stopping { attempt, reason } => {
+                put_for(6, *attempt, out);
+                reason.put(out);
+            }
         }
     }
 
@@ -287,6 +322,10 @@ impl Code for LogRecord {
                 end: Code::take(input)?,
             },
             5 => Self::Forgotten { attempt },
+            6 => Self::Stopping {
+                attempt,
+                reason: Code::take(input)?,
+            },
             tag => return Err(CodecFault::Tag(tag)),
         })
     }

@@ -8,7 +8,7 @@ use flota_model::{
 use super::*;
 use crate::{
     journal::random::Random,
-    keeper::api::{Child, ChildState, End, Identity},
+    keeper::api::{Child, ChildState, End, Identity, StopReason},
 };
 
 fn identity(random: &mut Random) -> Identity {
@@ -18,6 +18,16 @@ fn identity(random: &mut Random) -> Identity {
         pid: random.small(),
         start_time: random.number(),
         pidfd_inode: random.number(),
+    }
+}
+
+fn reason(random: &mut Random) -> StopReason {
+    match random.below(5) {
+        0 => StopReason::Stray,
+        1 => StopReason::Fenced,
+        2 => StopReason::TimedOut,
+        3 => StopReason::Cancelled,
+        _ => StopReason::Forgotten,
     }
 }
 
@@ -35,7 +45,7 @@ fn end(random: &mut Random) -> End {
         started_at: Timestamp(random.number()),
         ended_at: Timestamp(random.number()),
         fenced: random.below(2) == 1,
-        stopped: random.below(2) == 1,
+        stopped: random.maybe(reason),
     }
 }
 
@@ -83,6 +93,7 @@ fn to_keeper(random: &mut Random) -> ToKeeper {
         2 => ToKeeper::Stop {
             attempt,
             grace: Duration::from_micros(random.number()),
+            reason: reason(random),
         },
         3 => ToKeeper::Fence {
             attempt,
@@ -120,7 +131,7 @@ fn from_keeper(random: &mut Random) -> FromKeeper {
 
 fn log_record(random: &mut Random) -> LogRecord {
     let attempt = random.attempt();
-    match random.below(5) {
+    match random.below(6) {
         0 => LogRecord::Spawning {
             attempt,
             at: Timestamp(random.number()),
@@ -138,6 +149,10 @@ fn log_record(random: &mut Random) -> LogRecord {
         3 => LogRecord::Ended {
             attempt,
             end: end(random),
+        },
+        4 => LogRecord::Stopping {
+            attempt,
+            reason: reason(random),
         },
         _ => LogRecord::Forgotten { attempt },
     }

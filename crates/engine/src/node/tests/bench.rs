@@ -19,7 +19,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{Child, ChildState, End, Identity, KeeperId},
+    keeper::api::{Child, ChildState, End, Identity, KeeperId, StopReason},
     node::{
         Node,
         api::{Effect, Event, Forgotten, KernelEnd, Opening, Settings, Turn},
@@ -173,7 +173,7 @@ pub(super) fn exit(code: u8) -> End {
         started_at: Timestamp(100),
         ended_at: Timestamp(30_000_200),
         fenced: false,
-        stopped: false,
+        stopped: None,
     }
 }
 
@@ -186,9 +186,9 @@ pub(super) fn short(mut end: End) -> End {
 }
 
 /// The same end of a program that was told to stop before.
-pub(super) fn stopped(mut end: End) -> End {
+pub(super) fn stopped(reason: StopReason, mut end: End) -> End {
     if let End::Known { stopped, .. } = &mut end {
-        *stopped = true;
+        *stopped = Some(reason);
     }
     end
 }

@@ -7,12 +7,12 @@ use flota_model::{
 };
 
 use super::bench::{
-    Bench, Kind, attempt, completed, ended, exit, keeper_forgets, kernel_ended, outcomes, reports,
-    started, stopped,
+    Bench, Kind, attempt, completed, ended, exit, keeper_forgets, kernel_ended, outcomes, range,
+    reports, short, started, stopped,
 };
 use crate::{
     journal::Record,
-    keeper::api::{End, KeeperId},
+    keeper::api::{End, KeeperId, StopReason, TAKEN_BACK},
     node::api::{Event, KernelEnd},
 };
 
@@ -24,7 +24,7 @@ fn end(status: i32) -> End {
         started_at: Timestamp(1),
         ended_at: Timestamp(2),
         fenced: false,
-        stopped: false,
+        stopped: None,
     }
 }
 
@@ -229,7 +229,7 @@ fn a_program_that_a_dead_keeper_was_told_to_stop_has_no_result_of_its_own() {
     let cases = [
         (end(0), Outcome::Unknown),
         (end(15), Outcome::Unknown),
-        (stopped(end(0)), Outcome::TimedOut),
+        (stopped(StopReason::TimedOut, end(0)), Outcome::TimedOut),
     ];
     for (end, expected) in cases {
         let mut bench = Bench::ready();
@@ -268,33 +268,52 @@ fn a_leased_program_that_dies_with_its_keeper_is_lost_and_has_not_failed() {
     }
 }
 
+/// Found by the simulator: an agent told it by how long the program had run on a wall clock, which
+/// jumped.
 #[test]
-fn a_program_that_an_earlier_agent_stopped_has_no_result_of_its_own() {
-    let End::Known { status, usage, .. } = exit(0) else {
-        panic!("a known end")
-    };
-    let stopped = |ran_for: u64| End::Known {
-        status,
-        usage,
-        out_of_memory: false,
-        started_at: Timestamp(100),
-        ended_at: Timestamp(100 + ran_for),
-        fenced: false,
-        stopped: true,
-    };
+fn why_an_earlier_agent_stopped_a_program_is_what_the_keeper_tells_whatever_the_clock_did() {
     let cases = [
-        (Kind::ProgramTimed, 6_000_000, Outcome::TimedOut),
-        (Kind::ProgramTimed, 1_000_000, Outcome::Cancelled),
-        (Kind::Program, 6_000_000, Outcome::Cancelled),
+        (StopReason::TimedOut, Outcome::TimedOut),
+        (StopReason::Cancelled, Outcome::Cancelled),
+        (StopReason::Fenced, Outcome::Lost),
+        (StopReason::Stray, Outcome::Unknown),
     ];
-    for (kind, ran_for, expected) in cases {
-        let mut bench = Bench::ready();
-        bench.grant(kind, 1, 1);
-        let turn = bench.turn(vec![ended(1, stopped(ran_for))]);
-        assert_eq!(
-            outcomes(&turn),
-            [(1, expected)],
-            "{kind:?} for {ran_for} us"
-        );
+    for (reason, expected) in cases {
+        for kind in [Kind::Program, Kind::ProgramTimed] {
+            for end in [exit(0), short(exit(0)), end(15)] {
+                let mut bench = Bench::ready();
+                bench.grant(kind, 1, 1);
+                let turn = bench.turn(vec![ended(1, stopped(reason, end))]);
+                assert_eq!(
+                    outcomes(&turn),
+                    [(1, expected.clone())],
+                    "{kind:?} {reason:?} {end:?}"
+                );
+            }
+        }
     }
+}
+
+#[test]
+fn what_an_earlier_agent_stopped_for_the_server_has_a_tombstone_and_no_report() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 1);
+    let turn = bench.turn(vec![ended(1, stopped(StopReason::Forgotten, exit(0)))]);
+    assert_eq!(turn.records, [Record::Refused(vec![range(1, 1)])]);
+    assert_eq!(outcomes(&turn), []);
+    assert_eq!(keeper_forgets(&turn), [1]);
+}
+
+#[test]
+fn a_program_that_waited_too_long_for_its_turn_is_given_back_and_was_not_cancelled() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ProgramTimed, 1, 1);
+    bench.pass(Duration::from_secs(6));
+    let turn = bench.turn(vec![Event::NotStarted {
+        attempt: attempt(1),
+        stage: StartStage::Spawn,
+        errno: TAKEN_BACK,
+    }]);
+    assert_eq!(turn.records, [Record::Refused(vec![range(1, 1)])]);
+    assert_eq!(outcomes(&turn), []);
 }

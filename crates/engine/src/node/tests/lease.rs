@@ -6,7 +6,7 @@ use super::bench::{
     Bench, KEEPER, Kind, LEASE, attempt, kernel_ended, outcomes, started, starts, stops,
 };
 use crate::{
-    keeper::api::KeeperId,
+    keeper::api::{KeeperId, StopReason},
     node::api::{Effect, Event, KernelEnd, Settings},
 };
 
@@ -122,6 +122,7 @@ fn a_leased_program_without_a_keeper_is_killed_here_when_the_lease_ends() {
         keeper: None,
         attempt: attempt(1),
         grace: Duration::ZERO,
+        reason: StopReason::Fenced,
     };
     assert_eq!(turn.at_once, [expected]);
     assert_eq!(stops(&bench.pass(LEASE).at_once), [], "once");

@@ -14,7 +14,7 @@ use super::bench::{
 };
 use crate::{
     journal::Record,
-    keeper::api::{Child, ChildState, End, TOO_LATE},
+    keeper::api::{Child, ChildState, End, StopReason, TAKEN_BACK, TOO_LATE},
     node::{
         Node,
         api::{Event, Settings},
@@ -67,7 +67,7 @@ fn running_programs_are_taken_over() {
     assert_eq!(hello.held[0].state, HeldState::Running);
     // It was born a second after boot, so that its five seconds are long over.
     assert_eq!(stops(&bench.pass(Duration::ZERO).at_once), []);
-    let turn = bench.turn(vec![ended(1, stopped(exit(0)))]);
+    let turn = bench.turn(vec![ended(1, stopped(StopReason::TimedOut, exit(0)))]);
     assert_eq!(outcomes(&turn), [(1, Outcome::TimedOut)]);
     assert_eq!(keeper_forgets(&turn), [1]);
 }
@@ -79,7 +79,7 @@ fn what_a_program_did_when_it_was_stopped_before_a_restart_is_no_result() {
     bench.turn(vec![started(1)]);
     let hello = bench.come_back(vec![running_child(1)]);
     assert_eq!(hello.held.len(), 1);
-    let turn = bench.turn(vec![ended(1, stopped(exit(0)))]);
+    let turn = bench.turn(vec![ended(1, stopped(StopReason::Cancelled, exit(0)))]);
     assert_eq!(outcomes(&turn), [(1, Outcome::Cancelled)]);
 }
 
@@ -354,10 +354,13 @@ fn a_listed_program_whose_lease_ended_before_its_start_is_lost_and_has_not_faile
 /// Found by the simulator: an agent took a program's end for unknown and died; the next one found in the
 /// keeper's log that it had exited, but not that it had been stopped for a reason.
 #[test]
-fn an_unknown_end_is_not_superseded_by_that_of_a_program_that_was_stopped() {
+fn an_unknown_end_is_superseded_by_the_reason_of_a_stop_and_not_by_what_the_program_did_then() {
     let cases = [
         (exit(0), Outcome::Exited { code: 0 }),
-        (stopped(exit(0)), Outcome::Unknown),
+        (stopped(StopReason::TimedOut, exit(0)), Outcome::TimedOut),
+        (stopped(StopReason::Cancelled, exit(0)), Outcome::Cancelled),
+        (stopped(StopReason::Forgotten, exit(0)), Outcome::Unknown),
+        (stopped(StopReason::Stray, exit(0)), Outcome::Unknown),
     ];
     for (end, expected) in cases {
         let mut bench = Bench::ready();
@@ -393,4 +396,23 @@ fn unknown_ends_of_listed_children_stay_unknown() {
     )]);
     bench.connect();
     assert_eq!(outcomes(&bench.welcome(false)), [(1, Outcome::Unknown)]);
+}
+
+/// It waited behind others of an earlier agent, which took it back; why is not known, but it never ran.
+#[test]
+fn what_an_earlier_agent_took_back_before_its_turn_is_given_back() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::Program, 1, 1);
+    bench.restart();
+    let child = Child {
+        attempt: attempt(1),
+        state: ChildState::NotStarted {
+            stage: StartStage::Spawn,
+            errno: TAKEN_BACK,
+        },
+    };
+    let turn = bench.recover(vec![(Some(KEEPER), child)]);
+    assert_eq!(turn.records, [Record::Refused(vec![range(1, 1)])]);
+    bench.connect();
+    assert_eq!(outcomes(&bench.welcome(false)), []);
 }

@@ -8,7 +8,7 @@ use super::bench::{
 };
 use crate::{
     journal::Record,
-    keeper::api::{End, KeeperId},
+    keeper::api::{End, KeeperId, StopReason},
     node::api::{Effect, Event},
 };
 
@@ -84,12 +84,13 @@ fn cancel_reports_what_was_stopped_and_what_never_started() {
 }
 
 #[test]
-fn a_stop_is_ordered_once_and_forget_wins() {
+fn a_stop_is_ordered_once_for_each_reason_and_forget_wins() {
     let mut bench = busy();
     assert_eq!(stops(&cancel(&mut bench, 2, 1).at_once).len(), 1);
     assert_eq!(stops(&cancel(&mut bench, 2, 1).at_once).len(), 0);
+    assert_eq!(stops(&forget(&mut bench, 2, 1).at_once).len(), 1);
     assert_eq!(stops(&forget(&mut bench, 2, 1).at_once).len(), 0);
-    cancel(&mut bench, 2, 1);
+    assert_eq!(stops(&cancel(&mut bench, 2, 1).at_once).len(), 0);
     let turn = bench.turn(vec![ended(2, exit(0))]);
     assert_eq!(
         (forgotten(&turn), outcomes(&turn)),
@@ -125,7 +126,7 @@ fn a_run_that_is_too_long_is_stopped_and_timed_out() {
         [(1, Some(Duration::from_secs(10)))]
     );
     assert_eq!(bench.node.deadline(), None);
-    bench.turn(vec![ended(1, stopped(exit(0)))]);
+    bench.turn(vec![ended(1, stopped(StopReason::TimedOut, exit(0)))]);
     bench.connect();
     assert_eq!(outcomes(&bench.welcome(false)), [(1, Outcome::TimedOut)]);
 }
@@ -215,4 +216,25 @@ fn only_what_has_not_started_is_given_back_to_run_elsewhere() {
     assert_eq!(stops(&turn.at_once), []);
     let turn = bench.turn(vec![ended(2, exit(0))]);
     assert_eq!(starts(&turn.after), [7], "the rest stays");
+}
+
+#[test]
+fn a_cancel_of_what_has_run_too_long_is_told_to_the_keeper_once() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ProgramTimed, 1, 1);
+    bench.turn(vec![started(1)]);
+    let reasons = |turn: &crate::node::api::Turn| -> Vec<StopReason> {
+        let effects = turn.at_once.iter().chain(&turn.after);
+        let reasons = effects.filter_map(|effect| match effect {
+            Effect::Stop { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        reasons.collect()
+    };
+    let turn = bench.pass(Duration::from_secs(5));
+    assert_eq!(reasons(&turn), [StopReason::TimedOut]);
+    let turn = cancel(&mut bench, 1, 1);
+    assert_eq!(reasons(&turn), [StopReason::Cancelled]);
+    let turn = cancel(&mut bench, 1, 1);
+    assert_eq!(reasons(&turn), []);
 }
