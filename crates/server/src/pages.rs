@@ -1,6 +1,7 @@
 //! The status pages for people: server-rendered, no script, English and Spanish.
 
 mod api;
+mod error;
 mod html;
 mod job;
 mod language;
@@ -29,6 +30,7 @@ use crate::{
     },
     problem::{
         JOB_NOT_FOUND, LOGIN_EXPIRED, NODE_NOT_FOUND, Problem, QUERY_INVALID, QUERY_UNKNOWN,
+        ROUTE_UNKNOWN,
     },
     random,
 };
@@ -83,6 +85,19 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         chapter: Chapter::Pages,
         gate: Gate::Open,
+        parameters: &[CODE, LANGUAGE],
+        answers: &[Answer::media("What it means and what to do.", HTML)],
+        problems: &[&[ROUTE_UNKNOWN, QUERY_INVALID, QUERY_UNKNOWN]],
+        ..Route::get(
+            "/docs/errors/{code}",
+            "showError",
+            "An error, for people.",
+            |method| on(method, error::error),
+        )
+    },
+    Route {
+        chapter: Chapter::Pages,
+        gate: Gate::Open,
         parameters: &[Parameter::query(
             "token",
             Shape::Text,
@@ -103,6 +118,8 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 const HTML: &[&str] = &["text/html"];
+/// `{code}`
+const CODE: Parameter = Parameter::path("code", "The code of an error.", "E-JOB-NOTFOUND");
 
 /// Whether the one who asks is a person with a browser.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
@@ -123,7 +140,8 @@ pub(crate) fn problem(problem: &Problem, headers: &HeaderMap, uri: &Uri) -> Resp
         _ => texts.failed,
     };
     let body = format!(
-        "<main><h1>{}</h1><p>{}</p><p class=\"quiet\">{} <code>{}</code></p></main>",
+        "<main><h1>{}</h1><p>{}</p><p class=\"quiet\">{} \
+         <a href=\"/docs/errors/{code}\"><code>{code}</code></a></p></main>",
         Text(what),
         if kind.status == 401 {
             Text(texts.login_how)
@@ -131,7 +149,7 @@ pub(crate) fn problem(problem: &Problem, headers: &HeaderMap, uri: &Uri) -> Resp
             Text("")
         },
         Text(problem.detail()),
-        Text(kind.code),
+        code = Text(kind.code),
     );
     let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = page(language, what, Refresh::Never, &body);

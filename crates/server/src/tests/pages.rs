@@ -8,6 +8,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::{agent::Agent, harness::Harness};
+use crate::problem::CATALOGUE;
 
 #[tokio::test]
 async fn the_overview_speaks_both_languages_and_runs_no_script() {
@@ -166,5 +167,26 @@ async fn a_node_has_a_page_that_says_how_old_its_values_are() {
     assert!(page.text().contains("away"), "{}", page.text());
     let missing = server.get("/nodes/9").await;
     assert_eq!(missing.problem(), (404, "E-NODE-NOTFOUND".into()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_problem_points_to_a_page_that_everybody_may_read() {
+    let server = Harness::start().await;
+    let refused = server.remote(Method::GET, "/api/v1/nodes", &[]).await;
+    let kind = refused.json()["type"].as_str().unwrap().to_owned();
+    let page = server.remote(Method::GET, &kind, &[]).await;
+    assert_eq!(page.status, 200, "{kind}: {}", page.text());
+    for part in ["<h1>E-CREDENTIALS-MISSING</h1>", "<strong>What.</strong>"] {
+        assert!(page.text().contains(part), "{part}: {}", page.text());
+    }
+    for kind in CATALOGUE {
+        let page = server.get(&format!("/docs/errors/{}", kind.code)).await;
+        assert_eq!(page.status, 200, "{}", kind.code);
+    }
+    for missing in ["E-NO-SUCH", "..%2FREADME", "README.md"] {
+        let page = server.get(&format!("/docs/errors/{missing}")).await;
+        assert_eq!(page.status, 404, "{missing}");
+    }
     server.stop().await;
 }

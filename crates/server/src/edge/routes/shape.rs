@@ -55,7 +55,11 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
-    const fn path(name: &'static str, about: &'static str, example: &'static str) -> Self {
+    pub(crate) const fn path(
+        name: &'static str,
+        about: &'static str,
+        example: &'static str,
+    ) -> Self {
         Self {
             name,
             place: Place::Path,
