@@ -120,6 +120,11 @@ impl Job {
         self.record.spec.spec.tasks
     }
 
+    /// Whether it goes on: neither cancelled nor finished.
+    pub(crate) fn is_active(&self) -> bool {
+        self.record.phase == JobPhase::Active
+    }
+
     pub(crate) fn is_cancelling(&self) -> bool {
         self.record.phase == JobPhase::Cancelling
     }

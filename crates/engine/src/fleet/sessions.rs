@@ -320,7 +320,7 @@ impl Fleet {
                     self.suspect(place, false);
                 }
                 if part.state != HeldState::Ended {
-                    self.sort_held(place, &mut forget, &mut cancel);
+                    self.sort_held((place, part.state), &mut forget, &mut cancel);
                 }
             }
         }
@@ -340,7 +340,7 @@ impl Fleet {
 
     fn sort_held(
         &mut self,
-        place: Place,
+        (place, held): (Place, HeldState),
         forget: &mut Vec<AttemptId>,
         cancel: &mut Vec<AttemptId>,
     ) {
@@ -351,7 +351,13 @@ impl Fleet {
                     cancel.push(place.attempt);
                 }
             }
-            TaskState::Unknown => {}
+            // What runs may still tell its real outcome (PROTOCOL 7). What did not start must not do
+            // so after a person was told that the job is over, perhaps because they cancelled it.
+            TaskState::Unknown => {
+                if held == HeldState::Granted && !job.is_active() {
+                    forget.push(place.attempt);
+                }
+            }
             TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Dead => {
                 forget.push(place.attempt);
             }

@@ -207,6 +207,30 @@ fn what_may_start_only_once_becomes_unknown_and_is_corrected_by_its_agent() {
 }
 
 #[test]
+fn what_did_not_start_before_its_job_was_over_does_not_start_then() {
+    let cases = [(HeldState::Granted, true), (HeldState::Running, false)];
+    for (state, is_forgotten) in cases {
+        let mut bench = Bench::new();
+        let mut agent = Agent::new("a", 1, 1);
+        agent.hello(&mut bench);
+        let job = bench.submit(JobSpec {
+            retry: Retry::Never,
+            ..spec(1)
+        });
+        agent.listen(&bench);
+        assert!(bench.command(Command::Cancel { job }).is_ok());
+        bench.wait(Duration::from_secs(30));
+        bench.wait(Duration::from_mins(2));
+        assert_eq!(bench.states(job), [TaskState::Unknown]);
+        agent.held = vec![(agent.attempts()[0].0, state)];
+        let frames = agent.hello(&mut bench);
+        let forgets = |frame: &DownBody| matches!(frame, DownBody::Forget(_));
+        assert_eq!(frames.iter().any(forgets), is_forgotten, "{frames:?}");
+        assert_eq!(bench.states(job), [TaskState::Unknown]);
+    }
+}
+
+#[test]
 fn a_grant_that_the_agent_never_got_is_free_only_after_its_tombstone() {
     let mut bench = Bench::new();
     let mut agent = Agent::new("a", 1, 1);
