@@ -18,8 +18,8 @@ use super::{
 pub(super) const AGENTS: u32 = 3;
 const TASKS: u32 = 200;
 const ROUNDS: u32 = 3;
-/// Samples of the estimate of π: some 50 ms of work.
-const SAMPLES: u32 = 5_000_000;
+/// Samples of the estimate of π: some 90 ms of work.
+const SAMPLES: u32 = 20_000_000;
 
 pub(super) async fn measure(
     bench: &Bench<'_>,
