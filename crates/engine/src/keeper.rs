@@ -270,11 +270,13 @@ impl Keeper {
         self.change(attempt, |live| live.fence = fence);
     }
 
-    /// A program that waited for its turn is stopped before that.
-    fn take_back(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
-        let (stage, errno) = (StartStage::Spawn, TAKEN_BACK);
-        self.children
-            .insert(attempt, Held::NotStarted { stage, errno });
+    /// Logs and tells that a program was not started, and at which step.
+    fn note_no_start(
+        &mut self,
+        attempt: AttemptId,
+        (stage, errno): (StartStage, i32),
+        effects: &mut Vec<Effect>,
+    ) {
         effects.push(Effect::Log(LogRecord::NotStarted {
             attempt,
             stage,
@@ -285,6 +287,14 @@ impl Keeper {
             stage,
             errno,
         });
+    }
+
+    /// A program that waited for its turn is stopped before that.
+    fn take_back(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
+        let (stage, errno) = (StartStage::Spawn, TAKEN_BACK);
+        self.children
+            .insert(attempt, Held::NotStarted { stage, errno });
+        self.note_no_start(attempt, (stage, errno), effects);
     }
 
     fn forget(&mut self, attempt: AttemptId, effects: &mut Vec<Effect>) {
@@ -340,16 +350,7 @@ impl Keeper {
         let Some((class, _)) = settled else {
             return;
         };
-        effects.push(Effect::Log(LogRecord::NotStarted {
-            attempt,
-            stage,
-            errno,
-        }));
-        self.send(FromKeeper::NotStarted {
-            attempt,
-            stage,
-            errno,
-        });
+        self.note_no_start(attempt, (stage, errno), effects);
         self.lines.end(class);
         self.begin_next(class, now, effects);
     }
