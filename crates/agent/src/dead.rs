@@ -139,7 +139,7 @@ pub(crate) fn look(attempt: AttemptId, state: ChildState, here: Here, outputs: &
             adopt(identity, here).map(|pidfd| (pidfd, identity)),
             Some(started_at),
         ),
-        ChildState::Starting => (find_leader(attempt, here), None),
+        ChildState::Waiting | ChildState::Starting => (find_leader(attempt, here), None),
     };
     let now = clock::wall();
     match running {

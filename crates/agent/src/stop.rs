@@ -167,7 +167,7 @@ fn stop_orphans(
 fn alive(listed: &Listed) -> Option<AttemptId> {
     let Child { attempt, state } = listed.child;
     match state {
-        ChildState::Starting | ChildState::Running { .. } => Some(attempt),
+        ChildState::Waiting | ChildState::Starting | ChildState::Running { .. } => Some(attempt),
         ChildState::NotStarted { .. } | ChildState::Ended(_) => None,
     }
 }

@@ -427,7 +427,7 @@ fn new_agent(life: u32, node: Node) -> Agent {
 /// What the shell remembers of a listed child; nothing if it ended for sure.
 fn child_of_keeper(owner: Option<KeeperId>, child: &Child) -> Option<ChildOfKeeper> {
     let started_at = match child.state {
-        ChildState::Starting => None,
+        ChildState::Waiting | ChildState::Starting => None,
         ChildState::Running { started_at, .. } => Some(started_at),
         ChildState::NotStarted { .. }
         | ChildState::Ended(End::Known { .. } | End::Unknown { .. }) => return None,

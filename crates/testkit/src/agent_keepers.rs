@@ -157,7 +157,8 @@ impl World {
                     };
                     self.agent_receives(machine, keeper, life, message);
                 }
-                Some(ChildState::Starting | ChildState::Running { .. }) | None => {
+                Some(ChildState::Waiting | ChildState::Starting | ChildState::Running { .. })
+                | None => {
                     self.agent_looks_at(machine, life, attempt);
                 }
             }
@@ -253,10 +254,12 @@ impl World {
                     (running_state @ ChildState::Running { .. }, Some(_)) if running => {
                         running_state
                     }
-                    (ChildState::Starting, _) => ChildState::Ended(End::Unknown {
-                        started_at: None,
-                        found_at,
-                    }),
+                    (ChildState::Waiting | ChildState::Starting, _) => {
+                        ChildState::Ended(End::Unknown {
+                            started_at: None,
+                            found_at,
+                        })
+                    }
                     (ChildState::Running { started_at, .. }, _) => {
                         let started_at = Some(started_at);
                         ChildState::Ended(End::Unknown {

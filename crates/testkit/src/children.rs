@@ -1,12 +1,17 @@
 //! How programs start, end and are signalled on a machine.
 
 use flota_engine::keeper::api::{Event, Identity, KeeperId, Launch};
-use flota_model::{ids::AttemptId, outcome::Usage};
+use flota_model::{
+    ids::{AttemptId, SpecHash},
+    outcome::Usage,
+};
 
 use crate::{
     processes::{Exit, KILL, Leader, Process, TERM, exit_status, status_of},
     script::OnTerm,
-    truth::Ending,
+    tally::Trouble,
+    time::Time,
+    truth::{Breach, Ending, Excuse, Invariant, breach},
     world::{AtMachine, Happening, World},
 };
 
@@ -30,11 +35,14 @@ impl World {
             let started = self.truth.start(attempt, machine, now);
             return self.check(started);
         };
+        let fits = self.fits(machine, keeper, launch, hash);
+        self.check(fits);
         let script = self.specs.script(attempt, hash);
         let process = Process {
             attempt,
             identity,
             keeper,
+            class: launch.class,
             fenced: launch.fence.is_some(),
             script,
             leader: Leader::Starting { pending: None },
@@ -49,6 +57,40 @@ impl World {
             script.start_delay,
             Happening::Machine(machine, AtMachine::Execs { attempt }),
         );
+    }
+
+    /// Whether there is room for one more program: a place, where it was handed over ahead of time,
+    /// and cores, unless the agent may have lost sight of some that run.
+    fn fits(
+        &mut self,
+        machine: usize,
+        keeper: KeeperId,
+        launch: &Launch,
+        hash: SpecHash,
+    ) -> Result<(), Breach> {
+        let host = &self.machines[machine];
+        let alive = host.processes.values().filter(|process| process.is_alive());
+        let (mut beside, mut used) = (0, self.specs.cpus(hash));
+        for process in alive {
+            beside += u32::from(process.keeper == keeper && process.class == launch.class);
+            let other = self.truth.spec_hash(process.attempt);
+            used += other.map_or(0, |hash| self.specs.cpus(hash));
+        }
+        let what = || {
+            format!(
+                "{} on {machine} beside {beside}, {used} used of {} cores, places {:?}",
+                launch.attempt, host.cores, launch.places
+            )
+        };
+        let blinding = [Excuse::KeeperDied, Excuse::JournalLost, Excuse::PowerCut];
+        let is_excused = self.truth.excused(machine, Time(0), &blinding);
+        if used > host.cores * 1_000 && !is_excused {
+            return breach(Invariant::NoOverload, what());
+        }
+        if launch.places.is_some() {
+            self.count(Trouble::HandedOver);
+        }
+        Ok(())
     }
 
     /// `execve` returns, or does not.

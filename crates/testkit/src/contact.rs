@@ -6,7 +6,12 @@ use flota_model::{
     ids::{Authority, ConnectionId, SessionNumber},
 };
 
-use crate::{tally::Trouble, time::Time, truth::Excuse, world::World};
+use crate::{
+    tally::Trouble,
+    time::Time,
+    truth::{Ending, Excuse},
+    world::World,
+};
 
 /// Contact between one machine and the servers, as a careful reader of both sees it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -199,7 +204,10 @@ impl World {
             let execution = truth.executions.get(attempt);
             let here = execution.is_some_and(|execution| execution.machine == machine);
             let signalled = processes.get(attempt).is_some_and(|it| it.signalled);
-            here && !signalled && !truth.end_seen.contains_key(attempt)
+            // What is signalled of it now is only what the leader left behind.
+            let leader = execution.and_then(|execution| execution.leader_ended);
+            let was_over = matches!(leader, Some((_, Ending::Scripted(_))));
+            here && (!signalled || was_over) && !truth.end_seen.contains_key(attempt)
         });
         truth.cancel_lost.extend(lost);
     }

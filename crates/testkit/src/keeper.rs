@@ -2,7 +2,9 @@
 
 use flota_engine::keeper::{
     Keeper,
-    api::{Effect, End, Event, FromKeeper, KeeperId, LogRecord, Peer, TOO_LATE, ToKeeper},
+    api::{
+        Effect, End, Event, FromKeeper, KeeperId, LogRecord, Peer, TAKEN_BACK, TOO_LATE, ToKeeper,
+    },
 };
 use flota_model::ids::Nonce;
 
@@ -181,6 +183,12 @@ impl World {
     fn keeper_performs(&mut self, machine: usize, keeper: KeeperId, effect: Effect) {
         match effect {
             Effect::Log(record) => {
+                if let LogRecord::NotStarted {
+                    errno: TAKEN_BACK, ..
+                } = record
+                {
+                    self.count(Trouble::TakenBack);
+                }
                 self.truth_of_log(&record);
                 if let Some(host) = self.machines[machine].keepers.get_mut(&keeper) {
                     host.log.push(record);

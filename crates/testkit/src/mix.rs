@@ -1,6 +1,6 @@
 //! What kind of simulation a seed becomes.
 //!
-//! A third of the seeds has any faults at any time. The others each press on one part of the protocol:
+//! A quarter of the seeds has any faults at any time. The others each press on one part of the protocol:
 //! some rules matter only in coincidences that are too rare where everything may happen. A mix
 //! chooses jobs and faults; it knows nothing of rules that are broken on purpose.
 
@@ -28,6 +28,8 @@ pub(crate) enum Mix {
     CrashesWithin,
     /// Folders of agents are put back, damaged, moved and copied (PROTOCOL 3, 14).
     Folders,
+    /// Many programs of a moment each, which keepers are handed ahead of time, and any faults.
+    ShortPrograms,
 }
 
 /// What the jobs of a simulation are like, per mille.
@@ -40,6 +42,10 @@ pub(crate) struct Taste {
     pub(crate) stops: u32,
     /// Executions of many seconds; the others are as long as chance will have it.
     pub(crate) long: u32,
+    /// Executions of a moment.
+    pub(crate) short: u32,
+    /// Fewest and most tasks of a job.
+    pub(crate) tasks: (u64, u64),
     /// Submissions with an idempotency key, and of them those that are sent twice at once.
     pub(crate) keyed: u32,
     pub(crate) doubled: u32,
@@ -53,6 +59,8 @@ const MIXED: Taste = Taste {
     starts_once: 350,
     stops: 500,
     long: 0,
+    short: 0,
+    tasks: (1, 6),
     keyed: 700,
     doubled: 200,
     jobs: (2, 13),
@@ -61,7 +69,8 @@ const MIXED: Taste = Taste {
 impl Mix {
     pub(crate) fn draw(random: &mut Random) -> Self {
         match random.below(20) {
-            0..7 => Self::Anything,
+            0..5 => Self::Anything,
+            5 | 6 => Self::ShortPrograms,
             7 => Self::Folders,
             8..12 => Self::Restores,
             12..14 => Self::SlowCommits,
@@ -73,6 +82,14 @@ impl Mix {
     pub(crate) fn taste(self) -> Taste {
         match self {
             Self::Anything | Self::Folders => MIXED,
+            Self::ShortPrograms => Taste {
+                kernels: 100,
+                starts_once: 50,
+                stops: 50,
+                short: 900,
+                tasks: (20, 60),
+                ..MIXED
+            },
             Self::Restores => Taste {
                 long: 300,
                 jobs: (20, 50),
@@ -101,7 +118,9 @@ impl Mix {
     /// The shortest time with faults, microseconds.
     pub(crate) fn heals_after(self) -> u64 {
         match self {
-            Self::Anything | Self::SlowCommits | Self::LateAnswers => 20 * SECOND,
+            Self::Anything | Self::SlowCommits | Self::LateAnswers | Self::ShortPrograms => {
+                20 * SECOND
+            }
             Self::Restores | Self::CrashesWithin | Self::Folders => 40 * SECOND,
         }
     }
@@ -109,7 +128,11 @@ impl Mix {
     /// The fewest machines with which it makes sense.
     pub(crate) fn nodes_min(self) -> u64 {
         match self {
-            Self::Anything | Self::SlowCommits | Self::CrashesWithin | Self::Folders => 1,
+            Self::Anything
+            | Self::SlowCommits
+            | Self::CrashesWithin
+            | Self::Folders
+            | Self::ShortPrograms => 1,
             Self::Restores | Self::LateAnswers => 2,
         }
     }
@@ -119,7 +142,7 @@ impl World {
     /// Plans the faults that the mix asks for.
     pub(crate) fn plan_mix(&mut self) {
         match self.plan.mix {
-            Mix::Anything => {}
+            Mix::Anything | Mix::ShortPrograms => {}
             Mix::Restores => self.plan_restores(),
             Mix::SlowCommits => self.plan_slow_commits(),
             Mix::LateAnswers => self.plan_late_answers(),

@@ -19,6 +19,8 @@ pub(crate) struct Process {
     pub(crate) identity: Identity,
     /// Its parent, dead or alive.
     pub(crate) keeper: KeeperId,
+    /// As the agent told the keeper.
+    pub(crate) class: u64,
     /// Whether it has a deadline, and so dies with its parent (PROTOCOL 25).
     pub(crate) fenced: bool,
     pub(crate) script: Script,

@@ -87,14 +87,18 @@ impl Specs {
                 hash,
             });
             let durations = [
+                // Short enough for programs to be handed over ahead of time.
+                (MILLI / 2, 8 * MILLI),
                 (5 * MILLI, 80 * MILLI),
                 (200 * MILLI, 3 * SECOND),
                 (3 * SECOND, 25 * SECOND),
             ];
-            let durations = if random.chance(taste.long) {
-                &durations[2..]
-            } else {
-                &durations
+            let durations = match () {
+                () if random.chance(taste.short) => &durations[..1],
+                // Of so many tasks none may take long, or they are not done in time.
+                () if taste.short > 0 => &durations[..3],
+                () if random.chance(taste.long) => &durations[3..],
+                () => &durations[..],
             };
             specs.durations.push(*random.pick(durations));
         }
@@ -111,6 +115,12 @@ impl Specs {
         self.sealed
             .get(usize::try_from(index).ok()?)
             .map(|sealed| Arc::clone(&sealed.spec))
+    }
+
+    /// What each task of that spec asks for, in thousandths of a core.
+    pub(crate) fn cpus(&self, hash: SpecHash) -> u32 {
+        let index = self.by_hash.get(&hash).copied().unwrap_or(0);
+        self.sealed[index].spec.resources.cpus.0
     }
 
     /// What that attempt does.
@@ -149,7 +159,8 @@ impl Specs {
 
 fn draw_spec(random: &mut Random, taste: Taste, index: u64) -> JobSpec {
     let first = u32::try_from(random.below(5)).unwrap_or(0);
-    let count = u32::try_from(random.within(1..=6)).unwrap_or(1);
+    let (fewest, most) = taste.tasks;
+    let count = u32::try_from(random.within(fewest..=most)).unwrap_or(1);
     JobSpec {
         name: format!("job-{index}"),
         tasks: TaskRange {

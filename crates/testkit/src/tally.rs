@@ -76,13 +76,17 @@ pub enum Trouble {
     Reset,
     /// The answer to a client was lost.
     ReplyLost,
+    /// A program was spawned that had been handed to its keeper ahead of time.
+    HandedOver,
+    /// One was taken back before its turn came.
+    TakenBack,
 }
 
 const COUNT: usize = Trouble::ALL.len();
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::AgentDied,
         Self::AgentDiedInTurn,
         Self::KeeperDied,
@@ -118,6 +122,8 @@ impl Trouble {
         Self::Cut,
         Self::Reset,
         Self::ReplyLost,
+        Self::HandedOver,
+        Self::TakenBack,
     ];
 }
 

@@ -47,6 +47,8 @@ pub enum Invariant {
     StoreFits,
     /// No engine panics.
     NoPanic,
+    /// No more programs run at a time than there is room for.
+    NoOverload,
 }
 
 /// A broken invariant.

@@ -345,7 +345,9 @@ impl<'a> Descriptors<'a> for &'a Children {
                 for child in children {
                     match child.state {
                         ChildState::Running { .. } | ChildState::Ended(_) => three(child.attempt),
-                        ChildState::Starting | ChildState::NotStarted { .. } => {}
+                        ChildState::Waiting
+                        | ChildState::Starting
+                        | ChildState::NotStarted { .. } => {}
                     }
                 }
             }

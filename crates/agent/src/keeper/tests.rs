@@ -412,7 +412,8 @@ fn fifty_programs_survive_their_agent_and_none_loses_its_code_or_output() {
             .iter()
             .filter_map(|child| match child.state {
                 ChildState::Ended(end) => Some((child.attempt.sequence, status(end))),
-                ChildState::Starting
+                ChildState::Waiting
+                | ChildState::Starting
                 | ChildState::Running { .. }
                 | ChildState::NotStarted { .. } => None,
             })

@@ -214,7 +214,7 @@ impl Shell {
             let attempt = child.attempt;
             missing.retain(|known| *known != attempt);
             let message = match child.state {
-                ChildState::Starting => continue,
+                ChildState::Waiting | ChildState::Starting => continue,
                 ChildState::Running {
                     identity,
                     started_at,
@@ -316,7 +316,9 @@ impl Shell {
                 });
             }
             ChildState::Ended(end) => self.orphaned(attempt, end),
-            ChildState::Starting => self.orphaned(attempt, dead::unknown(None)),
+            ChildState::Waiting | ChildState::Starting => {
+                self.orphaned(attempt, dead::unknown(None));
+            }
         }
     }
 

@@ -81,7 +81,7 @@ impl Shell {
                 program.has_ended = true;
             }
             ChildState::NotStarted { .. } => program.has_ended = true,
-            ChildState::Starting => {}
+            ChildState::Waiting | ChildState::Starting => {}
         }
         self.state.table.insert(attempt, program);
         event
@@ -118,7 +118,7 @@ impl Shell {
                     end,
                     output: self.outputs.collect(attempt, None),
                 }),
-                ChildState::Starting | ChildState::NotStarted { .. } => {}
+                ChildState::Waiting | ChildState::Starting | ChildState::NotStarted { .. } => {}
             }
         }
         self.state.dead.insert(keeper, burial);

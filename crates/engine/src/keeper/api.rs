@@ -123,7 +123,9 @@ pub struct Child {
 /// State of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildState {
-    /// Between the order and the result of `execve`; also while it waits for its turn.
+    /// It waits for the end of another one of its class.
+    Waiting,
+    /// Between the order and the result of `execve`.
     Starting,
     /// It runs.
     Running {

@@ -32,7 +32,8 @@ impl Held {
                 identity: *identity,
                 started_at: *started_at,
             },
-            Self::Waiting | Self::Live(_) => ChildState::Starting,
+            Self::Waiting => ChildState::Waiting,
+            Self::Live(_) => ChildState::Starting,
             Self::NotStarted { stage, errno } => ChildState::NotStarted {
                 stage: *stage,
                 errno: *errno,

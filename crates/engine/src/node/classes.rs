@@ -3,7 +3,7 @@
 //! Attempts that ask for the same resources fit or do not fit together, so that a look at the queue
 //! costs one comparison a class, however many attempts wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use flota_model::{
     ids::AttemptId,
@@ -18,23 +18,30 @@ pub(super) struct ClassId(pub(super) u64);
 /// Position in the queue: when the grant arrived, and the first attempt of the piece as inserted.
 pub(super) type Place = (u64, AttemptId);
 
-/// Request, whether leased, whether kernels.
-type Key = (Resources, bool, bool);
-
-/// All attempts that ask for the same.
-#[derive(Debug, Default)]
-pub(super) struct Class {
+/// What all attempts of a class have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
     /// For each attempt.
     pub(super) request: Resources,
     /// Whether they may run under a lease only (`on_disconnect = stop`).
     pub(super) leased: bool,
     /// Whether they are kernels: these and programs take only their own places.
     kernels: bool,
+    /// Whether an earlier start of the agent started them: the keeper lets nothing that it is handed
+    /// now start when one of these ends.
+    adopted: bool,
+}
+
+/// All attempts that ask for the same.
+#[derive(Debug, Default)]
+pub(super) struct Class {
+    /// What they have in common.
+    pub(super) key: Key,
     queue: BTreeSet<Place>,
     /// Running attempts for which resources are reserved.
     holding: u32,
-    /// Attempts handed to the pool, or to the keeper, beyond that.
-    ahead: u32,
+    /// Attempts handed to the pool, or to the keeper, beyond that, in the order in which they begin.
+    ahead: VecDeque<AttemptId>,
 }
 
 impl Class {
@@ -45,7 +52,12 @@ impl Class {
 
     /// Attempts handed out beyond those.
     pub(super) fn ahead(&self) -> u32 {
-        self.ahead
+        u32::try_from(self.ahead.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether that attempt waits for its turn.
+    pub(super) fn is_ahead(&self, attempt: AttemptId) -> bool {
+        self.ahead.contains(&attempt)
     }
 }
 
@@ -62,18 +74,28 @@ pub(super) struct Classes {
 impl Classes {
     /// The class of the tasks of `spec`; made if there is none, and kept while it is used.
     pub(super) fn of(&mut self, spec: &JobSpec) -> ClassId {
-        let leased = is_leased(spec);
-        let kernels = matches!(spec.work, Work::Kernel(_));
-        let key = (spec.resources.clone(), leased, kernels);
+        self.class(spec, false)
+    }
+
+    /// The class of those of `spec` that an earlier start of the agent started.
+    pub(super) fn of_adopted(&mut self, spec: &JobSpec) -> ClassId {
+        self.class(spec, true)
+    }
+
+    fn class(&mut self, spec: &JobSpec, adopted: bool) -> ClassId {
+        let key = Key {
+            request: spec.resources.clone(),
+            leased: is_leased(spec),
+            kernels: matches!(spec.work, Work::Kernel(_)),
+            adopted,
+        };
         if let Some(id) = self.ids.get(&key) {
             return *id;
         }
         self.numbered += 1;
         let id = ClassId(self.numbered);
         let class = Class {
-            request: key.0.clone(),
-            leased,
-            kernels,
+            key: key.clone(),
             ..Class::default()
         };
         self.ids.insert(key, id);
@@ -107,26 +129,50 @@ impl Classes {
 
     /// Reserves resources for `count` attempts.
     pub(super) fn hold(&mut self, id: ClassId, count: u32) {
-        let request = self.get(id).request.clone();
+        let request = self.get(id).key.request.clone();
         self.reserved.add(&request, count);
         self.change(id, |class| class.holding += count);
     }
 
-    /// Counts `count` attempts as handed out ahead of time.
-    pub(super) fn hand_out_ahead(&mut self, id: ClassId, count: u32) {
-        self.change(id, |class| class.ahead += count);
+    /// Counts an attempt as handed out ahead of time.
+    pub(super) fn hand_out_ahead(&mut self, id: ClassId, attempt: AttemptId) {
+        self.change(id, |class| class.ahead.push_back(attempt));
     }
 
-    /// One attempt of the class ended: what was reserved for it goes over to one that was
-    /// handed out ahead of time, if there is one (pool or keeper run that one now), else it is free.
-    pub(super) fn release(&mut self, id: ClassId) {
-        if self.get(id).ahead > 0 {
-            self.change(id, |class| class.ahead -= 1);
-        } else {
-            let request = self.get(id).request.clone();
+    /// An attempt for which resources are reserved turns out not to run: it waits for the end of
+    /// another one, or has ended and passed on what it held.
+    pub(super) fn hold_nothing_for(&mut self, id: ClassId, attempt: AttemptId) {
+        if self.get(id).is_ahead(attempt) {
+            return;
+        }
+        let request = self.get(id).key.request.clone();
+        self.reserved.subtract(&request, 1);
+        self.change(id, |class| {
+            class.holding = class.holding.saturating_sub(1);
+            class.ahead.push_back(attempt);
+        });
+    }
+
+    /// An attempt of the class ended: what was reserved for it goes over to the next that was handed
+    /// out ahead of time, if there is one (pool or keeper run that one now), else it is free. Returns
+    /// the attempt whose turn has come.
+    pub(super) fn release(&mut self, id: ClassId, attempt: AttemptId) -> Option<AttemptId> {
+        let waits = self
+            .get(id)
+            .ahead
+            .iter()
+            .position(|ahead| *ahead == attempt);
+        if let Some(position) = waits {
+            self.change(id, |class| class.ahead.remove(position));
+            return None;
+        }
+        let next = self.change(id, |class| class.ahead.pop_front());
+        if next.is_none() {
+            let request = self.get(id).key.request.clone();
             self.reserved.subtract(&request, 1);
             self.change(id, |class| class.holding = class.holding.saturating_sub(1));
         }
+        next
     }
 
     /// What is not reserved of `capacity`.
@@ -137,15 +183,15 @@ impl Classes {
     }
 
     /// Changes a class, and keeps the heads and the set of classes right.
-    fn change(&mut self, id: ClassId, change: impl FnOnce(&mut Class)) {
+    fn change<T>(&mut self, id: ClassId, change: impl FnOnce(&mut Class) -> T) -> T {
         let class = self
             .by_id
             .get_mut(&id)
             .expect("a class is kept while it is used");
         let before = class.queue.first().copied();
-        change(class);
+        let result = change(class);
         let after = class.queue.first().copied();
-        let unused = after.is_none() && class.holding == 0 && class.ahead == 0;
+        let unused = after.is_none() && class.holding == 0 && class.ahead.is_empty();
         if before != after {
             if let Some(place) = before {
                 self.heads.remove(&(place, id));
@@ -155,9 +201,9 @@ impl Classes {
             }
         }
         if unused && let Some(class) = self.by_id.remove(&id) {
-            self.ids
-                .remove(&(class.request, class.leased, class.kernels));
+            self.ids.remove(&class.key);
         }
+        result
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     node::{
         Node,
         api::{Effect, KernelEnd},
-        classes::is_leased,
+        classes::{ClassId, is_leased},
         table::{Fate, Place, Running},
         turn::Draft,
     },
@@ -250,7 +250,7 @@ impl Node {
         let Some(running) = self.table.remove(attempt) else {
             return self.conclude_stray(attempt, draft);
         };
-        self.queue.classes.release(running.class);
+        self.release(running.class, attempt, draft.now);
         let fate = fate_of(&running, &fact);
         if fate == Fate::Forgotten || is_given_back(fate, &fact) {
             self.refuse_one(attempt, draft);
@@ -264,12 +264,20 @@ impl Node {
         }
     }
 
+    /// Frees what an attempt held, or passes it on to one that was handed out ahead of time: that
+    /// one has all of its time from now on.
+    fn release(&mut self, class: ClassId, attempt: AttemptId, now: Now) {
+        if let Some(next) = self.queue.classes.release(class, attempt) {
+            self.start_time_anew(next, now.moment);
+        }
+    }
+
     fn conclude_stray(&mut self, attempt: AttemptId, draft: &mut Draft) {
         let Some(stray) = self.table.remove_stray(attempt) else {
             return;
         };
         if let Some(class) = stray.class {
-            self.queue.classes.release(class);
+            self.release(class, attempt, draft.now);
         }
         if stray.asked_for {
             self.refuse_one(attempt, draft);
@@ -283,7 +291,7 @@ impl Node {
 /// What a listed child that has ended says; `None` for one that has not.
 pub(super) fn fact_of_listed(state: ChildState, now: Now) -> Option<Fact> {
     match state {
-        ChildState::Starting | ChildState::Running { .. } => None,
+        ChildState::Waiting | ChildState::Starting | ChildState::Running { .. } => None,
         ChildState::NotStarted { stage, errno } => {
             Some(Fact::bare(outcome_of_no_start(stage, errno), now.wall))
         }

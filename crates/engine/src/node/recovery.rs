@@ -111,7 +111,7 @@ impl Node {
 
     /// Takes the one attempt of `piece` for started, by nobody knows whom.
     fn take_as_running(&mut self, piece: &Piece, ordered_at: Timestamp) {
-        let class = self.queue.classes.of(&piece.spec.spec);
+        let class = self.queue.classes.of_adopted(&piece.spec.spec);
         self.queue.classes.hold(class, 1);
         let running = Running {
             job: piece.order.job,
@@ -133,7 +133,7 @@ impl Node {
         self.queue.carve(range);
         for attempt in self.table.within(range) {
             if let Some(running) = self.table.remove(attempt) {
-                self.queue.classes.release(running.class);
+                self.queue.classes.release(running.class, attempt);
             }
         }
         let last = last(range);
@@ -149,7 +149,7 @@ impl Node {
         let running: Vec<AttemptId> = self.table.iter().map(|(attempt, _)| attempt).collect();
         for attempt in running {
             if let Some(running) = self.table.remove(attempt) {
-                self.queue.classes.release(running.class);
+                self.queue.classes.release(running.class, attempt);
             }
         }
     }
@@ -189,12 +189,16 @@ impl Node {
         self.keeper = Some(keeper);
         let mut unseen: BTreeSet<AttemptId> =
             self.table.iter().map(|(attempt, _)| attempt).collect();
-        for (keeper, child) in children {
+        for (_, child) in &children {
             unseen.remove(&child.attempt);
-            self.adopt(keeper, child, draft);
         }
+        // First, while nothing waits that could take over what they held: keepers did not let
+        // anything start in their place.
         for attempt in unseen {
             self.conclude(attempt, Fact::bare(Outcome::Unknown, draft.now.wall), draft);
+        }
+        for (keeper, child) in children {
+            self.adopt(keeper, child, draft);
         }
         if self.stopping != Stopping::No {
             self.stop_all(draft);
@@ -213,13 +217,19 @@ impl Node {
         }
         let place = keeper.map_or(Place::Orphaned, Place::Keeper);
         if let Some(running) = self.table.remove(attempt) {
+            match state {
+                ChildState::Starting | ChildState::Running { .. } => {}
+                ChildState::Waiting | ChildState::NotStarted { .. } | ChildState::Ended(_) => {
+                    self.queue.classes.hold_nothing_for(running.class, attempt);
+                }
+            }
             self.table
                 .insert(attempt, adopted(running, place, state, draft.now));
             draft.listed_ends.push((attempt, state));
             return;
         }
         match state {
-            ChildState::Starting | ChildState::Running { .. } => {
+            ChildState::Waiting | ChildState::Starting | ChildState::Running { .. } => {
                 self.stop_unknown(attempt, place, draft);
             }
             ChildState::NotStarted { .. } | ChildState::Ended(_) => {
@@ -315,15 +325,20 @@ impl Node {
 fn adopted(running: Running, place: Place, state: ChildState, now: Now) -> Running {
     let timeout = running.spec.spec.timeout;
     let (started_at, since) = match state {
+        // Its time begins with its turn.
+        ChildState::Waiting => (None, None),
         ChildState::Running {
             identity,
             started_at,
-        } => (Some(started_at), runs_since(&identity, started_at, now)),
+        } => (
+            Some(started_at),
+            Some(runs_since(&identity, started_at, now)),
+        ),
         ChildState::Starting | ChildState::NotStarted { .. } | ChildState::Ended(_) => {
-            (None, now.moment)
+            (None, Some(now.moment))
         }
     };
-    let expires = timeout.map(|timeout: Duration| since + timeout);
+    let expires = timeout.zip(since).map(|(timeout, since)| since + timeout);
     Running {
         place,
         started_at,

@@ -49,6 +49,9 @@ pub(super) struct Session {
     phase: Phase,
     pub(super) specs: SpecWindow<Arc<SealedSpec>>,
     tombstones: Tombstones,
+    /// Attempts that were refused since the hello, which still counted them as held; the server is
+    /// told when it has answered.
+    untold: Vec<AttemptRange>,
     /// The turn that sent the hello, and when that was.
     greeted_in: u64,
     greeted_at: Moment,
@@ -77,6 +80,7 @@ impl Session {
             phase: Phase::Greeting,
             specs: SpecWindow::default(),
             tombstones: Tombstones::default(),
+            untold: Vec::new(),
             greeted_in: greeted.0,
             greeted_at: greeted.1,
             heartbeats: VecDeque::new(),
@@ -252,17 +256,15 @@ impl Node {
     }
 
     /// Sends the reports and tombstones of the turn. Without an open session they are not lost:
-    /// reports follow the next welcome, and what is not held needs no tombstone in the next hello.
+    /// both follow the next welcome, and what is not held needs no tombstone in the next hello.
     pub(super) fn flush(&mut self, draft: &mut Draft) {
         let reports = std::mem::take(&mut draft.reports);
         let tombstones = std::mem::take(&mut draft.tombstones);
-        if self
-            .link
-            .session
-            .as_ref()
-            .is_none_or(|session| session.phase == Phase::Greeting)
-        {
+        let Some(session) = &mut self.link.session else {
             return;
+        };
+        if session.phase == Phase::Greeting {
+            return session.untold.extend(tombstones);
         }
         for reports in in_frames(reports, self.opening.settings.reports_per_frame) {
             self.send(UpBody::Reports(reports), draft);
@@ -420,9 +422,12 @@ impl Node {
             lease,
             next_heartbeat: draft.now.moment,
         };
+        let untold = std::mem::take(&mut session.untold);
         self.progress.prove(session.greeted_in);
         if fresh {
             self.reset(draft);
+        } else {
+            draft.tombstones.extend(untold);
         }
         if self.chain.join(node) {
             draft.record_synced(Record::Joined(node));

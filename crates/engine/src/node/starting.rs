@@ -126,7 +126,7 @@ impl Node {
         draft: &mut Draft,
     ) -> bool {
         let now = draft.now.moment;
-        if self.queue.classes.get(class).leased && !self.is_leased(now) {
+        if self.queue.classes.get(class).key.leased && !self.is_leased(now) {
             look.passed.push(class);
             return true;
         }
@@ -137,7 +137,7 @@ impl Node {
         }
         if share.fitting + share.ahead > 0 {
             look.free
-                .subtract(&self.queue.classes.get(class).request, share.fitting);
+                .subtract(&self.queue.classes.get(class).key.request, share.fitting);
             self.start_share(key, class, share, look.keeper, draft);
         } else if look.stall.is_none() {
             let before = self.stall.filter(|(attempt, _)| *attempt == waiting.first);
@@ -173,12 +173,15 @@ impl Node {
             .is_some_and(|running| !running.confirmed && !self.progress.is_durable(running.turn))
     }
 
-    /// Gives an attempt all of its time from `now` on.
+    /// Gives an attempt all of its time from `now` on, unless it still waits for its turn.
     pub(super) fn start_time_anew(&mut self, attempt: AttemptId, now: Moment) {
-        let timeout = self
-            .table
-            .get(attempt)
-            .and_then(|running| running.spec.spec.timeout);
+        let Some(running) = self.table.get(attempt) else {
+            return;
+        };
+        if self.queue.classes.get(running.class).is_ahead(attempt) {
+            return;
+        }
+        let timeout = running.spec.spec.timeout;
         self.table
             .rearm(attempt, timeout.map(|timeout| now + timeout));
     }
@@ -195,7 +198,7 @@ impl Node {
     fn share(&self, key: AttemptId, id: ClassId, look: &Look) -> Share {
         let (piece, class) = (self.queue.piece(key), self.queue.classes.get(id));
         let most = piece.order.attempts.count.min(self.room());
-        let fitting = most.min(look.free.times_that_fit(&class.request));
+        let fitting = most.min(look.free.times_that_fit(&class.key.request));
         // Ahead of time only behind a running attempt that asks for the same: its resources go over
         // to them, so that they are accounted for when they run.
         let places = class.holding() + fitting;
@@ -254,7 +257,6 @@ impl Node {
     ) {
         // Reserved before it is taken: the last attempt taken may be all that keeps the class.
         self.queue.classes.hold(class, share.fitting);
-        self.queue.classes.hand_out_ahead(class, share.ahead);
         let piece = self.queue.take(key, share.fitting + share.ahead);
         for offset in 0..piece.order.attempts.count {
             let names = Names {
@@ -263,6 +265,9 @@ impl Node {
                 task: piece.order.task(offset),
             };
             let is_ahead = offset >= share.fitting;
+            if is_ahead {
+                self.queue.classes.hand_out_ahead(class, names.attempt);
+            }
             match &piece.spec.spec.work {
                 Work::Program(program) => {
                     let terms = self.terms(class, is_ahead);
@@ -270,13 +275,14 @@ impl Node {
                 }
                 Work::Kernel(call) => self.start_kernel(call, names, (&piece, class), draft),
             }
+            self.start_time_anew(names.attempt, draft.now.moment);
         }
     }
 
     fn terms(&self, id: ClassId, is_ahead: bool) -> Terms {
         let class = self.queue.classes.get(id);
         Terms {
-            fence: self.fence().filter(|_| class.leased),
+            fence: self.fence().filter(|_| class.key.leased),
             // Of this start of the agent: the keeper may have programs of an earlier one.
             class: self.opening.nonce.0.wrapping_add(id.0),
             places: is_ahead.then(|| class.holding()),
@@ -348,11 +354,7 @@ fn running(piece: &Piece, class: ClassId, names: Names, place: Place, draft: &Dr
         fate: Fate::Open,
         turn: draft.number,
         confirmed: false,
-        expires: piece
-            .spec
-            .spec
-            .timeout
-            .map(|timeout| draft.now.moment + timeout),
+        expires: None,
     }
 }
 

@@ -109,6 +109,7 @@ impl Code for End {
 impl Code for ChildState {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
+            Self::Waiting => out.push(5),
             Self::Starting => out.push(1),
             Self::Running {
                 identity,
@@ -142,6 +143,7 @@ impl Code for ChildState {
                 errno: Code::take(input)?,
             },
             4 => Self::Ended(Code::take(input)?),
+            5 => Self::Waiting,
             tag => return Err(CodecFault::Tag(tag)),
         })
     }

@@ -3,14 +3,16 @@ use std::time::Duration;
 use flota_model::{
     frame::{Down, DownBody, Held, HeldState, HelloRefusal, UpBody},
     ids::{Authority, ConnectionId, Epoch, NodeId, Nonce, SessionNumber, Term},
+    outcome::StartStage,
 };
 
 use super::bench::{
     Bench, Kind, attempt, closes, completed, decode, ended, exit, forgotten, frames, opening,
-    outcomes, range, reports, starts,
+    outcomes, range, reports, short, starts,
 };
 use crate::{
     journal::Record,
+    keeper::api::TAKEN_BACK,
     node::{
         Node,
         api::{Effect, Event, Settings},
@@ -344,4 +346,24 @@ fn heartbeats_are_sent_at_their_interval_and_name_what_runs() {
     };
     assert_eq!(frames(&turn)[0].body, expected);
     assert!(!turn.sync);
+}
+
+/// Found by the simulator: the hello said that the attempt was held, and its tombstone was never sent.
+#[test]
+fn what_is_given_back_between_hello_and_welcome_is_told_with_the_welcome() {
+    for fresh in [false, true] {
+        let mut bench = Bench::ready();
+        bench.grant(Kind::Program, 1, 100);
+        bench.turn(vec![ended(1, short(exit(0)))]);
+        bench.disconnect();
+        bench.connect();
+        let taken_back = Event::NotStarted {
+            attempt: attempt(4),
+            stage: StartStage::Spawn,
+            errno: TAKEN_BACK,
+        };
+        assert_eq!(frames(&bench.turn(vec![taken_back])), []);
+        let told = if fresh { vec![] } else { vec![range(4, 1)] };
+        assert_eq!(forgotten(&bench.welcome(fresh)), told, "fresh: {fresh}");
+    }
 }

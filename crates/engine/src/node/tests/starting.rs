@@ -6,12 +6,12 @@ use flota_model::{
 };
 
 use super::bench::{
-    Bench, KEEPER, Kind, attempt, completed, ended, exit, kernel_ended, outcomes, range, short,
-    started, starts, stops,
+    Bench, KEEPER, Kind, attempt, completed, ended, exit, kernel_ended, outcomes, range,
+    running_child, short, started, starts, stops,
 };
 use crate::{
     journal::Record,
-    keeper::api::{KeeperId, TAKEN_BACK},
+    keeper::api::{Child, ChildState, KeeperId, TAKEN_BACK},
     node::api::{Effect, Event, KernelEnd, Settings},
 };
 
@@ -195,6 +195,70 @@ fn a_keeper_gets_nothing_ahead_while_another_one_has_programs_of_the_class() {
     assert_eq!(places(&turn.after), [None]);
     let turn = bench.turn(vec![ended(2, short(exit(0)))]);
     assert!(places(&turn.after).contains(&Some(2)));
+}
+
+/// Found by the simulator: the keeper lets nothing start when a program of an earlier start of the
+/// agent ends, whose place counted all the same.
+#[test]
+fn what_an_earlier_start_left_running_is_nothing_to_wait_behind() {
+    let mut bench = Bench::ready_with(Settings {
+        programs_ahead: 3,
+        ..Settings::default()
+    });
+    bench.grant(Kind::Program, 1, 100);
+    bench.come_back(vec![running_child(1)]);
+    assert_eq!(starts(&bench.beat_seen().after), [3]);
+    let turn = bench.turn(vec![ended(3, short(exit(0)))]);
+    assert_eq!(places(&turn.after)[..2], [None, Some(1)]);
+    let turn = bench.turn(vec![ended(1, short(exit(0)))]);
+    assert_eq!(places(&turn.after), [None], "its place is free now");
+}
+
+/// What is stopped when so many seconds have passed.
+fn stopped_after(bench: &mut Bench, seconds: u64) -> Vec<u64> {
+    let turn = bench.pass(Duration::from_secs(seconds));
+    let stops = stops(&turn.at_once).into_iter().chain(stops(&turn.after));
+    stops.map(|stop| stop.0).collect()
+}
+
+/// Found by the simulator: the one before it hung in `execve`, and it was stopped although it had
+/// not even begun.
+#[test]
+fn the_time_of_what_is_handed_over_ahead_begins_with_its_turn() {
+    let mut bench = Bench::ready_with(Settings {
+        programs_ahead: 2,
+        ..Settings::default()
+    });
+    bench.grant(Kind::ProgramTimed, 1, 4);
+    bench.turn(vec![ended(1, short(exit(0)))]);
+    assert_eq!(stopped_after(&mut bench, 5), [2, 3], "4 waits behind them");
+    bench.turn(vec![ended(2, short(exit(0)))]);
+    assert_eq!(stopped_after(&mut bench, 4), [] as [u64; 0]);
+    assert_eq!(stopped_after(&mut bench, 1), [4]);
+}
+
+/// Found by the simulator: what has ended gave its place away before the agent came, and what waits
+/// has none.
+#[test]
+fn only_what_runs_holds_a_place_after_a_restart() {
+    let child = |sequence, state| {
+        let attempt = attempt(sequence);
+        (Some(KEEPER), Child { attempt, state })
+    };
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ProgramTimed, 1, 100);
+    bench.turn(vec![ended(1, short(exit(0)))]);
+    bench.restart();
+    bench.recover(vec![
+        child(2, ChildState::Ended(short(exit(0)))),
+        child(3, ChildState::Starting),
+        child(4, ChildState::Starting),
+        child(5, ChildState::Waiting),
+        child(6, ChildState::Waiting),
+    ]);
+    assert_eq!(stopped_after(&mut bench, 5), [3, 4]);
+    bench.turn(vec![ended(3, short(exit(0)))]);
+    assert_eq!(stopped_after(&mut bench, 5), [5]);
 }
 
 #[test]
