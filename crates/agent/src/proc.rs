@@ -52,17 +52,23 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
 
 /// The attempt that the environment of a process names. `None` also when it may not be read.
 pub(crate) fn cookie(pid: u32) -> Option<AttemptId> {
+    variable(pid, COOKIE)?.parse().ok()
+}
+
+/// A variable of the environment with which a process was started. `None` also when it may not be
+/// read.
+pub(crate) fn variable(pid: u32, name: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{pid}/environ")).ok()?;
     file.take(ENVIRON_LENGTH_MAX).read_to_end(&mut bytes).ok()?;
-    parse_cookie(&bytes)
+    parse_variable(&bytes, name)
 }
 
-fn parse_cookie(environ: &[u8]) -> Option<AttemptId> {
+fn parse_variable(environ: &[u8], name: &str) -> Option<String> {
     let value = environ
         .split(|byte| *byte == 0)
-        .find_map(|variable| variable.strip_prefix(COOKIE.as_bytes())?.strip_prefix(b"="))?;
-    std::str::from_utf8(value).ok()?.parse().ok()
+        .find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(value.to_owned()).ok()
 }
 
 /// Calls `found` with each child of a process. Those that come or go meanwhile may be missed.
@@ -142,9 +148,10 @@ mod tests {
             ..AttemptId::default()
         };
         let environ = format!("A=1\0X{COOKIE}=9-0-9\0{COOKIE}={attempt}\0B=2\0");
-        assert_eq!(parse_cookie(environ.as_bytes()), Some(attempt));
-        assert_eq!(parse_cookie(b"FLOTA_ATTEMPT=nonsense\0"), None);
-        assert_eq!(parse_cookie(b""), None);
+        let found = parse_variable(environ.as_bytes(), COOKIE);
+        assert_eq!(found, Some(attempt.to_string()));
+        assert_eq!(parse_variable(b"FLOTA_ATTEMPT2=1\0", COOKIE), None);
+        assert_eq!(parse_variable(b"", COOKIE), None);
     }
 
     #[test]
