@@ -23,8 +23,10 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
+use flota_engine::logs::Limits;
 use flota_model::{ids::AttemptId, outcome::StreamName};
 
 use crate::sys::{files, limits};
@@ -36,6 +38,16 @@ pub(crate) const OUTPUT_FOLDER: &str = "output";
 /// Mode bit of an output file that was cut at the limit. In the file's own status, so that it
 /// survives every process.
 pub(crate) const CUT: u32 = 0o1000;
+/// What stands before each number on the command line of a keeper, in order.
+const NUMBERS: [&str; 7] = [
+    "--output-bytes-max",
+    "--open-files",
+    "--log-segment-bytes",
+    "--log-segment-age",
+    "--log-segments-max",
+    "--log-age-max",
+    "--log-bytes-max",
+];
 /// Highest number of a keeper; they are used again from 1.
 const NUMBER_MAX: u32 = 9_999;
 
@@ -49,6 +61,8 @@ pub struct KeeperSettings {
     /// Soft limit of open files for its programs. The keeper itself takes all that it may, but
     /// programs may rely on low numbers (`select`).
     pub open_files: u64,
+    /// Limits of logs that are rotated.
+    pub logs: Limits,
 }
 
 /// Why a keeper did not start, or ended.
@@ -78,13 +92,23 @@ pub enum KeeperFault {
 impl KeeperSettings {
     /// The arguments that [`Self::from_arguments`] reads, without the name of the subcommand.
     pub fn to_arguments(&self) -> Vec<OsString> {
-        vec![
-            "--data".into(),
-            self.data.clone().into_os_string(),
-            "--output-bytes-max".into(),
-            self.output_bytes_max.to_string().into(),
-            "--open-files".into(),
-            self.open_files.to_string().into(),
+        let mut arguments = vec!["--data".into(), self.data.clone().into_os_string()];
+        for (flag, number) in NUMBERS.into_iter().zip(self.numbers()) {
+            arguments.extend([flag.into(), number.to_string().into()]);
+        }
+        arguments
+    }
+
+    /// In the order of [`NUMBERS`].
+    fn numbers(&self) -> [u64; NUMBERS.len()] {
+        [
+            self.output_bytes_max,
+            self.open_files,
+            self.logs.segment_bytes,
+            self.logs.segment_age.as_secs(),
+            self.logs.segments_max.into(),
+            self.logs.age_max.as_secs(),
+            self.logs.node_bytes_max,
         ]
     }
 
@@ -92,22 +116,43 @@ impl KeeperSettings {
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, KeeperFault> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let [data_flag, data, bytes_flag, bytes, files_flag, files] = arguments.as_slice() else {
-            return Err(KeeperFault::Arguments);
+        let mut arguments = arguments.into_iter();
+        let mut value = |flag: &str| {
+            let is_it = arguments.next().is_some_and(|argument| argument == flag);
+            let value = arguments.next().filter(|_| is_it);
+            value.ok_or(KeeperFault::Arguments)
         };
-        let is_known = data_flag == "--data"
-            && bytes_flag == "--output-bytes-max"
-            && files_flag == "--open-files";
-        let number = |text: &OsString| text.to_str().and_then(|text| text.parse().ok());
-        match (number(bytes), number(files)) {
-            (Some(output_bytes_max), Some(open_files)) if is_known => Ok(Self {
-                data: data.into(),
-                output_bytes_max,
-                open_files,
-            }),
-            _ => Err(KeeperFault::Arguments),
+        let data = value("--data")?.into();
+        let mut numbers = [0; NUMBERS.len()];
+        for (number, flag) in numbers.iter_mut().zip(NUMBERS) {
+            let text = value(flag)?;
+            let text = text.to_str().and_then(|text| text.parse().ok());
+            *number = text.ok_or(KeeperFault::Arguments)?;
         }
+        let [
+            output_bytes_max,
+            open_files,
+            segment_bytes,
+            segment_age,
+            segments_max,
+            age_max,
+            node_bytes_max,
+        ] = numbers;
+        if arguments.next().is_some() {
+            return Err(KeeperFault::Arguments);
+        }
+        Ok(Self {
+            data,
+            output_bytes_max,
+            open_files,
+            logs: Limits {
+                segment_bytes,
+                segment_age: Duration::from_secs(segment_age),
+                segments_max: u32::try_from(segments_max).unwrap_or(u32::MAX),
+                age_max: Duration::from_secs(age_max),
+                node_bytes_max,
+            },
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod input;
 mod journal;
 pub mod keeper;
 mod keepers;
+mod logs;
 mod machine;
 mod orphans;
 mod outputs;

@@ -154,7 +154,7 @@ impl Outputs {
         let status = rustix::fs::fstat(file).map_err(|error| unreadable(error.into()))?;
         let wanted = usize::try_from(length.min(OUTPUT_PART_MAX)).unwrap_or(0);
         Ok(OutputPart {
-            bytes: read_at(file, offset, wanted).map_err(unreadable)?,
+            bytes: files::read_at(file, offset, wanted).map_err(unreadable)?,
             length: self::length(&status),
             growing,
         })
@@ -184,7 +184,7 @@ impl Outputs {
         let length = length(&status).min(self.bytes_max);
         let is_named = status.st_nlink > 0;
         if length <= INLINE_OUTPUT_MAX as u64 && !truncated {
-            let bytes = read_at(file.as_fd(), 0, INLINE_OUTPUT_MAX)?;
+            let bytes = files::read_at(file, 0, INLINE_OUTPUT_MAX)?;
             if is_named {
                 self.remove(&partial_name(attempt, stream));
                 self.remove(&final_name(attempt, stream));
@@ -269,20 +269,4 @@ fn unreadable(error: io::Error) -> OutputFault {
     OutputFault::Unreadable {
         errno: error.raw_os_error().unwrap_or(libc::EIO),
     }
-}
-
-/// Reads up to `wanted` bytes; fewer only at the end.
-fn read_at(file: BorrowedFd<'_>, offset: u64, wanted: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; wanted];
-    let mut read = 0;
-    while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match rustix::io::pread(file, rest, offset + read as u64) {
-            Ok(0) => break,
-            Ok(count) => read += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    bytes.truncate(read);
-    Ok(bytes)
 }

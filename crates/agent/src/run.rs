@@ -18,6 +18,7 @@ use crate::{
     journal::{JournalFault, Opened},
     keeper::KeeperSettings,
     keepers::{KeeperCommand, Keepers, KeepersFault},
+    logs::Logs,
     machine,
     orphans::Orphans,
     outputs::Outputs,
@@ -174,6 +175,8 @@ fn prepare(
     let sampler = sampler.map_err(system("start the thread for samples"))?;
     let outputs = Outputs::new(folder.output(), settings.output_bytes_max);
     let outputs = Arc::new(outputs.map_err(system("use the folder of outputs"))?);
+    let logs =
+        Logs::start(&settings.data, settings.logs).map_err(system("use the folder of logs"))?;
     let finisher = Finisher::new(Arc::clone(&outputs), post.clone());
     let threads = usize::try_from(cores.cpus.0.div_ceil(1000)).unwrap_or(1);
     let pool = Pool::new(threads, ring(&bell)).map_err(system("start threads for kernels"))?;
@@ -205,6 +208,7 @@ fn prepare(
         keepers,
         orphans: Orphans::new(post.clone()),
         outputs,
+        logs,
         finisher: finisher.map_err(system("start the thread for outputs"))?,
         pool,
         inbox,
@@ -231,6 +235,7 @@ fn keepers(
             data,
             output_bytes_max: settings.output_bytes_max,
             open_files,
+            logs: settings.logs,
         },
     };
     Ok(Keepers::new(folder.keepers(), command, random()?, post)?)

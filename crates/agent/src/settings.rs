@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
 
-use flota_engine::node::api::Settings as NodeSettings;
+use flota_engine::{logs::Limits, node::api::Settings as NodeSettings};
 use flota_model::resources::Resources;
 
 /// Longest output of one stream of one attempt unless told otherwise, in bytes.
@@ -25,6 +25,8 @@ pub struct AgentSettings {
     pub labels: BTreeMap<String, String>,
     /// Longest output of one stream of one attempt, in bytes; what is longer is cut.
     pub output_bytes_max: u64,
+    /// Limits of logs that are rotated.
+    pub logs: Limits,
     /// The program that becomes a keeper when the arguments of
     /// [`KeeperSettings`](crate::keeper::KeeperSettings) are added.
     pub keeper_command: Vec<OsString>,
@@ -43,6 +45,7 @@ impl AgentSettings {
             capacity: None,
             labels: BTreeMap::new(),
             output_bytes_max: OUTPUT_BYTES_MAX,
+            logs: Limits::default(),
             keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
             node: NodeSettings::default(),
         }

@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use flota_engine::keeper::api::{Child, ChildState, FromKeeper, KeeperId, StopReason, ToKeeper};
+use flota_engine::{
+    keeper::api::{Child, ChildState, FromKeeper, KeeperId, StopReason, ToKeeper},
+    logs::Limits,
+};
 use flota_model::ids::{AttemptId, Nonce};
 use tokio::{sync::mpsc, time::timeout};
 
@@ -83,6 +86,7 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
             data: folder.path().to_owned(),
             output_bytes_max: 0,
             open_files: 0,
+            logs: Limits::default(),
         },
     };
     let mut orphans = Orphans::new(post.clone());

@@ -12,9 +12,12 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::keeper::{
-    api::{ChildState, End, FromKeeper, Launch, ToKeeper},
-    codec::{decode_from_keeper, encode_to_keeper},
+use flota_engine::{
+    keeper::{
+        api::{ChildState, End, FromKeeper, Launch, LogMode, ToKeeper},
+        codec::{decode_from_keeper, encode_to_keeper},
+    },
+    logs::Limits,
 };
 use flota_model::ids::{AttemptId, Nonce};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -59,11 +62,23 @@ impl Bench {
     }
 
     pub(crate) fn with_output_limit(output_bytes_max: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::with(
+            tempfile::tempdir().unwrap(),
+            output_bytes_max,
+            Limits::default(),
+        )
+    }
+
+    pub(crate) fn with_logs(logs: Limits) -> Self {
+        Self::with(tempfile::tempdir().unwrap(), 1 << 20, logs)
+    }
+
+    pub(crate) fn with(folder: tempfile::TempDir, output_bytes_max: u64, logs: Limits) -> Self {
         let settings = KeeperSettings {
             data: folder.path().to_owned(),
             output_bytes_max,
             open_files: 1024,
+            logs,
         };
         let (keeper, number) = start_keeper(&settings);
         let mut salt = [0; 8];
@@ -137,6 +152,7 @@ impl Bench {
             fence: None,
             class: 1,
             places: None,
+            logs: LogMode::Captured,
         }
     }
 

@@ -10,6 +10,7 @@
 pub mod fleet;
 pub mod journal;
 pub mod keeper;
+pub mod logs;
 pub mod node;
 pub mod sabotage;
 pub mod supervise;

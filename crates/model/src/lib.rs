@@ -8,6 +8,7 @@ pub mod change;
 pub mod command;
 pub mod frame;
 pub mod ids;
+pub mod log;
 pub mod outcome;
 pub mod process;
 pub mod resources;

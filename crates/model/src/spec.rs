@@ -84,6 +84,28 @@ pub struct Program {
     pub working_directory: Option<String>,
     /// Path of a file on the node to read as stdin; `/dev/null` when absent.
     pub stdin: Option<String>,
+    /// Where stdout and stderr go.
+    pub logs: LogKind,
+}
+
+/// Where the output of a program goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogKind {
+    /// Into one file for each stream, cut at a limit; small ones travel with the report.
+    #[default]
+    Captured,
+    /// Into segments on the node that are rotated and removed by size and age.
+    Rotated,
+}
+
+impl LogKind {
+    /// The word used in specs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::Rotated => "rotated",
+        }
+    }
 }
 
 /// A built-in function and its parameters.

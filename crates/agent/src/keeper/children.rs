@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::keeper::api::{ChildState, Event, FromKeeper, Identity, Launch};
+use flota_engine::keeper::api::{ChildState, Event, FromKeeper, Identity, Launch, LogMode};
 use flota_model::{
     ids::{AttemptId, BootId},
     outcome::{StartStage, StreamName},
@@ -20,6 +20,7 @@ use super::{
     reactor::{Reactor, Source},
 };
 use crate::{
+    logs::{LogId, Pump},
     proc,
     sys::{
         clock,
@@ -93,7 +94,7 @@ impl Children {
     }
 
     /// Sends a program on its way. Returns what failed at once; the rest is told by the child.
-    pub(super) fn spawn(&mut self, mut launch: Launch) -> Option<Event> {
+    pub(super) fn spawn(&mut self, mut launch: Launch, logs: &mut Pump) -> Option<Event> {
         let attempt = launch.attempt;
         if launch
             .environment
@@ -104,7 +105,7 @@ impl Children {
                 .environment
                 .push((proc::COOKIE.to_owned(), attempt.to_string()));
         }
-        match self.try_spawn(&launch) {
+        match self.try_spawn(&launch, logs) {
             Ok(child) => {
                 let look_at = clock::moment() + LOOK_AFTER;
                 self.fresh.push_back((look_at, child.pid, attempt));
@@ -117,18 +118,12 @@ impl Children {
         }
     }
 
-    fn try_spawn(&mut self, launch: &Launch) -> Result<Child, Fault> {
+    fn try_spawn(&mut self, launch: &Launch, logs: &mut Pump) -> Result<Child, Fault> {
         let output_fault = |error: io::Error| Fault {
             stage: StartStage::OpenOutput,
             errno: error.raw_os_error().unwrap_or(libc::EIO),
         };
-        let mut file = |stream| {
-            self.outputs
-                .take(launch.attempt, stream)
-                .map_err(output_fault)
-        };
-        let stdout = file(StreamName::Stdout)?;
-        let stderr = file(StreamName::Stderr)?;
+        let [stdout, stderr] = self.streams(launch, logs).map_err(output_fault)?;
         let before = clock::tick(clock::moment());
         let spawning = self.spawner.spawn(&Order {
             argv: &launch.argv,
@@ -147,9 +142,29 @@ impl Children {
             start_time: (before == after).then_some(after),
             stage: Stage::Underway(spawning),
             is_watched: false,
-            stdout,
-            stderr,
+            stdout: self.kept(launch, stdout).map_err(output_fault)?,
+            stderr: self.kept(launch, stderr).map_err(output_fault)?,
         })
+    }
+
+    /// The files that a program writes to.
+    fn streams(&mut self, launch: &Launch, logs: &mut Pump) -> io::Result<[OwnedFd; 2]> {
+        let attempt = launch.attempt;
+        match launch.logs {
+            LogMode::Captured => Ok([
+                self.outputs.take(attempt, StreamName::Stdout)?,
+                self.outputs.take(attempt, StreamName::Stderr)?,
+            ]),
+            LogMode::Rotated { run } => logs.open(LogId { attempt, run }),
+        }
+    }
+
+    /// What we keep of one, for the agent: of a FIFO nothing, for it has its own writer.
+    fn kept(&self, launch: &Launch, stream: OwnedFd) -> io::Result<OwnedFd> {
+        match launch.logs {
+            LogMode::Captured => Ok(stream),
+            LogMode::Rotated { .. } => self.surroundings.null.try_clone(),
+        }
     }
 
     /// When to look at those that were spawned a moment ago.

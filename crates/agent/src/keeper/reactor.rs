@@ -25,6 +25,8 @@ pub(super) enum Source {
     Signals,
     Timer,
     Listener,
+    /// Logs that are rotated.
+    Logs,
     /// A connection of an agent.
     Peer(Peer),
     /// The pipe of a child that is on its way to its program.
@@ -161,6 +163,7 @@ fn token(source: Source) -> epoll::EventData {
         Source::Listener => (2, 0),
         Source::Peer(peer) => (3, peer.0),
         Source::Report(pid) => (4, pid),
+        Source::Logs => (5, 0),
     };
     epoll::EventData::new_u64((kind << 32) | u64::from(number))
 }
@@ -173,6 +176,7 @@ fn source(token: u64) -> Option<Source> {
         2 => Some(Source::Listener),
         3 => Some(Source::Peer(Peer(number))),
         4 => Some(Source::Report(number)),
+        5 => Some(Source::Logs),
         _ => None,
     }
 }

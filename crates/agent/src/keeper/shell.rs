@@ -25,6 +25,7 @@ use super::{
     trees::Trees,
 };
 use crate::{
+    logs::{self, Pump, Store},
     machine,
     sys::{clock, files, signals, socket, wait},
 };
@@ -46,6 +47,8 @@ pub(super) struct Shell {
     listener: OwnedFd,
     peers: Peers,
     children: Children,
+    /// Of programs whose logs are rotated.
+    logs: Pump,
     trees: Trees,
     log: Log,
     /// Messages that were read and not handled. At most one packet for each connection.
@@ -79,8 +82,10 @@ impl Shell {
         };
         let log = Log::create(&place.folder, place.name("log")).map_err(place.fault("log"))?;
         let reactor = Reactor::new().map_err(system("make an epoll"))?;
+        let logs = logs(settings)?;
         let watched = reactor
             .watch(&descriptors.signals, Source::Signals)
+            .and_then(|()| reactor.watch(logs.descriptor(), Source::Logs))
             .and_then(|()| reactor.watch(&descriptors.listener, Source::Listener));
         watched.map_err(system("watch signals and socket"))?;
         Ok(Self {
@@ -90,6 +95,7 @@ impl Shell {
             listener: descriptors.listener,
             peers: Peers::new(),
             children: Children::new(outputs(settings)?, surroundings),
+            logs,
             trees: Trees::new(),
             log,
             backlog: BTreeMap::new(),
@@ -124,6 +130,7 @@ impl Shell {
             self.engine.deadline(),
             self.trees.deadline(),
             self.children.deadline(),
+            self.logs.deadline(),
             self.limit_at,
         ];
         deadlines.into_iter().flatten().min()
@@ -138,7 +145,7 @@ impl Shell {
                 Source::Signals => signals::drain(&self.signals),
                 Source::Timer => events.push(Event::Tick),
                 Source::Listener => self.accept(&mut events)?,
-                Source::Peer(_) => {}
+                Source::Peer(_) | Source::Logs => {}
             }
         }
         if sources.contains(&Source::Signals) {
@@ -151,6 +158,9 @@ impl Shell {
         }
         self.take_messages(&mut events);
         events.extend(self.children.look(clock::moment(), &self.reactor));
+        if sources.contains(&Source::Logs) || self.logs.is_due(clock::moment()) {
+            self.logs.turn();
+        }
         self.limit_outputs();
         Ok(events)
     }
@@ -230,6 +240,7 @@ impl Shell {
     /// no more.
     fn settle(&mut self, mut events: Vec<Event>) {
         loop {
+            self.finish_logs(&events);
             for effect in self
                 .engine
                 .handle(std::mem::take(&mut events), clock::now())
@@ -248,6 +259,15 @@ impl Shell {
         }
     }
 
+    /// Closes the logs of programs that are gone, before anybody is told that they are.
+    fn finish_logs(&mut self, events: &[Event]) {
+        for event in events {
+            if let Event::TreeEmpty { attempt } | Event::NotExecuted { attempt, .. } = event {
+                self.logs.finish(*attempt);
+            }
+        }
+    }
+
     fn perform(&mut self, effect: Effect, events: &mut Vec<Event>) {
         match effect {
             Effect::Log(record) => self.log.append(&record),
@@ -255,7 +275,7 @@ impl Shell {
             Effect::Close { peer } => self.close(peer),
             Effect::Spawn(launch) => {
                 self.log.flush();
-                events.extend(self.children.spawn(*launch));
+                events.extend(self.children.spawn(*launch, &mut self.logs));
             }
             Effect::Signal { attempt, signal } => {
                 // Why must be known to whoever finds the program ended by it.
@@ -283,6 +303,16 @@ impl Shell {
         })
         .collect()
     }
+}
+
+fn logs(settings: &KeeperSettings) -> Result<Pump, KeeperFault> {
+    let store = Store::open(&settings.data, settings.logs);
+    store
+        .and_then(Pump::new)
+        .map_err(|source| KeeperFault::File {
+            path: settings.data.join(logs::FOLDER),
+            source,
+        })
 }
 
 fn outputs(settings: &KeeperSettings) -> Result<Outputs, KeeperFault> {

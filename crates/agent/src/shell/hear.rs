@@ -186,6 +186,7 @@ impl Shell {
             .get_mut(attempt)
             .is_some_and(|program| program.keeper.is_none());
         if is_orphan {
+            self.logs.orphaned.finish(attempt);
             self.state.table.remove(attempt);
         }
         self.state.events.push(Event::Ended {
@@ -258,6 +259,7 @@ impl Shell {
                 None => self.keepers.start().await?,
             };
         }
+        self.logs.orphaned.adopt();
         self.state.events.push(Event::KeeperGone {
             keeper,
             replacement: self.state.keeper,

@@ -39,6 +39,9 @@ impl Shell {
             .map_err(|source| AgentFault::Outputs { source })?;
         self.outputs
             .clean(|attempt| self.state.table.holds(attempt));
+        self.logs
+            .orphaned
+            .recover(|attempt| self.state.table.is_running(attempt));
         self.state.keeper = match self.keepers.youngest() {
             Some(keeper) => keeper,
             None => self.keepers.start().await?,

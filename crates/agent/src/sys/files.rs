@@ -63,3 +63,19 @@ pub(crate) fn lock(file: impl AsFd) -> io::Result<bool> {
         Err(error) => Err(error.into()),
     }
 }
+
+/// Reads up to `wanted` bytes; fewer only at the end.
+pub(crate) fn read_at(file: impl AsFd, offset: u64, wanted: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; wanted];
+    let mut read = 0;
+    while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::pread(&file, rest, offset + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}

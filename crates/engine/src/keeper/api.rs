@@ -64,6 +64,20 @@ pub struct Launch {
     /// Handed over ahead of time: starts, in order, once fewer than this many programs of its class
     /// are live. `None` for one that starts at once, as all do that have a fence.
     pub places: Option<u32>,
+    /// Where its stdout and stderr go.
+    pub logs: LogMode,
+}
+
+/// Where the stdout and stderr of a program go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogMode {
+    /// Into a file each, which the agent reads when the program has ended.
+    Captured,
+    /// Through a FIFO each into segments that are rotated ([`crate::logs`]).
+    Rotated {
+        /// Which run of the attempt it is, counted from 1.
+        run: u32,
+    },
 }
 
 /// Why a program is told to stop; a later one of this list replaces an earlier one.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use flota_model::{ids::Nonce, outcome::Usage, units::Timestamp};
 
 use super::*;
-use crate::keeper::api::{ChildState, End, StopReason};
+use crate::keeper::api::{ChildState, End, LogMode, StopReason};
 
 mod lines;
 mod reasons;
@@ -45,6 +45,7 @@ fn launch(sequence: u64, fence: Option<Moment>) -> Launch {
         fence,
         class: 1,
         places: None,
+        logs: LogMode::Captured,
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use flota_model::{
     ids::{AttemptId, JobId, NodeId, TaskIndex},
-    spec::{KernelCall, Program},
+    spec::{KernelCall, LogKind, Program},
     units::Moment,
 };
 
-use crate::keeper::api::Launch;
+use crate::keeper::api::{Launch, LogMode};
 
 /// What the keeper must know of an attempt besides its program.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +104,10 @@ pub(super) fn launch(program: &Program, names: Names, host: Host<'_>, terms: Ter
         fence: terms.fence,
         class: terms.class,
         places: terms.places,
+        logs: match program.logs {
+            LogKind::Captured => LogMode::Captured,
+            LogKind::Rotated => LogMode::Rotated { run: 1 },
+        },
     }
 }
 

@@ -96,6 +96,18 @@ pub struct SpecProgram {
     /// A file on the node, absolute; nothing if not given.
     #[schemars(regex(pattern = PATH))]
     pub stdin: Option<String>,
+    /// Where its output goes; `captured` if not given.
+    pub logs: Option<SpecLogs>,
+}
+
+/// The words.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum SpecLogs {
+    /// One file for each stream, up to a limit; for work that ends.
+    Captured,
+    /// Segments that are rotated and removed by size and age; for what runs for long.
+    Rotated,
 }
 
 /// A built-in function; `GET /api/v1/kernels` lists them.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use flota_model::spec::{JobSpec, OnDisconnect, Retry, Work};
+use flota_model::spec::{JobSpec, LogKind, OnDisconnect, Retry, Work};
 use serde::Serialize;
 
 use crate::quantity::format_duration;
@@ -45,6 +45,8 @@ enum WorkForm<'a> {
         working_directory: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         stdin: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logs: Option<&'static str>,
     },
     Kernel {
         name: &'a str,
@@ -143,6 +145,8 @@ fn work_form(work: &Work) -> WorkForm<'_> {
             environment: &program.environment,
             working_directory: program.working_directory.as_deref(),
             stdin: program.stdin.as_deref(),
+            // Younger than the first fixtures: the default has no place in the form.
+            logs: (program.logs != LogKind::Captured).then(|| program.logs.word()),
         },
         Work::Kernel(call) => WorkForm::Kernel {
             name: &call.name,

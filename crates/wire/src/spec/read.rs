@@ -6,7 +6,8 @@ use flota_model::{
     ids::TaskIndex,
     resources::Resources,
     spec::{
-        Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, TaskRange, Work,
+        Constraints, JobSpec, KernelCall, LogKind, OnDisconnect, Priority, Program, Retry,
+        TaskRange, Work,
     },
     units::{Bytes, Cpus},
 };
@@ -129,9 +130,25 @@ fn program(given: Given, faults: &mut Faults) -> Program {
             .take("working_directory")
             .and_then(|given| given.text(faults)),
         stdin: fields.take("stdin").and_then(|given| given.text(faults)),
+        logs: fields
+            .take("logs")
+            .and_then(|given| logs(given, faults))
+            .unwrap_or_default(),
     };
     fields.finish(faults);
     program
+}
+
+fn logs(given: Given, faults: &mut Faults) -> Option<LogKind> {
+    let path = given.path.clone();
+    let word = given.text(faults)?;
+    let kinds = [LogKind::Captured, LogKind::Rotated];
+    let kind = kinds.into_iter().find(|kind| kind.word() == word);
+    if kind.is_none() {
+        let what = format!("{} is neither `captured` nor `rotated`", quoted(&word));
+        faults.add(&path, what);
+    }
+    kind
 }
 
 fn kernel(given: Given, faults: &mut Faults) -> KernelCall {

@@ -41,6 +41,7 @@ fn full() -> JobSpec {
             environment: map(&[("MODE", "fast")]),
             working_directory: Some("/srv/{job}".to_owned()),
             stdin: Some("/srv/in-{index}".to_owned()),
+            ..Program::default()
         }),
         priority: Priority::HIGH,
         resources: Resources {

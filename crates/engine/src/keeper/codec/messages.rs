@@ -6,7 +6,8 @@ use crate::{
     journal::bytes::{Code, Reader, code_fields},
     keeper::{
         api::{
-            Child, ChildState, End, FromKeeper, Identity, Launch, LogRecord, StopReason, ToKeeper,
+            Child, ChildState, End, FromKeeper, Identity, Launch, LogMode, LogRecord, StopReason,
+            ToKeeper,
         },
         codec::CodecFault,
     },
@@ -27,9 +28,32 @@ code_fields!(Launch {
     stdin,
     fence,
     class,
-    places
+    places,
+    logs
 });
 code_fields!(Child { attempt, state });
+
+impl Code for LogMode {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Captured => out.push(1),
+            Self::Rotated { run } => {
+                out.push(2);
+                run.put(out);
+            }
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, CodecFault> {
+        Ok(match input.byte()? {
+            1 => Self::Captured,
+            2 => Self::Rotated {
+                run: Code::take(input)?,
+            },
+            tag => return Err(CodecFault::Tag(tag)),
+        })
+    }
+}
 
 impl Code for StopReason {
     fn put(&self, out: &mut Vec<u8>) {

@@ -8,7 +8,7 @@ use flota_model::{
 use super::*;
 use crate::{
     journal::random::Random,
-    keeper::api::{Child, ChildState, End, Identity, StopReason},
+    keeper::api::{Child, ChildState, End, Identity, LogMode, StopReason},
 };
 
 fn identity(random: &mut Random) -> Identity {
@@ -80,6 +80,12 @@ fn launch(random: &mut Random) -> Launch {
         fence: random.maybe(|random| Moment(random.number())),
         class: random.number(),
         places: random.maybe(|random| u32::try_from(random.below(9)).unwrap()),
+        logs: match random.below(3) {
+            0 => LogMode::Captured,
+            _ => LogMode::Rotated {
+                run: u32::try_from(random.below(1_000)).unwrap(),
+            },
+        },
     }
 }
 

@@ -51,6 +51,7 @@ fn a_program_gets_a_clean_environment() {
             .into(),
         working_directory: Some("/work/{job}".to_owned()),
         stdin: Some("/in/{index}".to_owned()),
+        ..Program::default()
     };
     let host = Host {
         node: NodeId(3),
