@@ -7,7 +7,7 @@ fn limits() -> Limits {
         segment_bytes: 1 << 20,
         segment_age: Duration::from_mins(10),
         segments_max: 3,
-        age_max: Duration::from_mins(60),
+        age_max: Duration::from_hours(1),
         node_bytes_max: 100 << 20,
     }
 }
