@@ -8,7 +8,7 @@ mod tasks;
 mod tests;
 mod users;
 
-use std::{collections::HashMap, io, sync::Mutex};
+use std::{collections::HashMap, fs, io, sync::Mutex};
 
 use flota_model::{
     ids::BootId,
@@ -110,6 +110,8 @@ impl Processes {
             ..ProcessList::default()
         };
         table.round += 1;
+        list.scan = table.round;
+        list.cores = cores();
         if columns == Columns::Full {
             table.users.refresh(now.moment);
         }
@@ -246,6 +248,22 @@ fn pidfd_inode(reader: &mut Reader, row: &ProcessRow) -> Option<u64> {
     // Read after the descriptor was opened: only now it is sure to be of this process.
     let (line, _) = reader.stat(row.pid, false)?;
     (line.start_time == row.start_time).then_some(inode)
+}
+
+/// Cores that the machine has in use, whichever of them we may run on. `None` where it does not say.
+fn cores() -> Option<u32> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/online").ok()?;
+    count(text.trim())
+}
+
+/// Numbers of a list such as `0-3,5`.
+fn count(list: &str) -> Option<u32> {
+    let mut parts = list.split(',').map(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        last.checked_sub(first)?.checked_add(1)
+    });
+    parts.try_fold(0_u32, |sum, part| sum.checked_add(part?))
 }
 
 fn cut(mut text: String, length: usize) -> String {

@@ -222,6 +222,10 @@ pub struct ProcessList {
     pub total: u32,
     /// When they were read.
     pub read_at: Timestamp,
+    /// Cores that the machine has in use, for shares of the whole machine.
+    pub cores: Option<u32>,
+    /// How many lists the agent has read since its start, this one included.
+    pub scan: u64,
 }
 
 /// One process. What could not be read, or was not asked for, is `None`, never 0 or empty.

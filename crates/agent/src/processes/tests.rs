@@ -120,6 +120,26 @@ fn a_child_is_listed_with_all_its_columns() {
 }
 
 #[test]
+fn a_list_tells_the_cores_of_the_machine_and_counts_itself() {
+    let processes = processes();
+    let list = || {
+        processes
+            .list(Columns::Basic, &Programs::default())
+            .unwrap()
+    };
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let is_core = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+    let cores = stat.lines().filter(is_core).count();
+    let first = list();
+    assert_eq!(first.cores, Some(u32::try_from(cores).unwrap()));
+    assert_eq!((first.scan, list().scan), (1, 2));
+    assert_eq!(count("0-3,5,7-8"), Some(7));
+    for nonsense in ["", "3-1", "a", "0-4294967295", "1,"] {
+        assert_eq!(count(nonsense), None, "{nonsense}");
+    }
+}
+
+#[test]
 fn threads_are_counted_and_basic_columns_leave_the_rest_out() {
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || ended.recv());

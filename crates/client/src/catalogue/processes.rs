@@ -15,12 +15,23 @@ texts! { PROCESSES:
     help_ps_nodes => "Names or numbers of nodes; otherwise all", "Nombres o números de nodos; si no, todos";
     help_ps_name => "Only processes with this in their name or command line",
         "Solo procesos con esto en su nombre o línea de órdenes";
+    help_ps_regex => "Only processes whose name or command line this regular expression finds",
+        "Solo procesos en cuyo nombre o línea de órdenes aparece esta expresión regular";
+    help_ps_state => "Only processes in these states, by letter, for instance R or DZ",
+        "Solo procesos en estos estados, por letra, por ejemplo R o DZ";
+    help_ps_cpu_min => "Only processes that use at least so many percent of a core",
+        "Solo procesos que usan al menos este porcentaje de un núcleo";
+    help_ps_memory_min => "Only processes with at least so much resident memory",
+        "Solo procesos con al menos esta memoria residente";
+    help_ps_group => "Sums instead of processes, by what they have in common: name, user, cgroup, job or node",
+        "Sumas en vez de procesos, por lo que tienen en común: name, user, cgroup, job o node";
+    help_ps_tree => "Each process below its parent", "Cada proceso debajo de su padre";
     help_ps_user => "Only processes of this user, by name or number", "Solo procesos de este usuario, por nombre o número";
     help_ps_job => "Only processes of this job", "Solo procesos de este trabajo";
     help_ps_managed => "Only what Flota runs", "Solo lo que ejecuta Flota";
     help_ps_all => "Threads of the kernel too", "También los hilos del núcleo del sistema";
-    help_ps_sort => "Order: node, pid, name, cpu, memory, time or started",
-        "Orden: node, pid, name, cpu, memory, time o started";
+    help_ps_sort => "Order: node, pid, parent, name, command, user, state, cgroup, job, cpu, machine, memory, time, threads or started; of groups: group, processes, cpu or memory",
+        "Orden: node, pid, parent, name, command, user, state, cgroup, job, cpu, machine, memory, time, threads o started; de grupos: group, processes, cpu o memory";
     help_start_cpus => "Cores to count for it, thousandths allowed; otherwise 0.001, so that it need not wait",
         "Núcleos que se cuentan para él, con milésimas; si no, 0.001, para que no tenga que esperar";
     help_stop_target => "Handle of a process (`flota ps -q` prints it), NODE/PID with --force, or a job's number",
@@ -34,6 +45,9 @@ texts! { PROCESSES:
 
     value_order => "ORDER", "ORDEN";
     value_text => "TEXT", "TEXTO";
+    value_pattern => "PATTERN", "PATRÓN";
+    value_letters => "LETTERS", "LETRAS";
+    value_percent => "PERCENT", "PORCENTAJE";
     value_user => "USER", "USUARIO";
     value_signal => "SIGNAL", "SEÑAL";
     value_process => "PROCESS", "PROCESO";
@@ -46,7 +60,12 @@ texts! { PROCESSES:
     why_duration_too_long(most) => "at most {most}", "como mucho {most}";
 
     header_user => "USER", "USUARIO";
-    header_cpu => "CPU", "USO";
+    header_core_percent => "CORE %", "% NÚCLEO";
+    header_machine_percent => "MACHINE %", "% MÁQUINA";
+    header_control_group => "CONTROL GROUP", "GRUPO DE CONTROL";
+    header_processes => "PROCESSES", "PROCESOS";
+    header_threads => "THREADS", "HILOS";
+    value_none => "(none)", "(ninguno)";
     header_command => "COMMAND", "ORDEN";
     header_busy => "BUSY CORES", "NÚCLEOS EN USO";
     header_cores => "EACH CORE", "CADA NÚCLEO";

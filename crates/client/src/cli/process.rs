@@ -1,8 +1,12 @@
 //! `flota ps`.
 
+mod groups;
+mod tree;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::ArgMatches;
+use flota_model::units::Bytes;
 use flota_wire::rest::process::{LIMIT_MAX, Process, Processes, SilentNode};
 
 use super::{Session, ask};
@@ -23,6 +27,9 @@ const COMMAND_SHOWN: usize = 80;
 const SILENT_SHOWN: usize = 20;
 
 pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exit, Failure> {
+    if let Some(by) = matches.get_one::<String>("group").cloned() {
+        return groups::list(session, matches, &by).await;
+    }
     let wanted = matches.get_one::<u32>("limit").copied();
     let mut found = Found::default();
     let mut query = query(matches);
@@ -39,12 +46,17 @@ pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Res
     }
     let language = session.language();
     let format = session.screen.format();
+    let marks = if matches.get_flag("tree") {
+        found.arrange()
+    } else {
+        BTreeMap::new()
+    };
     if found.processes.is_empty() && found.silent.is_empty() && format == Format::Table {
         session.screen.mention(&language.no_processes_match());
     }
     Listing {
         items: &found.processes,
-        fields: columns(language, format),
+        fields: columns(language, format, marks),
         name: |process: &Process| process.handle.clone(),
     }
     .print(session.screen)?;
@@ -68,6 +80,10 @@ fn query(matches: &ArgMatches) -> ProcessesQuery {
     ProcessesQuery {
         nodes: nodes.cloned().collect(),
         name: text("name"),
+        regex: text("regex"),
+        states: text("state"),
+        cpu_min: matches.get_one::<u32>("cpu-min").copied(),
+        memory_min: matches.get_one::<Bytes>("memory-min").copied(),
         user: text("user"),
         job: matches.get_one::<u64>("job").copied(),
         managed: matches.get_flag("managed"),
@@ -77,11 +93,13 @@ fn query(matches: &ArgMatches) -> ProcessesQuery {
     }
 }
 
-/// One page. Nobody has a use before the second look, so that an order by it needs two.
+/// One page. Nobody has a use before the second look, so that an order or a choice by it needs two.
 async fn page(session: &mut Session<'_>, query: &ProcessesQuery) -> Result<Processes, Failure> {
     let page = ask!(session.processes(query));
     let is_first_look = page.processes.iter().all(|process| process.cpu.is_none());
-    if query.sort.as_deref() != Some("cpu") || page.processes.is_empty() || !is_first_look {
+    let is_sorted = matches!(query.sort.as_deref(), Some("cpu" | "machine"));
+    let is_needed = query.cpu_min.is_some() || is_sorted && !page.processes.is_empty();
+    if !is_needed || !is_first_look {
         return Ok(page);
     }
     tokio::time::sleep(LOOK_INTERVAL).await;
@@ -116,31 +134,51 @@ impl Found {
         self.silent.extend(silent.map(|node| (node.node, node)));
     }
 
-    /// Whether all nodes answered.
+    /// Puts them below their parents; returns what is drawn in front of each.
+    fn arrange(&mut self) -> BTreeMap<String, String> {
+        let (processes, marks) = tree::arrange(std::mem::take(&mut self.processes));
+        self.processes = processes;
+        marks
+    }
+
     fn verdict(&self, language: Language) -> Result<Exit, Failure> {
-        if self.silent.is_empty() {
-            return Ok(Exit::Ok);
-        }
-        let what = language.error_list_partial(self.silent.len(), self.asked);
-        let failure = Failure::new("E-LIST-PARTIAL", Exit::Partial, what);
-        let told = self.silent.values().take(SILENT_SHOWN);
-        let failure = told.fold(failure, |failure, node| failure.because(&*node.detail));
-        let rest = self.silent.len().saturating_sub(SILENT_SHOWN);
-        Err(match rest {
-            0 => failure,
-            rest => failure.because(language.more_silent_nodes(rest)),
-        })
+        let silent: Vec<&SilentNode> = self.silent.values().collect();
+        silence(language, &silent, self.asked)
     }
 }
 
-fn columns(language: Language, format: Format) -> Vec<Field<Process>> {
+/// Whether all nodes answered.
+fn silence(language: Language, silent: &[&SilentNode], asked: usize) -> Result<Exit, Failure> {
+    if silent.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    let what = language.error_list_partial(silent.len(), asked);
+    let failure = Failure::new("E-LIST-PARTIAL", Exit::Partial, what);
+    let told = silent.iter().take(SILENT_SHOWN);
+    let failure = told.fold(failure, |failure, node| failure.because(&*node.detail));
+    let rest = silent.len().saturating_sub(SILENT_SHOWN);
+    Err(match rest {
+        0 => failure,
+        rest => failure.because(language.more_silent_nodes(rest)),
+    })
+}
+
+fn columns(
+    language: Language,
+    format: Format,
+    marks: BTreeMap<String, String>,
+) -> Vec<Field<Process>> {
     let mut fields = short(language);
     if format == Format::Csv {
         fields.extend(long());
     }
+    let marked = move |process: &Process| {
+        let mark = marks.get(&process.handle).map_or("", String::as_str);
+        format!("{mark}{}", command(process))
+    };
     // The longest comes last.
     fields.push(
-        Field::text("command", language.header_command(), command)
+        Field::text("command", language.header_command(), marked)
             .raw(|process| process.command.clone().unwrap_or_default()),
     );
     fields
@@ -174,9 +212,16 @@ fn short(language: Language) -> Vec<Field<Process>> {
         Field::text("state", language.header_state(), |process: &Process| {
             process.state.clone()
         }),
-        Field::number("cpu", language.header_cpu(), |process: &Process| {
-            process.cpu.map(cpus).unwrap_or_default()
-        }),
+        percent(
+            "cpu_core_percent",
+            language.header_core_percent(),
+            |process| process.cpu_core_percent,
+        ),
+        percent(
+            "cpu_machine_percent",
+            language.header_machine_percent(),
+            |process| process.cpu_machine_percent,
+        ),
         Field::number("memory", language.header_memory(), |process: &Process| {
             process.memory.map(bytes).unwrap_or_default()
         })
@@ -193,6 +238,21 @@ fn short(language: Language) -> Vec<Field<Process>> {
     ]
 }
 
+fn percent(
+    key: &'static str,
+    header: String,
+    value: fn(&Process) -> Option<f64>,
+) -> Field<Process> {
+    Field::number(key, header, move |process: &Process| {
+        let known = value(process);
+        known.map_or_else(String::new, |percent| format!("{percent:.1}"))
+    })
+    .raw(move |process| {
+        let known = value(process);
+        known.map_or_else(String::new, |percent| percent.to_string())
+    })
+}
+
 /// What is too much for a screen.
 fn long() -> Vec<Field<Process>> {
     let field = |key, show: fn(&Process) -> String| Field::text(key, String::new(), show);
@@ -201,6 +261,7 @@ fn long() -> Vec<Field<Process>> {
         field("name", |process| process.name.clone()),
         field("parent", |process| process.parent.to_string()),
         field("threads", |process| process.threads.to_string()),
+        field("cpu", |process| process.cpu.map(cpus).unwrap_or_default()),
         field("cpu_seconds", |process| process.cpu_seconds.to_string()),
         field("control_group", |process| {
             process.control_group.clone().unwrap_or_default()
@@ -237,8 +298,13 @@ mod tests {
                 command,
                 ..Default::default()
             };
-            let (node, boot) = Default::default();
-            command_of(&Process::new(node, "n1", boot, &row))
+            let place = flota_wire::rest::process::Place {
+                node: flota_model::ids::NodeId(1),
+                name: "n1",
+                boot: flota_model::ids::BootId(1),
+                cores: None,
+            };
+            command_of(&Process::new(place, &row))
         };
         assert_eq!(shown(None), "[kworker]");
         assert_eq!(shown(Some("é".repeat(80))), "é".repeat(80));

@@ -191,6 +191,7 @@ mod tests {
         ids::{BootId, NodeId},
         process::ProcessRow,
     };
+    use flota_wire::rest::process::Place;
 
     use super::*;
 
@@ -202,7 +203,13 @@ mod tests {
                 parent,
                 ..ProcessRow::default()
             };
-            Process::new(NodeId(1), "n1", BootId(1), &row)
+            let place = Place {
+                node: NodeId(1),
+                name: "n1",
+                boot: BootId(1),
+                cores: None,
+            };
+            Process::new(place, &row)
         };
         let leader_of = |pids: &[(u32, u32)]| {
             let found = pids.iter().copied().map(process).collect();

@@ -2,9 +2,10 @@
 
 use std::{fmt, time::Duration};
 
+use flota_model::units::Bytes;
 use flota_wire::{
     quantity::format_duration,
-    rest::process::{Process, Processes, Signalled, Stopped},
+    rest::process::{Process, ProcessGroups, Processes, Signalled, Stopped},
 };
 
 use super::{
@@ -23,6 +24,14 @@ pub struct ProcessesQuery {
     pub nodes: Vec<String>,
     /// Only those with this in their name or command line.
     pub name: Option<String>,
+    /// Only those whose name or command line this regular expression finds.
+    pub regex: Option<String>,
+    /// Only those in one of these states: letters, with commas between or not.
+    pub states: Option<String>,
+    /// Only those that use at least so many percent of a core.
+    pub cpu_min: Option<u32>,
+    /// Only those with at least so much resident memory.
+    pub memory_min: Option<Bytes>,
     /// Only those of this user, by name or number.
     pub user: Option<String>,
     /// Only those that run for this job.
@@ -41,21 +50,42 @@ pub struct ProcessesQuery {
 
 impl ProcessesQuery {
     fn path(&self) -> String {
+        let page = [
+            ("sort", self.sort.clone()),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("after", self.after.clone()),
+        ];
+        with_query("/api/v1/processes", &[&self.filter()[..], &page].concat())
+    }
+
+    fn groups_path(&self, by: &str) -> String {
+        let groups = [
+            ("by", Some(by.to_owned())),
+            ("sort", self.sort.clone()),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+        ];
+        let pairs = [&self.filter()[..], &groups].concat();
+        with_query("/api/v1/processes/groups", &pairs)
+    }
+
+    /// Whose processes, and which.
+    fn filter(&self) -> Vec<(&'static str, Option<String>)> {
         let nodes = (!self.nodes.is_empty()).then(|| self.nodes.join(","));
-        with_query(
-            "/api/v1/processes",
-            &[
-                ("node", nodes),
-                ("name", self.name.clone()),
-                ("user", self.user.clone()),
-                ("job", self.job.map(|job| job.to_string())),
-                ("managed", self.managed.then(|| "true".to_owned())),
-                ("kernel", self.no_kernel.then(|| "false".to_owned())),
-                ("sort", self.sort.clone()),
-                ("limit", self.limit.map(|limit| limit.to_string())),
-                ("after", self.after.clone()),
-            ],
-        )
+        vec![
+            ("node", nodes),
+            ("name", self.name.clone()),
+            ("regex", self.regex.clone()),
+            ("state", self.states.clone()),
+            ("cpu_min", self.cpu_min.map(|percent| percent.to_string())),
+            (
+                "memory_min",
+                self.memory_min.map(|bytes| bytes.0.to_string()),
+            ),
+            ("user", self.user.clone()),
+            ("job", self.job.map(|job| job.to_string())),
+            ("managed", self.managed.then(|| "true".to_owned())),
+            ("kernel", self.no_kernel.then(|| "false".to_owned())),
+        ]
     }
 }
 
@@ -107,6 +137,15 @@ impl Client {
         self.get(query.path()).await
     }
 
+    /// `GET /api/v1/processes/groups`: sums by `name`, `user`, `cgroup`, `job` or `node`.
+    pub async fn process_groups(
+        &mut self,
+        by: &str,
+        query: &ProcessesQuery,
+    ) -> Result<ProcessGroups, ClientFault> {
+        self.get(query.groups_path(by)).await
+    }
+
     /// `GET /api/v1/processes/{handle}`, or by its number.
     pub async fn process(&mut self, name: &ProcessName) -> Result<Process, ClientFault> {
         self.get(name.path()).await
@@ -154,6 +193,16 @@ mod tests {
             "/api/v1/processes?node=n1%2Cn2&name=a%20b&managed=true&kernel=false&sort=cpu";
         assert_eq!(query.path(), expected);
         assert_eq!(ProcessesQuery::default().path(), "/api/v1/processes");
+        let query = ProcessesQuery {
+            regex: Some("^a".into()),
+            states: Some("D".into()),
+            cpu_min: Some(50),
+            memory_min: Some(Bytes(1024)),
+            limit: Some(5),
+            ..ProcessesQuery::default()
+        };
+        let expected = "/api/v1/processes/groups?regex=%5Ea&state=D&cpu_min=50&memory_min=1024&by=user&limit=5";
+        assert_eq!(query.groups_path("user"), expected);
     }
 
     #[test]

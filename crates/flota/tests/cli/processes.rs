@@ -129,6 +129,25 @@ fn a_started_program_is_listed_signalled_and_stopped() {
 }
 
 #[test]
+fn processes_are_drawn_grouped_and_chosen_by_what_they_use() {
+    let home = Home::new();
+    let dev = home.dev(&["--nodes", "1"]);
+    let seconds = mark(&home, 6);
+    let (job, ..) = start(&home, "n1", &seconds);
+    let tree = home
+        .line(&format!("ps n1 --tree --regex flota|{seconds}$"))
+        .succeeded()
+        .out;
+    assert!(tree.contains(&format!("─ sleep {seconds}\n")), "{tree}");
+    let groups = home.json(&format!("ps --group name --job {job} -o json"));
+    assert_eq!(groups[0]["group"], "sleep");
+    assert_eq!(groups[0]["processes"], 1);
+    let idle = home.json(&format!("ps --job {job} --cpu-min 50 -o json"));
+    assert_eq!(idle, serde_json::json!([]));
+    dev.stop().succeeded();
+}
+
+#[test]
 fn a_handle_of_the_past_hits_nobody() {
     let home = Home::new();
     let dev = home.dev(&["--nodes", "1"]);

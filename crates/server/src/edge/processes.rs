@@ -3,6 +3,8 @@
 //! Lists are partial where nodes do not answer in time: these are named, with the reason.
 
 mod asking;
+mod filter;
+mod groups;
 mod orders;
 mod routes;
 mod selection;
@@ -15,17 +17,23 @@ use axum::{
 };
 use flota_model::{
     command::NodeView,
-    process::{AskFault, ProcessHandle, ProcessRow},
+    ids::NodeId,
+    process::{AskFault, ProcessHandle, ProcessList, ProcessRow},
 };
 use flota_wire::rest::{
     convert::seconds,
-    process::{AnsweredNode, Process, Processes, SilentNode},
+    process::{AnsweredNode, Place, Process, ProcessGroups, Processes, SilentNode},
 };
 use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
 use tokio::{task, time::Instant};
 
 pub(super) use self::routes::ROUTES;
-use self::selection::{PARAMETERS, Selection, Wanted};
+use self::{
+    filter::FILTERS,
+    groups::Grouping,
+    selection::{Selection, Wanted},
+};
 use super::{Desk, Parameters, bug, fleet, node_views};
 use crate::{
     access::{Caller, Object},
@@ -43,16 +51,44 @@ async fn list(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + asking::LIST_WITHIN;
-    let known: Vec<&str> = ["node"].into_iter().chain(PARAMETERS).collect();
-    let parameters = Parameters::parse(&uri, &known)?;
+    let parameters = Parameters::parse(&uri, &known(&["node"], &selection::PARAMETERS))?;
     let wanted = Wanted::parse(&parameters)?;
-    let nodes = node_views(&desk, &caller, &Object::Fleet).await?;
-    let chosen = match parameters.text("node") {
-        Some(names) => chosen(&nodes, names)?,
-        None => nodes,
-    };
-    let gathered = gather(&desk, &caller, chosen, wanted, deadline).await;
-    encode(gathered).await
+    let nodes = wanted_nodes(&desk, &caller, &parameters).await?;
+    let into = Selection::new(wanted);
+    let gathered = gather(&desk, &caller, nodes, into, deadline).await;
+    encode(move || gathered.finish()).await
+}
+
+/// `GET /api/v1/processes/groups?by=name&node=…&sort=cpu&…`
+async fn grouped(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let parameters = Parameters::parse(&uri, &known(&["node"], &groups::PARAMETERS))?;
+    let into = Grouping::parse(&parameters)?;
+    let nodes = wanted_nodes(&desk, &caller, &parameters).await?;
+    let gathered = gather(&desk, &caller, nodes, into, deadline).await;
+    encode(move || gathered.finish_groups()).await
+}
+
+/// Names of parameters: those of the filter, and others.
+fn known(some: &[&'static str], more: &[&'static str]) -> Vec<&'static str> {
+    [some, &FILTERS, more].concat()
+}
+
+/// The nodes that `node` names; else all.
+async fn wanted_nodes(
+    desk: &Desk,
+    caller: &Caller,
+    parameters: &Parameters,
+) -> Result<Vec<NodeView>, Problem> {
+    let nodes = node_views(desk, caller, &Object::Fleet).await?;
+    match parameters.text("node") {
+        Some(names) => chosen(&nodes, names),
+        None => Ok(nodes),
+    }
 }
 
 /// The nodes of a list of names or numbers, each once, by number.
@@ -76,12 +112,13 @@ async fn list_of_node(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + asking::LIST_WITHIN;
-    let wanted = Wanted::parse(&Parameters::parse(&uri, &PARAMETERS)?)?;
+    let parameters = Parameters::parse(&uri, &known(&[], &selection::PARAMETERS))?;
+    let wanted = Wanted::parse(&parameters)?;
     let node = node_of(&desk, &caller, &name).await?;
     let list = asking::list(&desk, &caller, &node, deadline).await?;
-    let mut gathered = Gathered::new(wanted);
+    let mut gathered = Gathered::new(Selection::new(wanted));
     gathered.add(&node, Ok(list));
-    encode(gathered).await
+    encode(move || gathered.finish()).await
 }
 
 /// `GET /api/v1/processes/{handle}`
@@ -123,7 +160,13 @@ async fn find(desk: &Desk, caller: &Caller, node: &NodeView, pid: u32) -> Result
     let is_it = |row: &&ProcessRow| row.pid == pid;
     let row = list.rows.iter().find(is_it);
     let row = row.ok_or_else(|| no_process(format!("{}/{pid}", node.name)))?;
-    Ok(Process::new(node.node, &node.name, list.boot, row))
+    let place = Place {
+        node: node.node,
+        name: &node.name,
+        boot: list.boot,
+        cores: list.cores,
+    };
+    Ok(Process::new(place, row))
 }
 
 fn handle_of(text: &str) -> Result<ProcessHandle, Problem> {
@@ -140,28 +183,33 @@ async fn node_of(desk: &Desk, caller: &Caller, name: &str) -> Result<NodeView, P
     fleet::node_named(&nodes, name).cloned()
 }
 
+/// Takes in the processes of one node after the other.
+trait Collect {
+    fn add(&mut self, node: NodeId, name: &str, list: ProcessList);
+}
+
 /// What came back from the nodes.
-struct Gathered {
-    selection: Selection,
+struct Gathered<T> {
+    into: T,
     answered: Vec<AnsweredNode>,
     unanswered: Vec<SilentNode>,
 }
 
 /// Asks all of them at once, as far as there is room.
-async fn gather(
+async fn gather<T: Collect>(
     desk: &Desk,
     caller: &Caller,
     nodes: Vec<NodeView>,
-    wanted: Wanted,
+    into: T,
     deadline: Instant,
-) -> Gathered {
+) -> Gathered<T> {
     let ask = |node: NodeView| async move {
         // Held until the answer is taken in: answers of all lists at once stay bounded too.
         let place = tokio::time::timeout_at(deadline, desk.list_place()).await;
         let list = asking::list(desk, caller, &node, deadline).await;
         (node, list, place)
     };
-    let mut gathered = Gathered::new(wanted);
+    let mut gathered = Gathered::new(into);
     let mut answers = stream::iter(nodes).map(ask).buffer_unordered(ASKED_MAX);
     while let Some((node, list, place)) = answers.next().await {
         gathered.add(&node, list);
@@ -170,16 +218,16 @@ async fn gather(
     gathered
 }
 
-impl Gathered {
-    fn new(wanted: Wanted) -> Self {
+impl<T: Collect> Gathered<T> {
+    fn new(into: T) -> Self {
         Self {
-            selection: Selection::new(wanted),
+            into,
             answered: Vec::new(),
             unanswered: Vec::new(),
         }
     }
 
-    fn add(&mut self, node: &NodeView, list: Result<flota_model::process::ProcessList, Problem>) {
+    fn add(&mut self, node: &NodeView, list: Result<ProcessList, Problem>) {
         match list {
             Ok(list) => {
                 let shown = u32::try_from(list.rows.len()).unwrap_or(u32::MAX);
@@ -189,8 +237,9 @@ impl Gathered {
                     read_at: seconds(list.read_at),
                     processes: list.total,
                     left_out: list.total.saturating_sub(shown),
+                    scan: list.scan,
                 });
-                self.selection.add(node.node, &node.name, list);
+                self.into.add(node.node, &node.name, list);
             }
             Err(problem) => self.unanswered.push(SilentNode {
                 node: node.node.0,
@@ -202,10 +251,16 @@ impl Gathered {
         }
     }
 
-    fn finish(mut self) -> Processes {
+    fn sort(&mut self) {
         self.answered.sort_unstable_by_key(|node| node.node);
         self.unanswered.sort_unstable_by_key(|node| node.node);
-        let selected = self.selection.finish();
+    }
+}
+
+impl Gathered<Selection> {
+    fn finish(mut self) -> Processes {
+        self.sort();
+        let selected = self.into.finish();
         Processes {
             processes: selected.processes,
             matching: selected.matching,
@@ -216,9 +271,25 @@ impl Gathered {
     }
 }
 
+impl Gathered<Grouping> {
+    fn finish_groups(mut self) -> ProcessGroups {
+        self.sort();
+        let grouped = self.into.finish();
+        ProcessGroups {
+            groups: grouped.groups,
+            matching: grouped.matching,
+            left_out: grouped.left_out,
+            answered: self.answered,
+            unanswered: self.unanswered,
+        }
+    }
+}
+
 /// Sorting and writing thousands of processes takes milliseconds, which others need not wait for.
-async fn encode(gathered: Gathered) -> Result<Response, Problem> {
-    let encoded = task::spawn_blocking(move || serde_json::to_vec(&gathered.finish())).await;
+async fn encode<T: Serialize>(
+    finish: impl FnOnce() -> T + Send + 'static,
+) -> Result<Response, Problem> {
+    let encoded = task::spawn_blocking(move || serde_json::to_vec(&finish())).await;
     let encoded = encoded.map_err(|_| bug("the encoding of processes panicked"))?;
     let body = encoded.map_err(|_| bug("processes are no JSON"))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -39,6 +39,8 @@ pub(super) fn list(rows: Vec<ProcessRow>) -> Answer {
         total: u32::try_from(rows.len()).unwrap() + 1,
         rows,
         read_at: Timestamp(1_000_000),
+        cores: Some(4),
+        scan: 7,
     })
 }
 
@@ -77,7 +79,7 @@ async fn processes_of_all_nodes_come_in_one_list() {
     assert_eq!(answer["unanswered"], json!([]));
     assert_eq!(
         answer["answered"][0],
-        json!({"node": 1, "name": "n1", "read_at": 1.0, "processes": 3, "left_out": 1})
+        json!({"node": 1, "name": "n1", "read_at": 1.0, "processes": 3, "left_out": 1, "scan": 7})
     );
     assert_eq!(answer["processes"][1]["handle"], handle(1, 7).to_string());
 

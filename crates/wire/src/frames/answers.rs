@@ -57,6 +57,8 @@ fn encode_list(list: &ProcessList) -> proto::ProcessList {
         rows: list.rows.iter().map(encode_row).collect(),
         total: list.total,
         read_at: list.read_at.0,
+        cores: list.cores,
+        scan: list.scan,
     }
 }
 
@@ -71,6 +73,8 @@ fn decode_list(list: proto::ProcessList) -> Result<ProcessList, DecodeFault> {
             .collect::<Result<_, _>>()?,
         total: list.total,
         read_at: Timestamp(list.read_at),
+        cores: list.cores,
+        scan: list.scan,
     })
 }
 

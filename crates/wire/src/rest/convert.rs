@@ -20,7 +20,8 @@ pub fn seconds(at: Timestamp) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for display; exact below 2^53")]
-pub(super) fn micros_as_seconds(micros: u64) -> f64 {
+/// Seconds of microseconds.
+pub fn micros_as_seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
 }
 

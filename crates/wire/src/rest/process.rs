@@ -3,6 +3,7 @@
 use flota_model::{
     ids::{BootId, NodeId},
     process::ProcessRow,
+    units::Cpus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,10 @@ use super::convert::{cores, micros_as_seconds, seconds};
 pub const LIMIT_MAX: u32 = 16_384;
 /// Processes of a page where the caller does not say.
 pub const LIMIT_DEFAULT: u32 = 1_000;
+/// Most groups of an answer.
+pub const GROUPS_MAX: u32 = 16_384;
+/// Groups of an answer where the caller does not say.
+pub const GROUPS_DEFAULT: u32 = 1_000;
 
 /// `GET /api/v1/processes` and `GET /api/v1/nodes/{node}/processes`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +51,8 @@ pub struct AnsweredNode {
     pub processes: u32,
     /// How many of these it could not send: a machine with more than 16,384, say.
     pub left_out: u32,
+    /// How many lists its agent has read since its start, this one included.
+    pub scan: u64,
 }
 
 /// A node whose processes are not in the list.
@@ -88,6 +95,10 @@ pub struct Process {
     pub kernel: bool,
     /// Cores that it used since somebody looked before; null at the first look.
     pub cpu: Option<f64>,
+    /// The same in percent of one core: 250 are two cores and a half.
+    pub cpu_core_percent: Option<f64>,
+    /// The same in percent of all cores of its machine.
+    pub cpu_machine_percent: Option<f64>,
     /// Processor time used in all.
     pub cpu_seconds: f64,
     /// Resident memory in bytes.
@@ -106,6 +117,43 @@ pub struct Process {
     pub control_group: Option<String>,
     /// What it runs for, where Flota started it.
     pub task: Option<ProcessTask>,
+}
+
+/// `GET /api/v1/processes/groups`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessGroups {
+    /// At most `limit`, in the order that was asked for.
+    pub groups: Vec<ProcessGroup>,
+    /// How many there are.
+    pub matching: u64,
+    /// Processes of groups beyond the 65,536 that are told apart.
+    pub left_out: u64,
+    /// Nodes that answered, by number.
+    pub answered: Vec<AnsweredNode>,
+    /// Nodes that did not, by number: their processes are no part of the sums.
+    pub unanswered: Vec<SilentNode>,
+}
+
+/// Processes with something in common, over all nodes. A sum is of what could be read; null where
+/// nothing could.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessGroup {
+    /// What they have in common; null for those of which it is not known, or that have none.
+    pub group: Option<String>,
+    /// How many.
+    pub processes: u64,
+    /// Their threads.
+    pub threads: u64,
+    /// What they use, in percent of one core.
+    pub cpu_core_percent: Option<f64>,
+    /// Processes whose use is not known.
+    pub cpu_unknown: u64,
+    /// Processor time used in all.
+    pub cpu_seconds: f64,
+    /// Resident memory in bytes; what several share is counted for each.
+    pub memory: Option<u64>,
+    /// Processes whose memory is not known, or that have none.
+    pub memory_unknown: u64,
 }
 
 /// What a process runs for.
@@ -139,20 +187,41 @@ pub struct Stopped {
     pub killed: bool,
 }
 
+/// Where a process was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// On which node.
+    pub node: NodeId,
+    /// Its name.
+    pub name: &'a str,
+    /// The boot of its machine.
+    pub boot: BootId,
+    /// Cores of its machine.
+    pub cores: Option<u32>,
+}
+
 impl Process {
     /// The process of `row` on a node.
-    pub fn new(node: NodeId, node_name: &str, boot: BootId, row: &ProcessRow) -> Self {
+    pub fn new(place: Place<'_>, row: &ProcessRow) -> Self {
+        let Place {
+            node, name, boot, ..
+        } = place;
         Self {
             handle: row.handle(node, boot).to_string(),
             unique: row.pidfd_inode.is_some_and(|inode| inode != 0),
             node: node.0,
-            node_name: node_name.to_owned(),
+            node_name: name.to_owned(),
             pid: row.pid,
             parent: row.parent,
             name: row.name.clone(),
             state: row.state.to_string(),
             kernel: row.is_kernel,
             cpu: row.cpu.map(cores),
+            cpu_core_percent: row.cpu.map(core_percent),
+            cpu_machine_percent: row
+                .cpu
+                .zip(place.cores)
+                .map(|(cpu, cores)| machine_percent(cpu, cores)),
             cpu_seconds: micros_as_seconds(row.cpu_micros),
             memory: row.memory.map(|memory| memory.0),
             threads: row.threads,
@@ -168,6 +237,17 @@ impl Process {
             }),
         }
     }
+}
+
+/// To a tenth.
+pub fn core_percent(cpu: Cpus) -> f64 {
+    f64::from(cpu.0) / 10.0
+}
+
+/// To a hundredth: a core of a large machine is less than one percent of it.
+fn machine_percent(cpu: Cpus, cores: u32) -> f64 {
+    let percent = core_percent(cpu) / f64::from(cores.max(1));
+    (percent * 100.0).round() / 100.0
 }
 
 #[cfg(test)]
@@ -195,12 +275,19 @@ mod tests {
             ..ProcessRow::default()
         };
         let shown = |row: &ProcessRow| {
-            serde_json::to_value(Process::new(NodeId(3), "n3", BootId(0xab), row)).unwrap()
+            let place = Place {
+                node: NodeId(3),
+                name: "n3",
+                boot: BootId(0xab),
+                cores: Some(8),
+            };
+            serde_json::to_value(Process::new(place, row)).unwrap()
         };
         let mut expected = json!({
             "handle": "3-000000000000000000000000000000ab-1234-98765-0", "unique": false,
             "node": 3, "node_name": "n3", "pid": 1234, "parent": 1, "name": "sim", "state": "S",
-            "kernel": false, "cpu": null, "cpu_seconds": 2.5, "memory": null, "threads": 3,
+            "kernel": false, "cpu": null, "cpu_core_percent": null, "cpu_machine_percent": null,
+            "cpu_seconds": 2.5, "memory": null, "threads": 3,
             "started_at": 1_700_000_000.5, "uid": null, "user": null, "command": null,
             "control_group": null, "task": null,
         });
@@ -221,6 +308,8 @@ mod tests {
         expected["handle"] = json!("3-000000000000000000000000000000ab-1234-98765-7");
         expected["unique"] = json!(true);
         expected["cpu"] = json!(0.25);
+        expected["cpu_core_percent"] = json!(25.0);
+        expected["cpu_machine_percent"] = json!(3.13);
         expected["memory"] = json!(4096);
         expected["task"] = json!({"job": 5, "task": 2, "attempt": "1-00000000000000ff-9"});
         assert_eq!(shown(&row), expected);

@@ -9,12 +9,46 @@ use super::{
 };
 use crate::{catalogue::Language, cli::values};
 
-/// What a list can be sorted by.
-const ORDERS: [&str; 7] = ["node", "pid", "name", "cpu", "memory", "time", "started"];
+/// What a list can be sorted by; the last three words are for groups.
+const ORDERS: [&str; 17] = [
+    "node",
+    "pid",
+    "parent",
+    "name",
+    "command",
+    "user",
+    "state",
+    "cgroup",
+    "job",
+    "cpu",
+    "machine",
+    "memory",
+    "time",
+    "threads",
+    "started",
+    "group",
+    "processes",
+];
+/// What groups have in common.
+const GROUPS: [&str; 5] = ["name", "user", "cgroup", "job", "node"];
+
+/// Highest share of a core that can be asked for, in percent.
+const CPU_PERCENT_MAX: u32 = 100_000;
 
 pub(super) fn list(language: Language) -> Command {
     let nodes = argument("nodes", language.value_node(), language.help_ps_nodes());
     let job = option("job", language.value_job(), language.help_ps_job());
+    let percent = option(
+        "cpu-min",
+        language.value_percent(),
+        language.help_ps_cpu_min(),
+    );
+    let memory = option(
+        "memory-min",
+        language.value_amount(),
+        language.help_ps_memory_min(),
+    );
+    let group = option("group", language.value_key(), language.help_ps_group());
     let sort = option("sort", language.value_order(), language.help_ps_sort());
     leaf("ps", language.about_ps())
         .alias("procesos")
@@ -24,16 +58,24 @@ pub(super) fn list(language: Language) -> Command {
                 "flota ps n1 n2 --sort memory -n 20",
                 "flota ps --managed",
                 "flota ps --user ana --name python -o json",
+                "flota ps --tree n1",
+                "flota ps --group name --sort memory",
             ],
         ))
         .args([
             nodes.required(false).num_args(0..),
             option("name", language.value_text(), language.help_ps_name()),
+            option("regex", language.value_pattern(), language.help_ps_regex()),
             option("user", language.value_user(), language.help_ps_user()),
+            option("state", language.value_letters(), language.help_ps_state()),
+            percent.value_parser(values::number(language, 0, CPU_PERCENT_MAX)),
+            memory.value_parser(values::size(language)),
             job.value_parser(clap::value_parser!(u64)),
             flag("managed", language.help_ps_managed()),
             flag("all", language.help_ps_all()).short('a'),
             sort.value_parser(ORDERS),
+            group.value_parser(GROUPS),
+            flag("tree", language.help_ps_tree()).conflicts_with("group"),
             jobs::limit(language),
             timeout(language),
         ])

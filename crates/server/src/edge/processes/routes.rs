@@ -1,13 +1,16 @@
 //! What the addresses of processes say about themselves.
 
 use axum::routing::on;
-use flota_wire::rest::process::{LIMIT_MAX, Process, Processes, Signalled, Stopped};
+use flota_wire::rest::process::{
+    GROUPS_MAX, LIMIT_MAX, Process, ProcessGroups, Processes, Signalled, Stopped,
+};
 
 use super::{
     super::routes::{
         Answer, Chapter, HANDLE, NODE, OF_FLEET, PID, Parameter, Route, Shape, schema,
     },
-    orders,
+    filter::CPU_PERCENT_MAX,
+    groups, orders, selection,
 };
 use crate::problem::{
     Kind, NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_ALIVE, PROCESS_FORBIDDEN, PROCESS_NOT_FOUND,
@@ -24,6 +27,47 @@ const NAME: Parameter = Parameter::query(
     "name",
     Shape::Text,
     "Only those with this in their name or command line.",
+);
+const REGEX: Parameter = Parameter::query(
+    "regex",
+    Shape::Text,
+    "Only those whose name or command line this regular expression finds; at most 256 bytes.",
+);
+const STATES: Parameter = Parameter::query(
+    "state",
+    Shape::Text,
+    "Only those in one of these states, by letter: `R`, or `D,Z`.",
+);
+const CPU_MIN: Parameter = Parameter::query(
+    "cpu_min",
+    Shape::Number {
+        min: 0,
+        max: CPU_PERCENT_MAX as u64,
+    },
+    "Only those that use at least so many percent of a core.",
+);
+const MEMORY_MIN: Parameter = Parameter::query(
+    "memory_min",
+    Shape::Text,
+    "Only those with at least so much resident memory, such as `100MiB`.",
+);
+const BY: Parameter = Parameter::query(
+    "by",
+    Shape::OneOf(&groups::KEYS),
+    "What those of a group have in common; else `name`.",
+);
+const GROUP_SORT: Parameter = Parameter::query(
+    "sort",
+    Shape::OneOf(&groups::ORDERS),
+    "The order, of amounts the highest first; else `group`.",
+);
+const GROUP_LIMIT: Parameter = Parameter::query(
+    "limit",
+    Shape::Number {
+        min: 1,
+        max: GROUPS_MAX as u64,
+    },
+    "Most groups of the answer; else 1,000.",
 );
 const USER: Parameter = Parameter::query(
     "user",
@@ -50,7 +94,7 @@ const KERNEL: Parameter = Parameter::query(
 );
 const SORT: Parameter = Parameter::query(
     "sort",
-    Shape::OneOf(&["node", "pid", "name", "cpu", "memory", "time", "started"]),
+    Shape::OneOf(&selection::ORDER_WORDS),
     "The order, of amounts and times the highest first; else `node`.",
 );
 const LIMIT: Parameter = Parameter::query(
@@ -105,7 +149,8 @@ const ENDED: &[Answer] = &[Answer::json(
 pub(in super::super) const ROUTES: &[Route] = &[
     Route {
         parameters: &[
-            NODES, NAME, USER, OF_JOB, MANAGED, KERNEL, SORT, LIMIT, AFTER,
+            NODES, NAME, REGEX, USER, STATES, CPU_MIN, MEMORY_MIN, OF_JOB, MANAGED, KERNEL, SORT,
+            LIMIT, AFTER,
         ],
         answers: A_LIST,
         problems: &[OF_FLEET, &[NODE_NOT_FOUND]],
@@ -119,7 +164,8 @@ pub(in super::super) const ROUTES: &[Route] = &[
     },
     Route {
         parameters: &[
-            NODE, NAME, USER, OF_JOB, MANAGED, KERNEL, SORT, LIMIT, AFTER,
+            NODE, NAME, REGEX, USER, STATES, CPU_MIN, MEMORY_MIN, OF_JOB, MANAGED, KERNEL, SORT,
+            LIMIT, AFTER,
         ],
         answers: A_LIST,
         problems: &[OF_FLEET, OF_NODE],
@@ -129,6 +175,32 @@ pub(in super::super) const ROUTES: &[Route] = &[
             "listProcessesOfNode",
             "Processes of one node.",
             |method| on(method, super::list_of_node),
+        )
+    },
+    Route {
+        parameters: &[
+            BY,
+            NODES,
+            NAME,
+            REGEX,
+            USER,
+            STATES,
+            CPU_MIN,
+            MEMORY_MIN,
+            OF_JOB,
+            MANAGED,
+            KERNEL,
+            GROUP_SORT,
+            GROUP_LIMIT,
+        ],
+        answers: &[Answer::json("Sums of processes.", schema::<ProcessGroups>)],
+        problems: &[OF_FLEET, &[NODE_NOT_FOUND]],
+        chapter: Chapter::Processes,
+        ..Route::get(
+            "/api/v1/processes/groups",
+            "groupProcesses",
+            "Sums of the processes of all nodes that have something in common.",
+            |method| on(method, super::grouped),
         )
     },
     Route {

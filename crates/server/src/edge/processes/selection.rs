@@ -3,33 +3,25 @@
 use std::{fmt, fmt::Write as _, sync::Arc};
 
 use flota_model::{
-    ids::{BootId, JobId, NodeId},
+    ids::{BootId, NodeId},
     process::{ProcessList, ProcessRow},
 };
-use flota_wire::rest::process::{LIMIT_DEFAULT, LIMIT_MAX, Process};
+use flota_wire::rest::process::{self as rest, LIMIT_DEFAULT, LIMIT_MAX, Process};
 
-use super::super::Parameters;
+use super::{super::Parameters, Collect, filter::Filter};
 use crate::problem::Problem;
 
-/// The names of [`Wanted::parse`].
-pub(super) const PARAMETERS: [&str; 8] = [
-    "name", "user", "job", "managed", "kernel", "sort", "limit", "after",
-];
+/// The names of [`Wanted::parse`], beside those of the filter.
+pub(super) const PARAMETERS: [&str; 3] = ["sort", "limit", "after"];
 /// Rows that are gathered beyond those that are kept, before the rest is dropped.
 const SLACK: usize = 4_096;
+/// Bytes of a text that decide about its place, so that the `next` of a page fits into an address.
+const RANK_LENGTH_MAX: usize = 128;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// Part of the name or of the command line.
-    name: Option<String>,
-    /// Name or number.
-    user: Option<String>,
-    job: Option<JobId>,
-    /// Whether only what Flota runs.
-    managed: bool,
-    /// Whether threads of the kernel too.
-    kernel: bool,
+    filter: Filter,
     order: Order,
     limit: usize,
     after: Option<Place>,
@@ -40,24 +32,50 @@ pub(super) struct Wanted {
 enum Order {
     Node,
     Pid,
+    Parent,
     Name,
-    /// Most first, like the next three.
+    Command,
+    User,
+    State,
+    ControlGroup,
+    Job,
+    /// Most first, like the next five.
     Cpu,
+    Machine,
     Memory,
     Time,
+    Threads,
     /// Newest first.
     Started,
 }
 
-const ORDERS: [(&str, Order); 7] = [
+const ORDERS: [(&str, Order); 15] = [
     ("node", Order::Node),
     ("pid", Order::Pid),
+    ("parent", Order::Parent),
     ("name", Order::Name),
+    ("command", Order::Command),
+    ("user", Order::User),
+    ("state", Order::State),
+    ("cgroup", Order::ControlGroup),
+    ("job", Order::Job),
     ("cpu", Order::Cpu),
+    ("machine", Order::Machine),
     ("memory", Order::Memory),
     ("time", Order::Time),
+    ("threads", Order::Threads),
     ("started", Order::Started),
 ];
+/// The words of [`ORDERS`].
+pub(super) const ORDER_WORDS: [&str; ORDERS.len()] = {
+    let mut words = [""; ORDERS.len()];
+    let mut index = 0;
+    while index < ORDERS.len() {
+        words[index] = ORDERS[index].0;
+        index += 1;
+    }
+    words
+};
 
 /// Where a process stands in the order. Values change between two pages: the next page begins behind
 /// this place, whoever stood there.
@@ -76,54 +94,40 @@ enum Rank {
 
 impl Wanted {
     pub(super) fn parse(parameters: &Parameters) -> Result<Self, Problem> {
-        let text = |name| parameters.text(name).map(str::to_owned);
-        let flag = |name| parameters.parsed(name, "true or false", |text| text.parse().ok());
         let order = |text: &str| ORDERS.iter().find(|(word, _)| *word == text);
-        let sort = "node, pid, name, cpu, memory, time or started";
+        let sort = format!("one of {}", ORDER_WORDS.join(", "));
         let limit = parameters.number("limit", 1..=LIMIT_MAX)?;
         Ok(Self {
-            name: text("name"),
-            user: text("user"),
-            job: parameters.number("job", 0..=u64::MAX)?.map(JobId),
-            managed: flag("managed")?.unwrap_or(false),
-            kernel: flag("kernel")?.unwrap_or(true),
+            filter: Filter::parse(parameters)?,
             order: parameters
-                .parsed("sort", sort, order)?
+                .parsed("sort", &sort, order)?
                 .map_or(Order::Node, |(_, order)| *order),
             limit: limit.unwrap_or(LIMIT_DEFAULT) as usize,
             after: parameters.parsed("after", "the `next` of a page", Place::parse)?,
         })
     }
 
-    fn matches(&self, row: &ProcessRow) -> bool {
-        let has_name = |part: &String| {
-            let command = row.command.as_ref();
-            row.name.contains(part) || command.is_some_and(|command| command.contains(part))
-        };
-        let has_user = |user: &String| {
-            let is_number = row.uid.is_some_and(|uid| uid.to_string() == *user);
-            row.user.as_ref() == Some(user) || is_number
-        };
-        self.name.as_ref().is_none_or(has_name)
-            && self.user.as_ref().is_none_or(has_user)
-            && (!self.managed || row.task.is_some())
-            && (self.kernel || !row.is_kernel)
-            && self
-                .job
-                .is_none_or(|job| row.task.is_some_and(|task| task.job == job))
-    }
-
-    fn place(&self, node: NodeId, row: &ProcessRow) -> Place {
+    fn place(&self, node: NodeId, cores: Option<u32>, row: &ProcessRow) -> Place {
         // What is not known comes last.
-        let most = |value: Option<u64>| Rank::Number(u64::MAX - value.map_or(0, |value| value + 1));
+        let most = |value: Option<u64>| {
+            Rank::Number(u64::MAX - value.map_or(0, |value| value.saturating_add(1)))
+        };
         let rank = match self.order {
             Order::Node => Rank::Number(0),
             Order::Pid => Rank::Number(row.pid.into()),
-            Order::Name => Rank::Text(row.name.clone()),
+            Order::Parent => Rank::Number(row.parent.into()),
+            Order::Name => Rank::of_text(Some(&row.name)),
+            Order::Command => Rank::of_text(row.command.as_deref()),
+            Order::User => Rank::of_text(row.user.as_deref()),
+            Order::State => Rank::Number(u32::from(row.state).into()),
+            Order::ControlGroup => Rank::of_text(row.control_group.as_deref()),
+            Order::Job => Rank::Number(row.task.map_or(u64::MAX, |task| task.job.0)),
             Order::Cpu => most(row.cpu.map(|cpu| cpu.0.into())),
-            Order::Memory => most(row.memory.map(|memory| memory.0.min(u64::MAX - 1))),
-            Order::Time => Rank::Number(u64::MAX - row.cpu_micros),
-            Order::Started => Rank::Number(u64::MAX - row.started_at.0),
+            Order::Machine => most(share(row, cores)),
+            Order::Memory => most(row.memory.map(|memory| memory.0)),
+            Order::Time => most(Some(row.cpu_micros)),
+            Order::Threads => most(Some(row.threads.into())),
+            Order::Started => most(Some(row.started_at.0)),
         };
         Place {
             rank,
@@ -131,6 +135,12 @@ impl Wanted {
             pid: row.pid,
         }
     }
+}
+
+/// Of the machine, in millionths of a core.
+fn share(row: &ProcessRow, cores: Option<u32>) -> Option<u64> {
+    let (cpu, cores) = row.cpu.zip(cores)?;
+    Some(u64::from(cpu.0) * 1_000 / u64::from(cores.max(1)))
 }
 
 impl Place {
@@ -162,6 +172,13 @@ impl fmt::Display for Place {
 }
 
 impl Rank {
+    /// What has no text comes last.
+    fn of_text(text: Option<&str>) -> Self {
+        let last = char::MAX.to_string();
+        let text = text.unwrap_or(&last);
+        Self::Text(text[..text.floor_char_boundary(RANK_LENGTH_MAX)].to_owned())
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let Some(digits) = text.strip_prefix('x') else {
             return text.parse().ok().map(Self::Number);
@@ -184,6 +201,7 @@ struct Kept {
     place: Place,
     name: Arc<str>,
     boot: BootId,
+    cores: Option<u32>,
     row: ProcessRow,
 }
 
@@ -203,15 +221,39 @@ impl Selection {
         }
     }
 
-    /// Takes in the processes of a node.
-    pub(super) fn add(&mut self, node: NodeId, name: &str, list: ProcessList) {
+    pub(super) fn finish(mut self) -> Selected {
+        self.kept
+            .sort_unstable_by(|left, right| left.place.cmp(&right.place));
+        let is_more = self.kept.len() > self.wanted.limit;
+        self.kept.truncate(self.wanted.limit);
+        let last = self.kept.last().filter(|_| is_more);
+        let next = last.map(|kept| kept.place.to_string());
+        let shown = |kept: &Kept| {
+            let place = rest::Place {
+                node: NodeId(kept.place.node),
+                name: &kept.name,
+                boot: kept.boot,
+                cores: kept.cores,
+            };
+            Process::new(place, &kept.row)
+        };
+        Selected {
+            processes: self.kept.iter().map(shown).collect(),
+            matching: self.matching,
+            next,
+        }
+    }
+}
+
+impl Collect for Selection {
+    fn add(&mut self, node: NodeId, name: &str, list: ProcessList) {
         let name: Arc<str> = name.into();
         for row in list.rows {
-            if !self.wanted.matches(&row) {
+            if !self.wanted.filter.matches(&row) {
                 continue;
             }
             self.matching += 1;
-            let place = self.wanted.place(node, &row);
+            let place = self.wanted.place(node, list.cores, &row);
             if self
                 .wanted
                 .after
@@ -224,6 +266,7 @@ impl Selection {
                 place,
                 name: Arc::clone(&name),
                 boot: list.boot,
+                cores: list.cores,
                 row,
             });
         }
@@ -233,22 +276,6 @@ impl Selection {
             self.kept
                 .select_nth_unstable_by(most, |left, right| left.place.cmp(&right.place));
             self.kept.truncate(most);
-        }
-    }
-
-    pub(super) fn finish(mut self) -> Selected {
-        self.kept
-            .sort_unstable_by(|left, right| left.place.cmp(&right.place));
-        let is_more = self.kept.len() > self.wanted.limit;
-        self.kept.truncate(self.wanted.limit);
-        let last = self.kept.last().filter(|_| is_more);
-        let next = last.map(|kept| kept.place.to_string());
-        let shown =
-            |kept: &Kept| Process::new(NodeId(kept.place.node), &kept.name, kept.boot, &kept.row);
-        Selected {
-            processes: self.kept.iter().map(shown).collect(),
-            matching: self.matching,
-            next,
         }
     }
 }

@@ -1,5 +1,5 @@
 use flota_model::{
-    ids::{AttemptId, TaskIndex},
+    ids::{AttemptId, JobId, TaskIndex},
     process::ProcessTask,
     units::{Bytes, Cpus, Timestamp},
 };
@@ -12,7 +12,8 @@ fn uri(query: &str) -> axum::http::Uri {
 }
 
 fn wanted(query: &str) -> Result<Wanted, Problem> {
-    Wanted::parse(&Parameters::parse(&uri(query), &PARAMETERS)?)
+    let known = [&super::super::filter::FILTERS[..], &PARAMETERS].concat();
+    Wanted::parse(&Parameters::parse(&uri(query), &known)?)
 }
 
 fn row(pid: u32) -> ProcessRow {
@@ -40,6 +41,8 @@ fn rows() -> Vec<ProcessRow> {
             user: Some("ana".into()),
             uid: Some(1000),
             command: Some("/bin/sim --fast".into()),
+            parent: 2,
+            threads: 2,
             ..row(1)
         },
         ProcessRow {
@@ -48,12 +51,17 @@ fn rows() -> Vec<ProcessRow> {
             cpu_micros: 1,
             started_at: Timestamp(20),
             is_kernel: true,
+            parent: 3,
+            threads: 3,
             uid: Some(0),
             name: "a0".into(),
             ..row(2)
         },
         ProcessRow {
             cpu: Some(Cpus(900)),
+            parent: 1,
+            threads: 1,
+            control_group: Some("/a".into()),
             memory: None,
             cpu_micros: 2,
             started_at: Timestamp(10),
@@ -67,6 +75,7 @@ fn list(rows: Vec<ProcessRow>) -> ProcessList {
     ProcessList {
         total: u32::try_from(rows.len()).unwrap(),
         rows,
+        cores: Some(4),
         ..ProcessList::default()
     }
 }
@@ -99,6 +108,16 @@ fn filters_leave_out_what_was_not_asked_for() {
         ("kernel=false", &[1, 3]),
         ("job=7", &[3]),
         ("job=8", &[]),
+        ("regex=^p[12]$", &[1]),
+        ("regex=sim%20--f|^p3", &[1, 3]),
+        ("regex=(?i)^A0", &[2]),
+        ("state=S", &[1, 2, 3]),
+        ("state=D,Z", &[]),
+        ("cpu_min=0", &[1, 3]),
+        ("cpu_min=90", &[3]),
+        ("cpu_min=91", &[]),
+        ("memory_min=0", &[1, 2]),
+        ("memory_min=51", &[2]),
         ("name=p&managed=true&user=ana", &[]),
     ] {
         let selected = select(query);
@@ -118,6 +137,14 @@ fn the_most_comes_first_and_what_is_not_known_last() {
         ("memory", [2, 1, 3]),
         ("time", [1, 3, 2]),
         ("started", [1, 2, 3]),
+        ("parent", [3, 1, 2]),
+        ("threads", [2, 1, 3]),
+        ("state", [1, 2, 3]),
+        ("user", [1, 2, 3]),
+        ("command", [1, 2, 3]),
+        ("cgroup", [3, 1, 2]),
+        ("job", [3, 1, 2]),
+        ("machine", [3, 1, 2]),
     ] {
         assert_eq!(pids(&select(&format!("sort={sort}"))), expected, "{sort}");
     }
@@ -163,6 +190,13 @@ fn what_cannot_be_meant_is_refused() {
         "limit=16385",
         "sort=size",
         "managed=yes",
+        "regex=(",
+        "regex=(\\w{100}){100}",
+        "state=",
+        "state=5",
+        "state=ABCDEFGHIJKLMNOPQ",
+        "cpu_min=-1",
+        "memory_min=many",
         "kernel=1",
         "job=-1",
         "after=",
@@ -173,6 +207,10 @@ fn what_cannot_be_meant_is_refused() {
         let problem = wanted(query).unwrap_err();
         assert_eq!(problem.kind(), QUERY_INVALID, "{query}");
     }
+    let long = "a".repeat(256);
+    assert!(wanted(&format!("regex={long}")).is_ok());
+    let problem = wanted(&format!("regex={long}a")).unwrap_err();
+    assert_eq!(problem.kind(), QUERY_INVALID);
     assert_eq!(wanted("limit=16384").unwrap().limit, 16_384);
     assert_eq!(wanted("").unwrap().limit, 1_000);
 }

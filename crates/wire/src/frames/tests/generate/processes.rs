@@ -95,6 +95,8 @@ pub(super) fn answer(random: &mut Random) -> Result<Answer, AskFault> {
             rows: list(random, row),
             total: small(random),
             read_at: Timestamp(number(random)),
+            cores: maybe(random, small),
+            scan: number(random),
         })),
         1 => Ok(Answer::Signalled),
         2 => Ok(Answer::Stopped {
