@@ -46,6 +46,8 @@ impl Here {
 /// A child as the log of its keeper tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Logged {
+    /// Which run of its attempt (PROTOCOL 17).
+    pub(crate) run: u32,
     pub(crate) state: ChildState,
     /// Why the keeper was told to stop it before it ended, if it was.
     pub(crate) stopped: Option<StopReason>,
@@ -78,7 +80,18 @@ fn states(records: Vec<LogRecord>) -> BTreeMap<AttemptId, Logged> {
     let mut states: BTreeMap<AttemptId, Logged> = BTreeMap::new();
     for record in records {
         let (attempt, state) = match record {
-            LogRecord::Spawning { attempt, .. } => (attempt, ChildState::Starting),
+            LogRecord::Spawning { attempt, run, .. } => {
+                let (state, stopped) = (ChildState::Starting, None);
+                states.insert(
+                    attempt,
+                    Logged {
+                        run,
+                        state,
+                        stopped,
+                    },
+                );
+                continue;
+            }
             LogRecord::Running {
                 attempt,
                 identity,
@@ -107,8 +120,18 @@ fn states(records: Vec<LogRecord>) -> BTreeMap<AttemptId, Logged> {
                 continue;
             }
         };
-        let stopped = states.get(&attempt).and_then(|logged| logged.stopped);
-        states.insert(attempt, Logged { state, stopped });
+        let before = states.get(&attempt);
+        let stopped = before.and_then(|logged| logged.stopped);
+        // What was never spawned is of the first run, or of none that matters.
+        let run = before.map_or(1, |logged| logged.run);
+        states.insert(
+            attempt,
+            Logged {
+                run,
+                state,
+                stopped,
+            },
+        );
     }
     states
 }

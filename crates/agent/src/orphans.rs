@@ -50,7 +50,7 @@ struct Statuses(Arc<Mutex<BTreeMap<u32, Reaped>>>);
 
 #[derive(Debug)]
 struct Watch {
-    stops: mpsc::Sender<(Duration, StopReason)>,
+    stops: mpsc::Sender<StopOrder>,
     task: JoinHandle<()>,
 }
 
@@ -97,11 +97,11 @@ impl Orphans {
     }
 
     /// Stops one: signal, grace, kill.
-    pub(crate) fn stop(&self, attempt: AttemptId, grace: Duration, reason: StopReason) {
+    pub(crate) fn stop(&self, attempt: AttemptId, signal: u8, grace: Duration, reason: StopReason) {
         if let Some(watch) = self.watches.get(&attempt) {
             // Full of earlier stops, which do as well: the engine that orders this one knows its
             // reason. Or it has just ended.
-            let _ = watch.stops.try_send((grace, reason));
+            let _ = watch.stops.try_send((signal, grace, reason));
         }
     }
 
@@ -119,6 +119,9 @@ impl Orphans {
     }
 }
 
+/// First signal, grace and reason.
+type StopOrder = (u8, Duration, StopReason);
+
 struct Orphan {
     attempt: AttemptId,
     identity: Identity,
@@ -128,7 +131,7 @@ struct Orphan {
 }
 
 impl Orphan {
-    async fn watch(&self, pidfd: PidFd, orders: mpsc::Receiver<(Duration, StopReason)>) -> End {
+    async fn watch(&self, pidfd: PidFd, orders: mpsc::Receiver<StopOrder>) -> End {
         let pidfd = Arc::new(pidfd);
         let stopped = self.wait(&pidfd, orders).await.unwrap_or_else(|error| {
             tracing::error!(attempt = %self.attempt, %error, "a program cannot be watched");
@@ -159,7 +162,7 @@ impl Orphan {
     async fn wait(
         &self,
         pidfd: &Arc<PidFd>,
-        mut orders: mpsc::Receiver<(Duration, StopReason)>,
+        mut orders: mpsc::Receiver<StopOrder>,
     ) -> io::Result<Option<StopReason>> {
         let duplicate = pidfd.descriptor().try_clone_to_owned()?;
         let ended = watched(duplicate, Interest::READABLE)?;
@@ -174,10 +177,10 @@ impl Orphan {
             };
             tokio::select! {
                 ready = ended.readable() => return ready.map(|_| stopped),
-                Some((grace, reason)) = orders.recv() => {
+                Some((number, grace, reason)) = orders.recv() => {
                     stopped = stopped.max(Some(reason));
                     if kill_at.is_none() {
-                        self.signal(pidfd, libc::SIGTERM).await;
+                        self.signal(pidfd, i32::from(number)).await;
                     }
                     let at = clock::moment() + grace;
                     kill_at = Some(kill_at.map_or(at, |earlier| earlier.min(at)));

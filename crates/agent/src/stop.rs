@@ -21,6 +21,8 @@ use crate::{
     sys::files,
 };
 
+/// Of `man 7 signal`.
+const SIGTERM: u8 = 15;
 /// From the signal to the kill, where no agent knows the grace of each.
 const GRACE: Duration = Duration::from_secs(10);
 /// Longest wait for the rest after that.
@@ -102,6 +104,7 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
             Reached::Live(listed) => {
                 for attempt in listed.iter().filter_map(alive) {
                     let stop = ToKeeper::Stop {
+                        signal: SIGTERM,
                         attempt,
                         grace: GRACE,
                         reason: StopReason::Cancelled,
@@ -161,7 +164,7 @@ fn stop_orphans(
         ) = (found.pidfd, found.state)
         {
             orphans.watch(attempt, pidfd, (identity, started_at), logged.stopped);
-            orphans.stop(attempt, GRACE, StopReason::Cancelled);
+            orphans.stop(attempt, SIGTERM, GRACE, StopReason::Cancelled);
             attempts.push(attempt);
         }
     }
@@ -169,7 +172,7 @@ fn stop_orphans(
 }
 
 fn alive(listed: &Listed) -> Option<AttemptId> {
-    let Child { attempt, state } = listed.child;
+    let Child { attempt, state, .. } = listed.child;
     match state {
         ChildState::Waiting | ChildState::Starting | ChildState::Running { .. } => Some(attempt),
         ChildState::NotStarted { .. } | ChildState::Ended(_) => None,

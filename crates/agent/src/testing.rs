@@ -141,6 +141,7 @@ impl Bench {
     pub(crate) fn launch(&self, sequence: u64, argv: &[&str]) -> Launch {
         let attempt = self.attempt(sequence);
         Launch {
+            run: 1,
             attempt,
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             environment: vec![

@@ -47,6 +47,7 @@ fn spec() -> SealedSpec {
         timeout: None,
         grace: Duration::from_secs(1),
         on_disconnect: OnDisconnect::default(),
+        service: None,
     };
     SealedSpec {
         spec: Arc::new(spec),

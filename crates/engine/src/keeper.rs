@@ -36,7 +36,6 @@ const UNTOLD_MAX: usize = 2 * LIST_PART_MAX;
 const TOO_MANY: i32 = 11;
 /// `man 7 signal`.
 const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
 
 /// The keeper's state.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub struct Keeper {
     /// Without an agent since then.
     idle_since: Moment,
     children: BTreeMap<AttemptId, Held>,
+    /// Of those that are not their attempt's first, which run it is (PROTOCOL 17).
+    later_runs: BTreeMap<AttemptId, u32>,
     lines: Lines,
     untold: Untold,
     /// When something must be killed.
@@ -80,6 +81,7 @@ impl Keeper {
             agent: None,
             idle_since: now.moment,
             children: BTreeMap::new(),
+            later_runs: BTreeMap::new(),
             lines: Lines::default(),
             untold: Untold::default(),
             deadlines: BTreeSet::new(),
@@ -175,6 +177,7 @@ impl Keeper {
             .iter()
             .map(|(attempt, held)| Child {
                 attempt: *attempt,
+                run: self.run_of(*attempt),
                 state: held.state(),
             })
             .collect();
@@ -199,6 +202,7 @@ impl Keeper {
             }
             ToKeeper::Stop {
                 attempt,
+                signal,
                 grace,
                 reason,
             } => {
@@ -208,7 +212,13 @@ impl Keeper {
                 }
                 let kill_at = now.moment + grace;
                 let order = self.change(attempt, |live| live.stop(kill_at, grace.is_zero()));
-                carry_out(attempt, order, effects);
+                match order {
+                    Some(Order::Signal) => effects.push(Effect::Signal {
+                        attempt,
+                        signal: i32::from(signal),
+                    }),
+                    order => carry_out(attempt, order, effects),
+                }
             }
             ToKeeper::Fence { attempt, deadline } => {
                 self.change(attempt, |live| live.fence = Some(deadline));
@@ -238,6 +248,9 @@ impl Keeper {
             });
         }
         let class = launch.class;
+        if launch.run > 1 {
+            self.later_runs.insert(attempt, launch.run);
+        }
         match launch.places.filter(|_| launch.fence.is_none()) {
             None => self.begin(launch, now, effects),
             Some(places) => {
@@ -262,12 +275,17 @@ impl Keeper {
         }
         effects.push(Effect::Log(LogRecord::Spawning {
             attempt,
+            run: launch.run,
             at: now.wall,
         }));
         effects.push(Effect::Spawn(launch));
         self.children
             .insert(attempt, Held::Live(Live::new(class, None, now.wall)));
         self.change(attempt, |live| live.fence = fence);
+    }
+
+    fn run_of(&self, attempt: AttemptId) -> u32 {
+        self.later_runs.get(&attempt).copied().unwrap_or(1)
     }
 
     /// Logs and tells that a program was not started, and at which step.
@@ -301,6 +319,7 @@ impl Keeper {
         match self.children.get(&attempt) {
             Some(Held::NotStarted { .. } | Held::Ended(_)) => {
                 self.children.remove(&attempt);
+                self.later_runs.remove(&attempt);
                 effects.push(Effect::Log(LogRecord::Forgotten { attempt }));
                 effects.push(Effect::Release { attempt });
             }
@@ -486,10 +505,6 @@ impl Keeper {
 
 fn carry_out(attempt: AttemptId, order: Option<Order>, effects: &mut Vec<Effect>) {
     match order {
-        Some(Order::Signal) => effects.push(Effect::Signal {
-            attempt,
-            signal: SIGTERM,
-        }),
         Some(Order::Kill) => {
             // All at once first: a parent that outlived its children by a moment could make more
             // than the sweep finds.
@@ -500,6 +515,7 @@ fn carry_out(attempt: AttemptId, order: Option<Order>, effects: &mut Vec<Effect>
             effects.push(Effect::Sweep { attempt });
         }
         Some(Order::Sweep) => effects.push(Effect::Sweep { attempt }),
-        Some(Order::Nothing) | None => {}
+        // The signal is that of the stop that asks for it.
+        Some(Order::Signal | Order::Nothing) | None => {}
     }
 }

@@ -221,7 +221,8 @@ impl Node {
             Event::DiskFull => self.disk_is_full = true,
             Event::DiskFree => self.disk_is_free(draft),
             Event::StopAll => self.stop_all(draft),
-            Event::Tick => {}
+            // Nobody asks for probes yet.
+            Event::ProbeEnded { .. } | Event::Tick => {}
         }
     }
 

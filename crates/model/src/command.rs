@@ -9,6 +9,7 @@ use crate::{
     process::{Answer, AskFault, ProcessTarget, Question},
     resources::Resources,
     sample::NodeSample,
+    service::{Applied, ServiceDetail, ServiceView},
     spec::SealedSpec,
     state::{Counts, JobPhase, NodePhase},
     units::Timestamp,
@@ -53,6 +54,41 @@ pub enum Command {
         /// From SIGTERM to SIGKILL.
         grace: Duration,
     },
+    /// Make, update, scale or start a service, whatever it takes to have it as its spec says.
+    /// Answered by [`Reply::Applied`].
+    ApplyService {
+        /// Has a service; its name is that of the service.
+        spec: SealedSpec,
+    },
+    /// Change the number of replicas. Answered by [`Reply::Service`].
+    ScaleService {
+        /// Which.
+        name: String,
+        /// 0..=[`crate::service::REPLICAS_MAX`].
+        replicas: u32,
+    },
+    /// Replace all replicas by new ones of the same spec, as an update does. Answered by
+    /// [`Reply::Service`].
+    RestartService {
+        /// Which.
+        name: String,
+    },
+    /// Stop all replicas. Answered by [`Reply::Service`], with the phase `Stopping` until the agents
+    /// have confirmed.
+    StopService {
+        /// Which.
+        name: String,
+    },
+    /// Start a service that was stopped. Answered by [`Reply::Service`].
+    StartService {
+        /// Which.
+        name: String,
+    },
+    /// Forget a service that is stopped. Answered by [`Reply::Service`], as it was.
+    RemoveService {
+        /// Which.
+        name: String,
+    },
 }
 
 impl Command {
@@ -64,6 +100,12 @@ impl Command {
             Self::Recover => "fleet.recover",
             Self::SignalProcess { .. } => "process.signal",
             Self::StopProcess { .. } => "process.stop",
+            Self::ApplyService { .. } => "service.apply",
+            Self::ScaleService { .. } => "service.scale",
+            Self::RestartService { .. } => "service.restart",
+            Self::StopService { .. } => "service.stop",
+            Self::StartService { .. } => "service.start",
+            Self::RemoveService { .. } => "service.remove",
         }
     }
 }
@@ -94,6 +136,13 @@ pub enum Query {
         node: NodeId,
         /// What.
         question: Question,
+    },
+    /// All services, by name.
+    Services,
+    /// One service with its replicas.
+    Service {
+        /// Its name.
+        name: String,
     },
 }
 
@@ -144,6 +193,19 @@ pub enum Reply {
     Output(Result<OutputPart, OutputFault>),
     /// Answer to [`Query::Ask`] and to commands about processes.
     Answer(Result<Answer, AskFault>),
+    /// A service was applied.
+    Applied {
+        /// What that changed.
+        applied: Applied,
+        /// The service after it.
+        service: Box<ServiceView>,
+    },
+    /// The service after a command.
+    Service(Box<ServiceView>),
+    /// Answer to [`Query::Services`].
+    Services(Vec<ServiceView>),
+    /// Answer to [`Query::Service`]; `None` where there is none of that name.
+    ServiceDetail(Option<Box<ServiceDetail>>),
 }
 
 /// A node as it is now.
@@ -231,6 +293,21 @@ pub enum Refusal {
     StoreBehind,
     /// The store is not behind: there is nothing to recover.
     NothingToRecover,
+    /// No service of that name.
+    ServiceNotFound(String),
+    /// The spec of a service came as a batch job, or the other way round.
+    ServiceKind,
+    /// It is stopped: start it first.
+    ServiceStopped(String),
+    /// It is not stopped: stop it first.
+    ServiceRunning(String),
+    /// It would depend on itself: each depends on the next, the last on the first.
+    ServiceCycle(Vec<String>),
+    /// More replicas than a service may have.
+    TooManyReplicas {
+        /// The limit.
+        limit: u32,
+    },
 }
 
 impl Refusal {
@@ -245,6 +322,12 @@ impl Refusal {
             Self::NodeUnknown(_) => "E-NODE-NOTFOUND",
             Self::StoreBehind => "E-STORE-BEHIND",
             Self::NothingToRecover => "E-STORE-CURRENT",
+            Self::ServiceNotFound(_) => "E-SERVICE-NOTFOUND",
+            Self::ServiceKind => "E-SERVICE-KIND",
+            Self::ServiceStopped(_) => "E-SERVICE-STOPPED",
+            Self::ServiceRunning(_) => "E-SERVICE-RUNNING",
+            Self::ServiceCycle(_) => "E-SERVICE-CYCLE",
+            Self::TooManyReplicas { .. } => "E-SERVICE-LIMIT",
         }
     }
 }

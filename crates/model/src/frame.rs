@@ -14,6 +14,7 @@ use crate::{
     process::{Answer, AskFault, Question},
     resources::Resources,
     sample::NodeSample,
+    service::ReplicaStatus,
     spec::SealedSpec,
     units::Moment,
 };
@@ -22,6 +23,8 @@ use crate::{
 pub const PROTOCOL_VERSION: u32 = 1;
 /// Most bytes of one part of an output.
 pub const OUTPUT_PART_MAX: u32 = 256 * 1024;
+/// Most statuses of replicas in one frame: about a hundred bytes each.
+pub const REPLICAS_PER_FRAME: usize = 1_000;
 /// How many specs of a session both ends remember, oldest out first.
 pub const SPEC_WINDOW: usize = 256;
 
@@ -68,6 +71,9 @@ pub enum UpBody {
         /// The answer, or why there is none.
         answer: Result<Answer, AskFault>,
     },
+    /// What replicas of services do; after the welcome all of them, then those that changed. Sent for
+    /// people and decisions that may be wrong for a moment, and never repeated.
+    Replicas(Vec<ReplicaStatus>),
 }
 
 /// A part of an output.

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod process;
 pub mod resources;
 pub mod sample;
+pub mod service;
 pub mod spec;
 pub mod state;
 pub mod units;

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{ids::SpecHash, ids::TaskIndex, resources::Resources};
+use crate::{
+    ids::{SpecHash, TaskIndex},
+    resources::Resources,
+    service::Service,
+};
 
 /// Most tasks of one job.
 pub const TASKS_PER_JOB_MAX: u32 = 10_000_000;
@@ -15,7 +19,7 @@ pub const ARGUMENTS_MAX: usize = 16_384;
 /// Most retries of a task.
 pub const RETRIES_MAX: u16 = 1_000;
 
-/// A batch job: a template and the range of its tasks.
+/// A job: a template and the range of its tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSpec {
     /// For people; not unique. `[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}`.
@@ -38,6 +42,9 @@ pub struct JobSpec {
     pub grace: Duration,
     /// What happens to running attempts while their node cannot reach the server.
     pub on_disconnect: OnDisconnect,
+    /// Makes it a service: its tasks are replicas that stay up. `None` for a batch job, whose tasks
+    /// end.
+    pub service: Option<Box<Service>>,
 }
 
 /// `first..=last`.

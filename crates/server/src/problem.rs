@@ -95,6 +95,14 @@ catalogue! {
     OUTPUT_UNREADABLE = 502 "E-OUTPUT-UNREADABLE" "the node could not read the output", "";
     OUTPUT_UNREACHABLE = 503 "E-OUTPUT-UNREACHABLE" "the node with the output does not answer",
         "try again once the node is up";
+    SERVICE_NOT_FOUND = 404 "E-SERVICE-NOTFOUND" "no such service", "`flota service list` shows all";
+    SERVICE_KIND = 422 "E-SERVICE-KIND" "a service where a batch job is expected, or the other way round",
+        "POST /api/v1/services takes services, POST /api/v1/jobs takes batch jobs";
+    SERVICE_STOPPED = 409 "E-SERVICE-STOPPED" "the service is stopped", "start it first";
+    SERVICE_RUNNING = 409 "E-SERVICE-RUNNING" "the service is not stopped", "stop it first";
+    SERVICE_CYCLE = 422 "E-SERVICE-CYCLE" "the service would depend on itself",
+        "leave out one of the dependencies";
+    SERVICE_LIMIT = 422 "E-SERVICE-LIMIT" "more replicas than a service may have", "";
     STORE_FULL = 507 "E-STORE-FULL" "the disk of the server is nearly full",
         "free space on the disk of the data folder; results of running work are still stored";
     STORE_BEHIND = 503 "E-STORE-BEHIND" "the store is older than the fleet",
@@ -248,6 +256,27 @@ impl From<Refusal> for Problem {
                 "agents have obeyed a later start of the server than the store knows",
             ),
             Refusal::NothingToRecover => Self::new(STORE_CURRENT, "there is nothing to recover"),
+            Refusal::ServiceNotFound(name) => {
+                Self::new(SERVICE_NOT_FOUND, format!("there is no service `{name}`"))
+            }
+            Refusal::ServiceKind => Self::new(
+                SERVICE_KIND,
+                "a spec with a service is applied, one without is submitted",
+            ),
+            Refusal::ServiceStopped(name) => {
+                Self::new(SERVICE_STOPPED, format!("service `{name}` is stopped"))
+            }
+            Refusal::ServiceRunning(name) => {
+                Self::new(SERVICE_RUNNING, format!("service `{name}` is not stopped"))
+            }
+            Refusal::ServiceCycle(names) => Self::new(
+                SERVICE_CYCLE,
+                format!("each depends on the next: {}", names.join(", ")),
+            ),
+            Refusal::TooManyReplicas { limit } => Self::new(
+                SERVICE_LIMIT,
+                format!("a service has at most {limit} replicas"),
+            ),
         }
     }
 }
@@ -290,6 +319,12 @@ mod tests {
             Refusal::NodeUnknown("n".into()),
             Refusal::StoreBehind,
             Refusal::NothingToRecover,
+            Refusal::ServiceNotFound("s".into()),
+            Refusal::ServiceKind,
+            Refusal::ServiceStopped("s".into()),
+            Refusal::ServiceRunning("s".into()),
+            Refusal::ServiceCycle(vec!["s".into()]),
+            Refusal::TooManyReplicas { limit: 1 },
         ];
         for refusal in refusals {
             let code = refusal.code();

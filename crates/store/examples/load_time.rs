@@ -126,6 +126,7 @@ fn decode(_: &[u8]) -> Option<JobSpec> {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
+        service: None,
     })
 }
 

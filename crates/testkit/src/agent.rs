@@ -297,12 +297,14 @@ impl World {
             Effect::Stop {
                 keeper: Some(keeper),
                 attempt,
+                signal,
                 grace,
                 reason,
             } => {
                 self.truth.orders_stop(attempt, reason);
                 let stop = ToKeeper::Stop {
                     attempt,
+                    signal,
                     grace,
                     reason,
                 };
@@ -313,6 +315,7 @@ impl World {
                 attempt,
                 grace,
                 reason,
+                ..
             } => {
                 self.truth.orders_stop(attempt, reason);
                 self.agent_stops(machine, life, attempt, (grace, reason));
@@ -361,7 +364,7 @@ impl World {
                 };
                 self.tell_agent(machine, life, event);
             }
-            Effect::Refused(_) | Effect::Quit => {}
+            Effect::Probe { .. } | Effect::Refused(_) | Effect::Quit => {}
         }
     }
 

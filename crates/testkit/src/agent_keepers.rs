@@ -145,7 +145,7 @@ impl World {
         let log = self.machines[machine].keepers.get(&keeper);
         let mut states = log.map_or_else(BTreeMap::new, |keeper| states(&keeper.log));
         for attempt in orphans {
-            match states.remove(&attempt) {
+            match states.remove(&attempt).map(|(_, state)| state) {
                 Some(ChildState::Ended(end)) => {
                     self.agent_receives(machine, keeper, life, FromKeeper::Ended { attempt, end });
                 }
@@ -243,7 +243,7 @@ impl World {
         let found_at = host.clock.now(self.now).wall;
         let mut found = Vec::new();
         for keeper in host.keepers.values().filter(|keeper| !keeper.alive) {
-            for (attempt, state) in states(&keeper.log) {
+            for (attempt, (run, state)) in states(&keeper.log) {
                 let process = host.processes.get(&attempt);
                 let running = process.is_some_and(crate::processes::Process::is_alive);
                 let state = match (state, process) {
@@ -269,7 +269,14 @@ impl World {
                     }
                     (ended @ (ChildState::NotStarted { .. } | ChildState::Ended(_)), _) => ended,
                 };
-                found.push((None, Child { attempt, state }));
+                found.push((
+                    None,
+                    Child {
+                        attempt,
+                        run,
+                        state,
+                    },
+                ));
             }
         }
         found

@@ -166,6 +166,7 @@ impl World {
                 | node::Event::KeeperGone { .. }
                 | node::Event::OutputRead { .. }
                 | node::Event::Answered { .. }
+                | node::Event::ProbeEnded { .. }
                 | node::Event::Sampled(_)
                 | node::Event::DiskFull
                 | node::Event::DiskFree

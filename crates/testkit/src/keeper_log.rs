@@ -6,35 +6,36 @@ use flota_engine::keeper::api::{ChildState, LogRecord, StopReason};
 use flota_model::ids::AttemptId;
 
 /// The last known state of every child that was not forgotten.
-pub(crate) fn states(log: &[LogRecord]) -> BTreeMap<AttemptId, ChildState> {
-    let mut states = BTreeMap::new();
+pub(crate) fn states(log: &[LogRecord]) -> BTreeMap<AttemptId, (u32, ChildState)> {
+    let mut states: BTreeMap<AttemptId, (u32, ChildState)> = BTreeMap::new();
     for record in log {
         match *record {
-            LogRecord::Spawning { attempt, .. } => {
-                states.insert(attempt, ChildState::Starting);
+            LogRecord::Spawning { attempt, run, .. } => {
+                states.insert(attempt, (run, ChildState::Starting));
             }
             LogRecord::Running {
                 attempt,
                 identity,
                 at,
             } => {
-                states.insert(
-                    attempt,
-                    ChildState::Running {
-                        identity,
-                        started_at: at,
-                    },
-                );
+                let state = ChildState::Running {
+                    identity,
+                    started_at: at,
+                };
+                let run = run_of(&states, attempt);
+                states.insert(attempt, (run, state));
             }
             LogRecord::NotStarted {
                 attempt,
                 stage,
                 errno,
             } => {
-                states.insert(attempt, ChildState::NotStarted { stage, errno });
+                let run = run_of(&states, attempt);
+                states.insert(attempt, (run, ChildState::NotStarted { stage, errno }));
             }
             LogRecord::Ended { attempt, end } => {
-                states.insert(attempt, ChildState::Ended(end));
+                let run = run_of(&states, attempt);
+                states.insert(attempt, (run, ChildState::Ended(end)));
             }
             LogRecord::Stopping { .. } => {}
             LogRecord::Forgotten { attempt } => {
@@ -43,6 +44,10 @@ pub(crate) fn states(log: &[LogRecord]) -> BTreeMap<AttemptId, ChildState> {
         }
     }
     states
+}
+
+fn run_of(states: &BTreeMap<AttemptId, (u32, ChildState)>, attempt: AttemptId) -> u32 {
+    states.get(&attempt).map_or(1, |(run, _)| *run)
 }
 
 /// Why the keeper was told to stop a child before it ended, if it was.

@@ -183,6 +183,7 @@ fn draw_spec(random: &mut Random, taste: Taste, index: u64) -> JobSpec {
                 lost_after: Duration::from_millis(*random.pick(&[0, 500, 2_000, 10_000])),
             }
         },
+        service: None,
     }
 }
 

@@ -159,6 +159,7 @@ mod tests {
         let mut log = Log::create(&handle, "1.log".to_owned()).unwrap();
         let path = folder.path().join("1.log");
         let spawning = |sequence| LogRecord::Spawning {
+            run: 1,
             attempt: attempt(sequence),
             at: Timestamp(5),
         };

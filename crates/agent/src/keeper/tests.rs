@@ -175,6 +175,7 @@ fn a_stop_is_a_signal_first_and_a_kill_after_the_grace() {
     );
     wait_for("the trap", || (bench.processes(1).len() == 2).then_some(()));
     client.send(ToKeeper::Stop {
+        signal: 15,
         attempt,
         grace: Duration::from_mins(1),
         reason: StopReason::Cancelled,
@@ -191,6 +192,7 @@ fn a_stop_is_a_signal_first_and_a_kill_after_the_grace() {
     let grace = Duration::from_millis(200);
     let before = clock::moment();
     client.send(ToKeeper::Stop {
+        signal: 15,
         attempt,
         grace,
         reason: StopReason::Cancelled,
@@ -210,6 +212,7 @@ fn a_stopped_program_is_woken_to_be_stopped() {
     });
     let attempt = bench.attempt(1);
     client.send(ToKeeper::Stop {
+        signal: 15,
         attempt,
         grace: Duration::from_mins(1),
         reason: StopReason::Cancelled,
@@ -269,6 +272,7 @@ fn a_stop_reaches_processes_that_fled_the_session() {
     wait_for("the tree", || (bench.processes(1).len() >= 4).then_some(()));
     let attempt = bench.attempt(1);
     client.send(ToKeeper::Stop {
+        signal: 15,
         attempt,
         grace: Duration::ZERO,
         reason: StopReason::Cancelled,
@@ -306,6 +310,7 @@ fn a_fence_kills_without_an_agent_and_moving_it_prevents_that() {
     let Child {
         attempt,
         state: ChildState::Ended(end),
+        ..
     } = ended
     else {
         panic!("{ended:?}");
@@ -348,6 +353,7 @@ fn why_a_program_was_stopped_outlives_its_keeper() {
     });
     let pidfd = PidFd::open(pid).unwrap();
     client.send(ToKeeper::Stop {
+        signal: 15,
         attempt: bench.attempt(1),
         grace: Duration::from_mins(1),
         reason: StopReason::TimedOut,

@@ -213,6 +213,15 @@ impl Shell {
         let mut missing = self.state.table.of_keeper(keeper);
         for Listed { child, carried } in listed {
             let attempt = child.attempt;
+            if self
+                .state
+                .table
+                .run(attempt)
+                .is_some_and(|run| run != child.run)
+            {
+                // The end of an earlier run, which it was not told to forget.
+                continue;
+            }
             missing.retain(|known| *known != attempt);
             let message = match child.state {
                 ChildState::Waiting | ChildState::Starting => continue,
@@ -270,7 +279,9 @@ impl Shell {
         let burial = self.state.dead.entry(keeper).or_default();
         burial.unresolved.extend(attempts.iter().copied());
         for attempt in attempts {
-            match states.remove(&attempt) {
+            let run = self.state.table.run(attempt);
+            let logged = states.remove(&attempt);
+            match logged.filter(|logged| Some(logged.run) == run) {
                 Some(logged) => self.inherit(attempt, logged),
                 // Never begun.
                 None => self.orphaned(attempt, dead::unknown(None)),

@@ -50,17 +50,19 @@ impl Shell {
             Effect::Start { keeper, launch } => {
                 self.state
                     .table
-                    .insert(launch.attempt, Program::ordered(keeper));
+                    .insert(launch.attempt, Program::ordered(keeper, launch.run));
                 self.keepers.tell(keeper, ToKeeper::Start(launch));
             }
             Effect::Stop {
                 keeper: Some(keeper),
                 attempt,
+                signal,
                 grace,
                 reason,
             } => {
                 let stop = ToKeeper::Stop {
                     attempt,
+                    signal,
                     grace,
                     reason,
                 };
@@ -69,9 +71,10 @@ impl Shell {
             Effect::Stop {
                 keeper: None,
                 attempt,
+                signal,
                 grace,
                 reason,
-            } => self.orphans.stop(attempt, grace, reason),
+            } => self.orphans.stop(attempt, signal, grace, reason),
             Effect::Fence {
                 keeper,
                 attempt,
@@ -81,7 +84,7 @@ impl Shell {
                 .tell(keeper, ToKeeper::Fence { attempt, deadline }),
             Effect::Forget { keeper, attempt } => {
                 // Our descriptors first: the keeper may use an empty file again.
-                self.state.table.remove(attempt);
+                self.state.table.forget(attempt, keeper);
                 self.keepers.tell(keeper, ToKeeper::Forget { attempt });
             }
             Effect::RunKernel { attempt, call, .. } => {
@@ -101,6 +104,8 @@ impl Shell {
                 request,
                 question,
             } => self.ask(connection, request, question),
+            // No engine asks for one yet.
+            Effect::Probe { .. } => {}
             Effect::Refused(refusal) => self.refused(refusal),
             Effect::Quit => self.state.ending = Some(Ending::Stopped),
         }

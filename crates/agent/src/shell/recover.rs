@@ -61,8 +61,12 @@ impl Shell {
 
     /// Takes over what a live keeper holds; gives the end of what has ended, with its output.
     fn adopt_listed(&mut self, keeper: KeeperId, listed: Listed) -> Option<Event> {
-        let Child { attempt, state } = listed.child;
-        let mut program = Program::ordered(keeper);
+        let Child {
+            attempt,
+            run,
+            state,
+        } = listed.child;
+        let mut program = Program::ordered(keeper, run);
         let mut event = None;
         match state {
             ChildState::Running {
@@ -86,7 +90,7 @@ impl Shell {
             ChildState::NotStarted { .. } => program.has_ended = true,
             ChildState::Waiting | ChildState::Starting => {}
         }
-        self.state.table.insert(attempt, program);
+        self.state.table.adopt(attempt, program);
         event
     }
 
@@ -102,8 +106,12 @@ impl Shell {
         let mut children = Vec::new();
         for (attempt, logged) in states {
             let found = dead::look(attempt, logged.state, self.here, &self.outputs);
-            let state = found.state;
-            children.push(Child { attempt, state });
+            let (run, state) = (logged.run, found.state);
+            children.push(Child {
+                attempt,
+                run,
+                state,
+            });
             match state {
                 ChildState::Running {
                     identity,
@@ -114,7 +122,7 @@ impl Shell {
                         self.orphans.watch(attempt, pidfd, process, logged.stopped);
                     }
                     burial.unresolved.insert(attempt);
-                    self.state.table.insert(attempt, orphan(found.streams));
+                    self.state.table.adopt(attempt, orphan(run, found.streams));
                 }
                 ChildState::Ended(end) => ends.push(Event::Ended {
                     attempt,
@@ -129,8 +137,9 @@ impl Shell {
     }
 }
 
-fn orphan(streams: Option<Streams>) -> Program {
+fn orphan(run: u32, streams: Option<Streams>) -> Program {
     Program {
+        run,
         streams,
         ..Program::default()
     }

@@ -18,6 +18,8 @@ pub(super) struct Table {
 pub(super) struct Program {
     /// `None` once it is dead.
     pub(super) keeper: Option<KeeperId>,
+    /// Which run of its attempt, from 1 (PROTOCOL 17).
+    pub(super) run: u32,
     /// From its start on, until a watch of its own needs it.
     pub(super) pidfd: Option<PidFd>,
     pub(super) streams: Option<Streams>,
@@ -26,9 +28,10 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn ordered(keeper: KeeperId) -> Self {
+    pub(super) fn ordered(keeper: KeeperId, run: u32) -> Self {
         Self {
             keeper: Some(keeper),
+            run,
             ..Self::default()
         }
     }
@@ -52,6 +55,27 @@ impl Table {
 
     pub(super) fn remove(&mut self, attempt: AttemptId) {
         self.programs.remove(&attempt);
+    }
+
+    /// Puts in what a keeper holds, unless a later run of the same attempt is there.
+    pub(super) fn adopt(&mut self, attempt: AttemptId, program: Program) {
+        let known = self.programs.get(&attempt);
+        if known.is_none_or(|known| known.run <= program.run) {
+            self.programs.insert(attempt, program);
+        }
+    }
+
+    /// Removes what a keeper is told to forget. A later run of the attempt under another keeper stays.
+    pub(super) fn forget(&mut self, attempt: AttemptId, keeper: KeeperId) {
+        let known = self.programs.get(&attempt);
+        if known.is_some_and(|known| known.keeper.is_none_or(|its| its == keeper)) {
+            self.programs.remove(&attempt);
+        }
+    }
+
+    /// Which run of an attempt is held.
+    pub(super) fn run(&self, attempt: AttemptId) -> Option<u32> {
+        self.programs.get(&attempt).map(|program| program.run)
     }
 
     pub(super) fn holds(&self, attempt: AttemptId) -> bool {

@@ -175,7 +175,7 @@ impl Server {
             UpBody::OutputPart { request, part } => {
                 self.parts.insert(request, part);
             }
-            UpBody::Answer { .. } => {}
+            UpBody::Answer { .. } | UpBody::Replicas(_) => {}
         }
     }
 
@@ -251,6 +251,7 @@ pub(crate) fn job(count: u32, work: Work, retry: Retry) -> JobSpec {
         timeout: None,
         grace: Duration::from_secs(5),
         on_disconnect: OnDisconnect::default(),
+        service: None,
     }
 }
 

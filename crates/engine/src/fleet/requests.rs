@@ -51,6 +51,12 @@ impl Fleet {
             Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => {
                 format!("process/{target}")
             }
+            Command::ApplyService { spec } => format!("service/{}", spec.spec.name),
+            Command::ScaleService { name, .. }
+            | Command::RestartService { name }
+            | Command::StopService { name }
+            | Command::StartService { name }
+            | Command::RemoveService { name } => format!("service/{name}"),
         };
         let reply = match command {
             Command::Submit {
@@ -65,6 +71,12 @@ impl Fleet {
             Command::StopProcess { target, grace } => {
                 self.order(id, target.node(), Question::Stop { target, grace })
             }
+            Command::ApplyService { .. } => Some(Err(Refusal::ServiceKind)),
+            Command::ScaleService { name, .. }
+            | Command::RestartService { name }
+            | Command::StopService { name }
+            | Command::StartService { name }
+            | Command::RemoveService { name } => Some(Err(Refusal::ServiceNotFound(name))),
         };
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
@@ -149,6 +161,9 @@ impl Fleet {
     }
 
     fn admit(&self, spec: &SealedSpec) -> Result<(), Refusal> {
+        if spec.spec.service.is_some() {
+            return Err(Refusal::ServiceKind);
+        }
         let settings = &self.office.settings;
         if self.jobs.live.len() as u64 >= settings.jobs_max {
             return Err(Refusal::TooManyJobs {
@@ -348,6 +363,8 @@ impl Fleet {
                 None
             }
             Query::Ask { node, question } => self.ask(request, node, question),
+            Query::Services => Some(Reply::Services(Vec::new())),
+            Query::Service { .. } => Some(Reply::ServiceDetail(None)),
         }
     }
 

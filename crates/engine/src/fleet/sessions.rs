@@ -82,7 +82,7 @@ impl Fleet {
 
     fn body(&mut self, node: NodeId, body: UpBody) {
         match body {
-            UpBody::Hello(_) => {}
+            UpBody::Hello(_) | UpBody::Replicas(_) => {}
             UpBody::Heartbeat {
                 sent_at,
                 running,

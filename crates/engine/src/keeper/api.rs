@@ -48,6 +48,8 @@ pub struct Identity {
 pub struct Launch {
     /// Which attempt.
     pub attempt: AttemptId,
+    /// Which run of it, from 1 (PROTOCOL 17); 1 for batch work.
+    pub run: u32,
     /// Program and arguments.
     pub argv: Vec<String>,
     /// The whole environment, in order.
@@ -85,6 +87,8 @@ pub enum LogMode {
 pub enum StopReason {
     /// The agent's journal knows nothing of it, or has been told that it is void.
     Stray,
+    /// A liveness probe of a service failed: it runs again.
+    Unhealthy,
     /// The lease ended, and no keeper enforces that.
     Fenced,
     /// It ran too long.
@@ -130,6 +134,8 @@ pub enum End {
 pub struct Child {
     /// Which attempt.
     pub attempt: AttemptId,
+    /// Which run of it: that of a service may start again once the one before is forgotten.
+    pub run: u32,
     /// In which state.
     pub state: ChildState,
 }
@@ -170,10 +176,12 @@ pub enum ToKeeper {
     },
     /// Start a program. Refused if the attempt was ever seen and not forgotten.
     Start(Box<Launch>),
-    /// Stop a program and its tree: SIGTERM, then SIGKILL after the grace.
+    /// Stop a program and its tree: a signal, then SIGKILL after the grace.
     Stop {
         /// Which.
         attempt: AttemptId,
+        /// The first signal (`man 7 signal`), SIGTERM for batch work.
+        signal: u8,
         /// From the signal to the kill.
         grace: Duration,
         /// Told again with its end, also to a later agent.
@@ -338,6 +346,8 @@ pub enum LogRecord {
     Spawning {
         /// Which attempt.
         attempt: AttemptId,
+        /// Which run of it.
+        run: u32,
         /// When.
         at: Timestamp,
     },

@@ -37,6 +37,7 @@ fn identity(pid: u32) -> Identity {
 
 fn launch(sequence: u64, fence: Option<Moment>) -> Launch {
     Launch {
+        run: 1,
         attempt: attempt(sequence),
         argv: vec!["true".to_owned()],
         environment: Vec::new(),
@@ -76,6 +77,7 @@ fn start_fenced(sequence: u64, millis: u64) -> Event {
 
 fn stop(sequence: u64, grace: Duration) -> Event {
     says(ToKeeper::Stop {
+        signal: 15,
         attempt: attempt(sequence),
         grace,
         reason: StopReason::Cancelled,

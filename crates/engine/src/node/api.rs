@@ -9,6 +9,7 @@ use flota_model::{
     process::{Answer, AskFault, Question},
     resources::Resources,
     sample::NodeSample,
+    service::{ExpandedCheck, ProbeNumber, ProbeResult},
     spec::{JobSpec, KernelCall},
     units::{Moment, Now, Timestamp},
 };
@@ -113,6 +114,20 @@ pub enum Event {
         /// The answer.
         answer: Result<Answer, AskFault>,
     },
+    /// A probe of a service is over. A timeout, or a check that could not be tried, is
+    /// `ProbeResult::Failed`.
+    ProbeEnded {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// As asked.
+        run: u32,
+        /// As asked.
+        probe: u32,
+        /// As asked.
+        number: ProbeNumber,
+        /// What was found.
+        result: ProbeResult,
+    },
     /// The machine was looked at; goes with the next heartbeat.
     Sampled(Box<NodeSample>),
     /// The journal could not take the batch: the disk is full. The records of the batch were NOT
@@ -168,6 +183,8 @@ pub enum Effect {
         keeper: Option<KeeperId>,
         /// Which attempt.
         attempt: AttemptId,
+        /// The first signal (`man 7 signal`).
+        signal: u8,
         /// From the signal to the kill.
         grace: Duration,
         /// Why.
@@ -226,6 +243,22 @@ pub enum Effect {
         request: RequestId,
         /// What is asked.
         question: Question,
+    },
+    /// Probes a service, and gives the result back by [`Event::ProbeEnded`]. The engine takes a
+    /// probe without a result within its timeout for failed, so that nothing needs to be cancelled.
+    Probe {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// Which run of it; to be repeated.
+        run: u32,
+        /// Which of its probes, by position in the spec; to be repeated.
+        probe: u32,
+        /// To be repeated.
+        number: ProbeNumber,
+        /// What to do, placeholders replaced.
+        check: Box<ExpandedCheck>,
+        /// How long it may take.
+        timeout: Duration,
     },
     /// The server does not take this agent; the shell says so and ends or waits, as it must.
     Refused(HelloRefusal),

@@ -120,7 +120,7 @@ fn judge(fate: Fate, fact: &Fact) -> Outcome {
             Outcome::Unknown
         }
         (Fate::TimedOutUnseen, natural) if fact.stopped.is_none() => natural,
-        (Fate::Open | Fate::Forgotten, natural) => natural,
+        (Fate::Open | Fate::Unhealthy | Fate::Forgotten, natural) => natural,
         (Fate::Fenced, _) => Outcome::Lost,
         (Fate::TimedOut | Fate::TimedOutUnseen, _) => Outcome::TimedOut,
         (Fate::Cancelled, _) => Outcome::Cancelled,

@@ -13,6 +13,7 @@ use crate::keeper::api::{Launch, LogMode};
 /// What the keeper must know of an attempt besides its program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
+    pub(super) run: u32,
     pub(super) fence: Option<Moment>,
     pub(super) class: u64,
     pub(super) places: Option<u32>,
@@ -90,6 +91,7 @@ pub(super) struct Host<'a> {
 pub(super) fn launch(program: &Program, names: Names, host: Host<'_>, terms: Terms) -> Launch {
     Launch {
         attempt: names.attempt,
+        run: terms.run,
         argv: program
             .argv
             .iter()

@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+/// Of `man 7 signal`.
+const SIGTERM: u8 = 15;
 /// From the signal to the kill for programs of which the spec is not known.
 const STRAY_GRACE: Duration = Duration::from_secs(5);
 
@@ -216,6 +218,17 @@ impl Node {
         }
     }
 
+    /// The first signal of a stop. For strays the spec is gone.
+    fn stop_signal(&self, attempt: AttemptId) -> u8 {
+        let service = self
+            .table
+            .get(attempt)
+            .and_then(|running| running.spec.spec.service.as_ref());
+        service
+            .and_then(|service| service.stop_signal)
+            .unwrap_or(SIGTERM)
+    }
+
     /// Orders a stop: at once if the order cannot overtake the start, else behind it.
     fn order_stop(
         &self,
@@ -229,6 +242,7 @@ impl Node {
             Place::Keeper(_) | Place::Orphaned => Effect::Stop {
                 keeper: place.keeper(),
                 attempt,
+                signal: self.stop_signal(attempt),
                 grace,
                 reason,
             },

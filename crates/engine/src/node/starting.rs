@@ -282,6 +282,7 @@ impl Node {
     fn terms(&self, id: ClassId, is_ahead: bool) -> Terms {
         let class = self.queue.classes.get(id);
         Terms {
+            run: 1,
             fence: self.fence().filter(|_| class.key.leased),
             // Of this start of the agent: the keeper may have programs of an earlier one.
             class: self.opening.nonce.0.wrapping_add(id.0),

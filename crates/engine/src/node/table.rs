@@ -84,6 +84,8 @@ impl Place {
 pub(super) enum Fate {
     /// It is not.
     Open,
+    /// A liveness probe failed: the run is over, the attempt is not.
+    Unhealthy,
     /// The lease ended, and no keeper enforces that.
     Fenced,
     /// It ran too long.
@@ -102,6 +104,7 @@ impl Fate {
     pub(super) fn reason(self) -> Option<StopReason> {
         match self {
             Self::Open => None,
+            Self::Unhealthy => Some(StopReason::Unhealthy),
             Self::Fenced => Some(StopReason::Fenced),
             Self::TimedOut | Self::TimedOutUnseen => Some(StopReason::TimedOut),
             Self::Cancelled => Some(StopReason::Cancelled),
@@ -115,6 +118,7 @@ impl Fate {
         match stopped {
             // Of a stray no journal knew what it was for.
             None | Some(StopReason::Stray) => Self::Open,
+            Some(StopReason::Unhealthy) => Self::Unhealthy,
             Some(StopReason::Fenced) => Self::Fenced,
             Some(StopReason::TimedOut) => Self::TimedOut,
             Some(StopReason::Cancelled) => Self::Cancelled,

@@ -1,70 +1,19 @@
 //! Whether a service answers: results of probes go in, changes of its health come out.
 
-use std::time::Duration;
+use flota_model::{
+    service::{ProbeNumber, ProbeResult, ProbeSettings, Purpose},
+    units::Moment,
+};
 
-use flota_model::units::Moment;
-
-/// What a probe is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Purpose {
-    /// A run that fails it is stopped and restarted.
-    Liveness,
-    /// A run that fails it gets no requests and does not count as up.
-    Readiness,
-}
-
-/// When to probe, and what the results mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProbeSettings {
-    /// What it is for.
-    pub purpose: Purpose,
-    /// From the start of the run to the first probe.
-    pub start_delay: Duration,
-    /// From the end of a probe to the next one.
-    pub interval: Duration,
-    /// A probe without a result for this long has failed.
-    pub timeout: Duration,
-    /// As many successes in a row make it healthy; at least 1.
-    pub success_threshold: u32,
-    /// As many failures in a row make it unhealthy; at least 1.
-    pub failure_threshold: u32,
-}
-
-/// What a probe has found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// An HTTP response; 200..=399 is a success.
-    Http {
-        /// Its status code.
-        status: u16,
-    },
-    /// A TCP connection was made.
-    Connected,
-    /// A program ended; 0 is a success.
-    Exited {
-        /// Its exit code.
-        code: u8,
-    },
-    /// No answer, a refused connection, a signal.
-    Failed,
-}
-
-impl ProbeResult {
-    /// Whether the service is well, as far as this probe shows.
-    pub fn is_success(self) -> bool {
-        match self {
-            Self::Http { status } => (200..=399).contains(&status),
-            Self::Connected => true,
-            Self::Exited { code } => code == 0,
-            Self::Failed => false,
-        }
+/// Whether the service is well, as far as this result shows.
+pub fn is_success(result: ProbeResult) -> bool {
+    match result {
+        ProbeResult::Http { status } => (200..=399).contains(&status),
+        ProbeResult::Connected => true,
+        ProbeResult::Exited { code } => code == 0,
+        ProbeResult::Failed => false,
     }
 }
-
-/// A probe that was asked for; its result is given back with it, so that a late one is not taken
-/// for that of the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ProbeNumber(u64);
 
 /// What follows from the time or a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +103,7 @@ impl Probe {
         now: Moment,
     ) -> Option<Step> {
         match self.waits {
-            Waits::Result { .. } if number.0 == self.number => self.note(result.is_success(), now),
+            Waits::Result { .. } if number.0 == self.number => self.note(is_success(result), now),
             Waits::Result { .. } | Waits::Until(_) | Waits::Nothing => None,
         }
     }

@@ -1,61 +1,15 @@
 //! Whether and when a service that ended runs again.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
-use flota_model::{outcome::Outcome, units::Moment};
+use flota_model::{
+    outcome::Outcome,
+    service::{RestartPolicy, RestartSettings},
+    units::Moment,
+};
 
 /// Failures that are remembered for the detection of a crash loop, whatever the settings ask for.
 const FAILURES_MAX: u32 = 100;
-
-/// When a service runs again after its run has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum RestartPolicy {
-    /// It does not.
-    Never,
-    /// After a failure only.
-    #[default]
-    OnFailure,
-    /// After every end. After a boot also where a person had stopped it.
-    Always,
-    /// After every end. After a boot not where a person had stopped it.
-    UnlessStopped,
-}
-
-/// Policy and delays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestartSettings {
-    /// The policy.
-    pub policy: RestartPolicy,
-    /// Exit codes that are no failure; 0 by default.
-    pub success_codes: BTreeSet<u8>,
-    /// Longest delay after the first failure; doubles for each further one.
-    pub backoff: Duration,
-    /// Upper bound of the longest delay.
-    pub backoff_max: Duration,
-    /// After a run of at least this length, earlier failures are forgotten.
-    pub stable_after: Duration,
-    /// As many failures within the window are a crash loop; at most 100.
-    pub loop_failures: u32,
-    /// See `loop_failures`.
-    pub loop_window: Duration,
-}
-
-impl Default for RestartSettings {
-    fn default() -> Self {
-        Self {
-            policy: RestartPolicy::default(),
-            success_codes: BTreeSet::from([0]),
-            backoff: Duration::from_secs(1),
-            backoff_max: Duration::from_mins(5),
-            stable_after: Duration::from_mins(1),
-            loop_failures: 5,
-            loop_window: Duration::from_mins(10),
-        }
-    }
-}
 
 /// A run that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +53,7 @@ impl Restarts {
     /// between nothing and the longest one ("full jitter"), so that replicas that failed together
     /// do not come back together.
     pub fn ended(&mut self, settings: &RestartSettings, run: &Run, draw: u64) -> Verdict {
-        let failed = !settings.is_success(&run.outcome);
+        let failed = !is_success(settings, &run.outcome);
         self.note(settings, run, failed);
         let runs_again = match settings.policy {
             RestartPolicy::Never => false,
@@ -152,37 +106,34 @@ impl Restarts {
     }
 }
 
-impl RestartSettings {
-    /// Whether an outcome is no failure.
-    pub fn is_success(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Completed => true,
-            Outcome::Exited { code } => self.success_codes.contains(code),
-            Outcome::Signalled { .. }
-            | Outcome::OutOfMemory
-            | Outcome::TimedOut
-            | Outcome::Cancelled
-            | Outcome::NotStarted { .. }
-            | Outcome::Failed { .. }
-            | Outcome::Lost
-            | Outcome::Unknown => false,
-        }
+/// Whether an outcome is no failure.
+pub fn is_success(settings: &RestartSettings, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Completed => true,
+        Outcome::Exited { code } => settings.success_codes.contains(code),
+        Outcome::Signalled { .. }
+        | Outcome::OutOfMemory
+        | Outcome::TimedOut
+        | Outcome::Cancelled
+        | Outcome::NotStarted { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Lost
+        | Outcome::Unknown => false,
     }
 }
 
-impl RestartPolicy {
-    /// Whether a service starts after a boot of its machine, or when a starting agent finds that it
-    /// does not run.
-    pub fn starts_after_boot(self, last: BeforeBoot) -> bool {
-        match (self, last) {
-            (Self::Always, BeforeBoot::Running | BeforeBoot::Stopped | BeforeBoot::Finished)
-            | (Self::UnlessStopped, BeforeBoot::Running | BeforeBoot::Finished)
-            // The boot interrupted it, which is no success.
-            | (Self::OnFailure, BeforeBoot::Running) => true,
-            (Self::UnlessStopped, BeforeBoot::Stopped)
-            | (Self::OnFailure, BeforeBoot::Stopped | BeforeBoot::Finished)
-            | (Self::Never, _) => false,
-        }
+/// Whether a service starts after a boot of its machine, or when a starting agent finds that it does
+/// not run.
+pub fn starts_after_boot(policy: RestartPolicy, last: BeforeBoot) -> bool {
+    use RestartPolicy::{Always, Never, OnFailure, UnlessStopped};
+    match (policy, last) {
+        (Always, BeforeBoot::Running | BeforeBoot::Stopped | BeforeBoot::Finished)
+        | (UnlessStopped, BeforeBoot::Running | BeforeBoot::Finished)
+        // The boot interrupted it, which is no success.
+        | (OnFailure, BeforeBoot::Running) => true,
+        (UnlessStopped, BeforeBoot::Stopped)
+        | (OnFailure, BeforeBoot::Stopped | BeforeBoot::Finished)
+        | (Never, _) => false,
     }
 }
 

@@ -1,10 +1,14 @@
 use std::time::Duration;
 
-use flota_model::{outcome::Outcome, units::Moment};
+use flota_model::{
+    outcome::Outcome,
+    service::{ProbeNumber, ProbeResult, ProbeSettings, Purpose, RestartPolicy, RestartSettings},
+    units::Moment,
+};
 
 use super::{
-    probe::{Probe, ProbeNumber, ProbeResult, ProbeSettings, Purpose, Step},
-    restart::{BeforeBoot, RestartPolicy, RestartSettings, Restarts, Run, Verdict},
+    probe::{self, Probe, Step},
+    restart::{self, BeforeBoot, Restarts, Run, Verdict},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -79,7 +83,8 @@ fn after_a_boot_the_policy_and_what_was_before_decide() {
         (RestartPolicy::UnlessStopped, [true, false, true]),
     ];
     for (policy, expected) in cases {
-        let starts = [Running, Stopped, Finished].map(|last| policy.starts_after_boot(last));
+        let starts =
+            [Running, Stopped, Finished].map(|last| restart::starts_after_boot(policy, last));
         assert_eq!(starts, expected, "{policy:?}");
     }
 }
@@ -92,8 +97,11 @@ fn exit_codes_can_be_successes() {
     };
     let verdict = Restarts::default().ended(&settings, &run(0, 1, 143), 0);
     assert_eq!(verdict, Verdict::Finished { failed: false });
-    assert!(!settings.is_success(&Outcome::Signalled { signal: 15 }));
-    assert!(!settings.is_success(&Outcome::Unknown));
+    assert!(!restart::is_success(
+        &settings,
+        &Outcome::Signalled { signal: 15 }
+    ));
+    assert!(!restart::is_success(&settings, &Outcome::Unknown));
 }
 
 #[test]
@@ -299,6 +307,6 @@ fn results_mean_what_their_protocol_says() {
         (ProbeResult::Failed, false),
     ];
     for (result, expected) in cases {
-        assert_eq!(result.is_success(), expected, "{result:?}");
+        assert_eq!(probe::is_success(result), expected, "{result:?}");
     }
 }

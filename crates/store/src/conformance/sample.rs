@@ -90,6 +90,7 @@ pub(crate) fn decode(blob: &[u8]) -> Option<JobSpec> {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
+        service: None,
     })
 }
 

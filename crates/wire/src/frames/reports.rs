@@ -134,10 +134,18 @@ fn detail(outcome: &Outcome) -> i32 {
     }
 }
 
-fn encode_extra((position, report): (usize, &Report)) -> Option<proto::ReportExtra> {
+/// An outcome outside of a column.
+pub(super) struct Bare {
+    pub(super) kind: i32,
+    pub(super) detail: i32,
+    pub(super) stage: i32,
+    pub(super) message: String,
+}
+
+pub(super) fn encode_bare(outcome: &Outcome) -> Bare {
     let mut stage = proto::StartStage::Unspecified;
     let mut message = String::new();
-    match &report.outcome {
+    match outcome {
         Outcome::NotStarted { stage: step, .. } => stage = encode_stage(*step),
         Outcome::Failed { message: text } => message.clone_from(text),
         Outcome::Completed
@@ -149,15 +157,26 @@ fn encode_extra((position, report): (usize, &Report)) -> Option<proto::ReportExt
         | Outcome::Lost
         | Outcome::Unknown => {}
     }
+    Bare {
+        kind: kind(outcome).into(),
+        detail: detail(outcome),
+        stage: stage.into(),
+        message,
+    }
+}
+
+fn encode_extra((position, report): (usize, &Report)) -> Option<proto::ReportExtra> {
+    let Bare { stage, message, .. } = encode_bare(&report.outcome);
     let output = report.output.as_deref().map(encode_output);
-    if stage == proto::StartStage::Unspecified && message.is_empty() && output.is_none() {
+    let none = i32::from(proto::StartStage::Unspecified);
+    if stage == none && message.is_empty() && output.is_none() {
         return None;
     }
     // A frame with 2^32 reports is far above the greatest length.
     let position = u32::try_from(position).unwrap_or(u32::MAX);
     Some(proto::ReportExtra {
         position,
-        stage: stage.into(),
+        stage,
         message,
         output,
     })
@@ -323,7 +342,7 @@ fn check_columns(run: &proto::ReportRun, count: usize) -> Result<(), DecodeFault
     Ok(())
 }
 
-fn decode_outcome(
+pub(super) fn decode_outcome(
     kind: i32,
     detail: i32,
     stage: i32,

@@ -3,7 +3,7 @@
 //! A message of two bytes can become a structure of hundreds. Four mebibytes of empty messages must
 //! not become a gibibyte, so what repeats is counted here first.
 
-use flota_model::{process::PROCESSES_MAX, sample::DEVICES_MAX};
+use flota_model::{frame::REPLICAS_PER_FRAME, process::PROCESSES_MAX, sample::DEVICES_MAX};
 
 use super::{DecodeFault, FRAMES_PER_BATCH_MAX, REPORTS_PER_FRAME_MAX};
 
@@ -11,6 +11,8 @@ const BATCH_FRAMES: u64 = 1;
 const UP_HEARTBEAT: u64 = 4;
 const UP_REPORTS: u64 = 5;
 const UP_ANSWER: u64 = 8;
+const UP_REPLICAS: u64 = 9;
+const REPLICAS_STATUSES: u64 = 1;
 const HEARTBEAT_SAMPLE: u64 = 3;
 const SAMPLE_DISKS: u64 = 8;
 const SAMPLE_NETWORKS: u64 = 9;
@@ -66,6 +68,11 @@ pub(super) fn check_up(frame: &[u8]) -> Result<(), DecodeFault> {
         }
     }
     super::at_most("processes", rows, PROCESSES_MAX)?;
+    let mut replicas = 0;
+    for list in parts(frame, UP_REPLICAS) {
+        replicas += parts(list?, REPLICAS_STATUSES).count();
+    }
+    super::at_most("replicas", replicas, REPLICAS_PER_FRAME)?;
     let mut devices = 0;
     for heartbeat in parts(frame, UP_HEARTBEAT) {
         for sample in parts(heartbeat?, HEARTBEAT_SAMPLE) {

@@ -13,7 +13,7 @@ use super::{
         encode_authority, encode_range, encode_ranges, encode_resources, unknown,
     },
     proto::{self, up::Body},
-    reports, samples,
+    replicas, reports, samples,
 };
 use crate::spec::{ENTRIES_MAX, is_label_value, is_name};
 
@@ -35,6 +35,7 @@ pub(super) fn encode(frame: &Up) -> proto::Up {
         }),
         UpBody::OutputPart { request, part } => Body::OutputPart(encode_part(*request, part)),
         UpBody::Answer { request, answer } => Body::Answer(answers::encode(*request, answer)),
+        UpBody::Replicas(statuses) => Body::Replicas(replicas::encode(statuses)),
     };
     proto::Up {
         session: frame.session.0,
@@ -64,6 +65,7 @@ pub(super) fn decode(frame: proto::Up) -> Result<Up, DecodeFault> {
             request: RequestId(answer.request),
             answer: answers::decode(answer)?,
         },
+        Body::Replicas(list) => UpBody::Replicas(replicas::decode(list)?),
     };
     Ok(Up {
         session: SessionNumber(frame.session),

@@ -16,6 +16,10 @@ use super::{
 };
 use crate::quantity::DURATION_MAX;
 
+mod service;
+
+pub(super) use service::REPLICAS;
+
 /// Most bytes of arguments and environment together, with all placeholders at their longest and a
 /// NUL after each. Below the 128 KiB that Linux allows one argument (`man 2 execve`), and it leaves
 /// room for what Flota itself adds to the environment.
@@ -63,6 +67,9 @@ pub(super) fn bounds(spec: &JobSpec, faults: &mut Faults) {
     span("grace", spec.grace, faults);
     if let OnDisconnect::Keep { lost_after } = spec.on_disconnect {
         span("on_disconnect.keep", lost_after, faults);
+    }
+    if let Some(value) = &spec.service {
+        service::bounds(spec, value, faults);
     }
 }
 

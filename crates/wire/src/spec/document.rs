@@ -12,6 +12,8 @@ use schemars::{JsonSchema, Schema, json_schema};
 
 use super::check::{CPUS_MAX, ENTRIES_MAX, MEMORY_MAX};
 
+pub mod service;
+
 /// `[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}`
 const NAME: &str = "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$";
 /// Braces only around the three placeholders, or doubled.
@@ -52,6 +54,8 @@ pub struct Submission {
     pub grace: Option<SpecSpan>,
     /// What happens to a task whose node is not heard any more; `keep` if not given.
     pub on_disconnect: Option<SpecOnDisconnect>,
+    /// Makes it a service, with replicas instead of tasks.
+    pub service: Option<service::SpecService>,
 }
 
 fn one_of_work() -> serde_json::Value {

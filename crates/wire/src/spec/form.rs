@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use flota_model::spec::{JobSpec, LogKind, OnDisconnect, Retry, Work};
 use serde::Serialize;
 
+use self::service::ServiceForm;
 use crate::quantity::format_duration;
+
+mod service;
 
 #[derive(Serialize)]
 pub(super) struct Form<'a> {
@@ -26,6 +29,8 @@ pub(super) struct Form<'a> {
     timeout: Option<String>,
     grace: String,
     on_disconnect: OnDisconnectForm,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<ServiceForm<'a>>,
 }
 
 #[derive(Serialize)]
@@ -134,6 +139,7 @@ impl<'a> Form<'a> {
                     keep: format_duration(lost_after),
                 },
             },
+            service: spec.service.as_deref().map(ServiceForm::of),
         }
     }
 }

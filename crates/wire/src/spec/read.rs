@@ -13,11 +13,13 @@ use flota_model::{
 };
 
 use super::{
+    check::REPLICAS,
     fault::{Faults, quoted},
     tree::Tree,
 };
 
 mod fields;
+mod service;
 
 use fields::{Fields, Given};
 
@@ -27,6 +29,14 @@ pub const GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Reads a spec. What is missing or wrong is a fault, and has a stand-in in the result.
 pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
     let mut fields = Fields::of(String::new(), tree, faults).unwrap_or_default();
+    let service = fields
+        .take("service")
+        .and_then(|given| service::service(given, faults));
+    let tasks_default = if service.is_some() {
+        REPLICAS
+    } else {
+        ONE_TASK
+    };
     let spec = JobSpec {
         name: fields
             .required("name", faults)
@@ -36,7 +46,7 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
         tasks: fields
             .take("tasks")
             .and_then(|given| tasks(given, faults))
-            .unwrap_or(ONE_TASK),
+            .unwrap_or(tasks_default),
         priority: fields
             .take("priority")
             .and_then(|given| given.whole(faults))
@@ -58,6 +68,7 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
             .take("on_disconnect")
             .and_then(|given| on_disconnect(given, faults))
             .unwrap_or_default(),
+        service: service.map(Box::new),
     };
     fields.finish(faults);
     spec

@@ -15,6 +15,7 @@ use super::*;
 
 mod bounds;
 mod document;
+mod service;
 
 /// Every field differs from its default.
 const FULL: &str = r#"{"name":"sim","tasks":{"first":1,"last":1000},
@@ -63,6 +64,7 @@ fn full() -> JobSpec {
         on_disconnect: OnDisconnect::Keep {
             lost_after: Duration::from_secs(90),
         },
+        service: None,
     }
 }
 
@@ -85,6 +87,7 @@ fn minimal() -> JobSpec {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
+        service: None,
     }
 }
 

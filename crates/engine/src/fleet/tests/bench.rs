@@ -45,6 +45,7 @@ pub(super) fn spec(tasks: u32) -> JobSpec {
         on_disconnect: OnDisconnect::Keep {
             lost_after: Duration::from_mins(1),
         },
+        service: None,
     }
 }
 

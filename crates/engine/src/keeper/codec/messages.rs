@@ -22,6 +22,7 @@ code_fields!(Identity {
 });
 code_fields!(Launch {
     attempt,
+    run,
     argv,
     environment,
     working_directory,
@@ -31,7 +32,11 @@ code_fields!(Launch {
     places,
     logs
 });
-code_fields!(Child { attempt, state });
+code_fields!(Child {
+    attempt,
+    run,
+    state
+});
 
 impl Code for LogMode {
     fn put(&self, out: &mut Vec<u8>) {
@@ -63,6 +68,7 @@ impl Code for StopReason {
             Self::TimedOut => 3,
             Self::Cancelled => 4,
             Self::Forgotten => 5,
+            Self::Unhealthy => 6,
         });
     }
 
@@ -73,6 +79,7 @@ impl Code for StopReason {
             3 => Self::TimedOut,
             4 => Self::Cancelled,
             5 => Self::Forgotten,
+            6 => Self::Unhealthy,
             tag => return Err(CodecFault::Tag(tag)),
         })
     }
@@ -186,10 +193,12 @@ impl Code for ToKeeper {
             }
             Self::Stop {
                 attempt,
+                signal,
                 grace,
                 reason,
             } => {
                 put_for(3, *attempt, out);
+                signal.put(out);
                 grace.put(out);
                 reason.put(out);
             }
@@ -210,6 +219,7 @@ impl Code for ToKeeper {
             2 => Self::Start(Code::take(input)?),
             3 => Self::Stop {
                 attempt: Code::take(input)?,
+                signal: Code::take(input)?,
                 grace: Code::take(input)?,
                 reason: Code::take(input)?,
             },
@@ -291,8 +301,9 @@ impl Code for FromKeeper {
 impl Code for LogRecord {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Spawning { attempt, at } => {
+            Self::Spawning { attempt, run, at } => {
                 put_for(1, *attempt, out);
+                run.put(out);
                 at.put(out);
             }
             Self::Running {
@@ -331,6 +342,7 @@ impl Code for LogRecord {
         Ok(match tag {
             1 => Self::Spawning {
                 attempt,
+                run: Code::take(input)?,
                 at: Code::take(input)?,
             },
             2 => Self::Running {

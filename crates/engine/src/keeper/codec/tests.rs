@@ -63,6 +63,7 @@ fn child(random: &mut Random) -> Child {
         _ => ChildState::Ended(end(random)),
     };
     Child {
+        run: random.small(),
         attempt: random.attempt(),
         state,
     }
@@ -70,6 +71,7 @@ fn child(random: &mut Random) -> Child {
 
 fn launch(random: &mut Random) -> Launch {
     Launch {
+        run: random.small(),
         attempt: random.attempt(),
         argv: (0..random.below(4)).map(|_| random.text()).collect(),
         environment: (0..random.below(4))
@@ -97,6 +99,7 @@ fn to_keeper(random: &mut Random) -> ToKeeper {
         },
         1 => ToKeeper::Start(Box::new(launch(random))),
         2 => ToKeeper::Stop {
+            signal: random.byte(),
             attempt,
             grace: Duration::from_micros(random.number()),
             reason: reason(random),
@@ -139,6 +142,7 @@ fn log_record(random: &mut Random) -> LogRecord {
     let attempt = random.attempt();
     match random.below(6) {
         0 => LogRecord::Spawning {
+            run: random.small(),
             attempt,
             at: Timestamp(random.number()),
         },

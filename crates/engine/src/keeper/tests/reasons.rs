@@ -4,6 +4,7 @@ use super::*;
 
 fn stop_for(reason: StopReason) -> Event {
     says(ToKeeper::Stop {
+        signal: 15,
         attempt: attempt(1),
         grace: GRACE,
         reason,

@@ -122,6 +122,7 @@ impl Kind {
             } else {
                 OnDisconnect::default()
             },
+            service: None,
         }
     }
 
@@ -237,6 +238,7 @@ pub(super) fn running_child(sequence: u64) -> (Option<KeeperId>, Child) {
     (
         Some(KEEPER),
         Child {
+            run: 1,
             attempt: attempt(sequence),
             state,
         },
@@ -247,6 +249,7 @@ pub(super) fn ended_child(sequence: u64, end: End) -> (Option<KeeperId>, Child) 
     (
         Some(KEEPER),
         Child {
+            run: 1,
             attempt: attempt(sequence),
             state: ChildState::Ended(end),
         },

@@ -16,6 +16,7 @@ fn names() -> Names {
 
 fn terms() -> Terms {
     Terms {
+        run: 1,
         fence: None,
         class: 1,
         places: None,

@@ -119,6 +119,7 @@ fn a_leased_program_without_a_keeper_is_killed_here_when_the_lease_ends() {
     assert_eq!(fences(&bench.beat_seen().at_once), []);
     let turn = bench.pass(LEASE);
     let expected = Effect::Stop {
+        signal: 15,
         keeper: None,
         attempt: attempt(1),
         grace: Duration::ZERO,

@@ -248,6 +248,7 @@ fn a_start_that_failed_meanwhile_is_reported() {
     bench.recover(vec![(
         Some(super::bench::KEEPER),
         Child {
+            run: 1,
             attempt: attempt(1),
             state,
         },
@@ -342,6 +343,7 @@ fn a_listed_program_whose_lease_ended_before_its_start_is_lost_and_has_not_faile
         bench.grant(Kind::ProgramLeased, 1, 1);
         bench.restart();
         let child = Child {
+            run: 1,
             attempt: attempt(1),
             state: ChildState::NotStarted { stage, errno },
         };
@@ -390,6 +392,7 @@ fn unknown_ends_of_listed_children_stay_unknown() {
     bench.recover(vec![(
         None,
         Child {
+            run: 1,
             attempt: attempt(1),
             state: ChildState::Ended(unknown),
         },
@@ -405,6 +408,7 @@ fn what_an_earlier_agent_took_back_before_its_turn_is_given_back() {
     bench.grant(Kind::Program, 1, 1);
     bench.restart();
     let child = Child {
+        run: 1,
         attempt: attempt(1),
         state: ChildState::NotStarted {
             stage: StartStage::Spawn,

@@ -243,7 +243,14 @@ fn the_time_of_what_is_handed_over_ahead_begins_with_its_turn() {
 fn only_what_runs_holds_a_place_after_a_restart() {
     let child = |sequence, state| {
         let attempt = attempt(sequence);
-        (Some(KEEPER), Child { attempt, state })
+        (
+            Some(KEEPER),
+            Child {
+                attempt,
+                run: 1,
+                state,
+            },
+        )
     };
     let mut bench = Bench::ready();
     bench.grant(Kind::ProgramTimed, 1, 100);

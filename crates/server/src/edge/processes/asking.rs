@@ -80,7 +80,15 @@ pub(super) async fn order(
 ) -> Result<Answer, Problem> {
     let target = match &command {
         Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => *target,
-        Command::Submit { .. } | Command::Cancel { .. } | Command::Recover => {
+        Command::Submit { .. }
+        | Command::Cancel { .. }
+        | Command::Recover
+        | Command::ApplyService { .. }
+        | Command::ScaleService { .. }
+        | Command::RestartService { .. }
+        | Command::StopService { .. }
+        | Command::StartService { .. }
+        | Command::RemoveService { .. } => {
             return Err(bug("a command that is for no process"));
         }
     };
@@ -106,7 +114,11 @@ fn answer_of(reply: Reply) -> Result<Result<Answer, AskFault>, Problem> {
         | Reply::Recovered(_)
         | Reply::Nodes(_)
         | Reply::Fleet(_)
-        | Reply::Output(_) => Err(bug("a question to a node got another answer")),
+        | Reply::Output(_)
+        | Reply::Applied { .. }
+        | Reply::Service(_)
+        | Reply::Services(_)
+        | Reply::ServiceDetail(_) => Err(bug("a question to a node got another answer")),
     }
 }
 

@@ -9,6 +9,7 @@ use flota_model::{
     ids::{BootId, NodeId, Nonce, RequestId},
     outcome::{Output, StartStage, Stream, StreamName},
     resources::Resources,
+    service::{ReplicaState, ReplicaStatus, RunEnd},
     spec::SealedSpec,
     units::{Bytes, Cpus},
 };
@@ -196,7 +197,8 @@ fn reports(random: &mut Random) -> Vec<Report> {
 }
 
 pub(super) fn up(random: &mut Random) -> Up {
-    let body = match random.below(6) {
+    let body = match random.below(7) {
+        6 => UpBody::Replicas(list(random, replica)),
         5 => UpBody::Answer {
             request: RequestId(number(random)),
             answer: processes::answer(random),
@@ -218,6 +220,22 @@ pub(super) fn up(random: &mut Random) -> Up {
         session: SessionNumber(number(random)),
         sequence: number(random),
         body,
+    }
+}
+
+fn replica(random: &mut Random) -> ReplicaStatus {
+    ReplicaStatus {
+        attempt: attempt(random),
+        run: small(random),
+        state: ReplicaState::ALL[random.below(9)],
+        since: Timestamp(number(random)),
+        restarts: small(random),
+        last: maybe(random, |random| RunEnd {
+            run: small(random),
+            outcome: outcome(random),
+            unhealthy: flag(random),
+            ended_at: Timestamp(number(random)),
+        }),
     }
 }
 

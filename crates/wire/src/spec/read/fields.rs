@@ -94,6 +94,11 @@ impl Fields {
         entries
     }
 
+    /// Where the table was given.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     fn path_of(&self, name: &str) -> String {
         // A name that nobody chose with care (a whole body as a key) must not fill the answer.
         let plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -159,6 +164,19 @@ impl Given {
             texts.push(given.text(faults).unwrap_or_else(|| "?".to_owned()));
         }
         texts
+    }
+
+    /// The items of a list; anything else is a fault.
+    pub(super) fn items(self, faults: &mut Faults) -> Vec<Self> {
+        let Tree::List(list) = self.tree else {
+            self.expected::<()>("a list", faults);
+            return Vec::new();
+        };
+        let item = |(index, tree)| Self {
+            path: format!("{}[{index}]", self.path),
+            tree,
+        };
+        list.into_iter().enumerate().map(item).collect()
     }
 
     pub(super) fn whole<T: TryFrom<i128>>(self, faults: &mut Faults) -> Option<T> {
