@@ -15,8 +15,7 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::supervise::probe::ProbeResult;
-use flota_model::units::Moment;
+use flota_model::{service::ProbeResult, units::Moment};
 use tokio::{
     net::lookup_host,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::supervise::probe::ProbeResult;
+use flota_model::service::ProbeResult;
 use flota_model::units::Moment;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},

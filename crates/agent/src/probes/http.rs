@@ -3,7 +3,7 @@
 //! Only the status matters, so this is no client of HTTP but a reader of its first lines (RFC 9112).
 //! Redirections are answers, and are not followed.
 
-use flota_engine::supervise::probe::ProbeResult;
+use flota_model::service::ProbeResult;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -1,6 +1,6 @@
 //! Whether somebody listens.
 
-use flota_engine::supervise::probe::ProbeResult;
+use flota_model::service::ProbeResult;
 use tokio::net::TcpStream;
 
 use super::{Address, Finding};

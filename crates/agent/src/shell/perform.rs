@@ -54,27 +54,23 @@ impl Shell {
                 self.keepers.tell(keeper, ToKeeper::Start(launch));
             }
             Effect::Stop {
-                keeper: Some(keeper),
+                keeper,
                 attempt,
                 signal,
                 grace,
                 reason,
-            } => {
-                let stop = ToKeeper::Stop {
-                    attempt,
-                    signal,
-                    grace,
-                    reason,
-                };
-                self.keepers.tell(keeper, stop);
-            }
-            Effect::Stop {
-                keeper: None,
-                attempt,
-                signal,
-                grace,
-                reason,
-            } => self.orphans.stop(attempt, signal, grace, reason),
+            } => match keeper {
+                Some(keeper) => {
+                    let stop = ToKeeper::Stop {
+                        attempt,
+                        signal,
+                        grace,
+                        reason,
+                    };
+                    self.keepers.tell(keeper, stop);
+                }
+                None => self.orphans.stop(attempt, signal, grace, reason),
+            },
             Effect::Fence {
                 keeper,
                 attempt,
