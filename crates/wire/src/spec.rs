@@ -9,13 +9,16 @@
 //!  "timeout": "10s", "grace": "10s", "on_disconnect": {"keep": "10m"}}
 //! ```
 //!
-//! Only `name` and one of `program` and `kernel` must be given. Unknown fields are faults.
+//! Only `name` and one of `program` and `kernel` must be given. Unknown fields are faults. With a
+//! table `service` the job is a service. Files of services are shorter ([`parse_services`]).
 
 mod check;
 pub mod document;
+mod env_file;
 mod fault;
 mod form;
 mod read;
+mod services;
 mod template;
 mod tree;
 
@@ -32,8 +35,13 @@ pub use self::{
         ARGUMENT_LIST_LENGTH_MAX, CPUS_MAX, ENTRIES_MAX, MEMORY_MAX, PARAMETERS_LENGTH_MAX,
         PATH_LENGTH_MAX, check, is_label_value, is_name,
     },
+    env_file::{ENVIRONMENT_FILE_LENGTH_MAX, EnvironmentFault, parse_environment},
     fault::{SpecFault, SpecFaults},
-    read::GRACE_DEFAULT,
+    read::{
+        GRACE_DEFAULT,
+        file::{DeclaredService, ENVIRONMENT_FILES_MAX, SERVICES_MAX},
+    },
+    services::{Notation, parse_services},
 };
 use self::{
     fault::{Faults, nearest, of_text, quoted},
@@ -62,7 +70,11 @@ pub fn parse_toml(text: &str) -> Result<JobSpec, SpecFaults> {
     if text.len() > SPEC_LENGTH_MAX {
         return Err(of_text(format!("longer than {SPEC_LENGTH_MAX} bytes")));
     }
-    let tree: Tree = toml::from_str(text).map_err(|source| {
+    parse_tree(toml_tree(text)?)
+}
+
+fn toml_tree(text: &str) -> Result<Tree, SpecFaults> {
+    toml::from_str(text).map_err(|source| {
         let place = source.span().map_or_else(String::new, |span| {
             let line = text
                 .bytes()
@@ -73,8 +85,7 @@ pub fn parse_toml(text: &str) -> Result<JobSpec, SpecFaults> {
             format!(" in line {line}")
         });
         of_text(format!("no valid TOML: {}{place}", source.message()))
-    })?;
-    parse_tree(tree)
+    })
 }
 
 fn parse_tree(tree: Tree) -> Result<JobSpec, SpecFaults> {

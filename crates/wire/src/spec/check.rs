@@ -18,7 +18,7 @@ use crate::quantity::DURATION_MAX;
 
 mod service;
 
-pub(super) use service::REPLICAS;
+pub(super) use service::{HOST_LENGTH_MAX, LOOP_FAILURES_MAX, REPLICAS, THRESHOLD_MAX};
 
 /// Most bytes of arguments and environment together, with all placeholders at their longest and a
 /// NUL after each. Below the 128 KiB that Linux allows one argument (`man 2 execve`), and it leaves

@@ -96,6 +96,15 @@ impl Faults {
         });
     }
 
+    /// Adds all of `others`, with the paths that `place` makes of theirs.
+    pub(super) fn adopt(&mut self, others: Self, place: impl Fn(&str) -> String) {
+        for fault in others.list {
+            let field = place(&fault.field);
+            self.push(SpecFault { field, ..fault });
+        }
+        self.left_out += others.left_out;
+    }
+
     fn push(&mut self, fault: SpecFault) {
         if self
             .list

@@ -19,6 +19,7 @@ use super::{
 };
 
 mod fields;
+pub(super) mod file;
 mod service;
 
 use fields::{Fields, Given};

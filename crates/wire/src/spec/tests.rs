@@ -16,6 +16,7 @@ use super::*;
 mod bounds;
 mod document;
 mod service;
+mod services;
 
 /// Every field differs from its default.
 const FULL: &str = r#"{"name":"sim","tasks":{"first":1,"last":1000},

@@ -94,11 +94,6 @@ impl Fields {
         entries
     }
 
-    /// Where the table was given.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
     fn path_of(&self, name: &str) -> String {
         // A name that nobody chose with care (a whole body as a key) must not fill the answer.
         let plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
