@@ -10,11 +10,22 @@ use flota_model::{
     outcome::{Output, Usage},
     process::{Answer, AskFault},
     sample::NodeSample,
+    service::{ProbeNumber, ProbeResult},
     units::Timestamp,
 };
 use tokio::sync::oneshot;
 
 use crate::keepers::Carried;
+
+/// What a probe of a service has found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probed {
+    pub(crate) attempt: AttemptId,
+    pub(crate) run: u32,
+    pub(crate) probe: u32,
+    pub(crate) number: ProbeNumber,
+    pub(crate) result: ProbeResult,
+}
 
 /// Something that happened beside the main loop.
 #[derive(Debug)]
@@ -57,6 +68,8 @@ pub(crate) enum Input {
         request: RequestId,
         answer: Result<Answer, AskFault>,
     },
+    /// A probe of a service is over.
+    Probed(Probed),
     /// The machine was looked at.
     Sampled(Box<NodeSample>),
     /// Somebody wants everything to be stopped, and to know when it is.

@@ -16,10 +16,6 @@ mod machine;
 mod orphans;
 mod outputs;
 mod pool;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the engine of a node does not ask for probes yet")
-)]
 mod probes;
 mod proc;
 mod processes;

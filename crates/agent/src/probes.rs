@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use flota_model::{service::ProbeResult, units::Moment};
+use flota_model::{
+    service::{ExpandedCheck, ProbeResult},
+    units::Moment,
+};
 use tokio::{
     net::lookup_host,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -34,33 +37,22 @@ pub(crate) const IN_FLIGHT_MAX: usize = 64;
 /// Longest text about a probe that is kept, in bytes: it says why a service is not ready.
 pub(crate) const DETAIL_LENGTH_MAX: usize = 1_024;
 
-/// What to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Check {
-    /// `GET` of a path; any answer tells its status.
-    Http { address: Address, path: String },
-    /// A connection is made and closed.
-    Tcp { address: Address },
-    /// A program is run, and everything that it left is ended.
-    Exec(Exec),
-}
-
 /// Where a service listens. Only addresses of this machine are asked: a spec must not make the fleet
 /// knock at doors of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+struct Address {
     /// A name or a number.
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    host: String,
+    port: u16,
 }
 
 /// A program that asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Exec {
-    pub(crate) argv: Vec<String>,
+struct Exec {
+    argv: Vec<String>,
     /// The whole environment, as the service has it.
-    pub(crate) environment: Vec<(String, String)>,
-    pub(crate) working_directory: String,
+    environment: Vec<(String, String)>,
+    working_directory: String,
 }
 
 /// What came of it.
@@ -101,7 +93,7 @@ impl Probes {
 
     /// Performs one probe. `within` includes the wait for a place. A program that it began is ended
     /// within that time as well.
-    pub(crate) async fn perform(&self, check: Check, within: Duration) -> Finding {
+    pub(crate) async fn perform(&self, check: ExpandedCheck, within: Duration) -> Finding {
         let deadline = clock::moment() + within;
         let late =
             |_: Elapsed| Finding::failed(format!("no answer within {} ms", within.as_millis()));
@@ -110,9 +102,24 @@ impl Probes {
         };
         let left = deadline.since(clock::moment());
         let finding = match check {
-            Check::Http { address, path } => timeout(left, http::ask(&address, &path)).await,
-            Check::Tcp { address } => timeout(left, tcp::ask(&address)).await,
-            Check::Exec(exec) => return self.execute(exec, deadline, place).await,
+            ExpandedCheck::Http { host, port, path } => {
+                timeout(left, http::ask(&Address { host, port }, &path)).await
+            }
+            ExpandedCheck::Tcp { host, port } => {
+                timeout(left, tcp::ask(&Address { host, port })).await
+            }
+            ExpandedCheck::Exec {
+                argv,
+                environment,
+                working_directory,
+            } => {
+                let exec = Exec {
+                    argv,
+                    environment,
+                    working_directory,
+                };
+                return self.execute(exec, deadline, place).await;
+            }
         };
         drop(place);
         finding.unwrap_or_else(late)

@@ -23,6 +23,7 @@ use crate::{
     orphans::Orphans,
     outputs::Outputs,
     pool::Pool,
+    probes::Probes,
     processes::Processes,
     samples::Sampler,
     settings::AgentSettings,
@@ -216,6 +217,7 @@ fn prepare(
         bell,
         here,
         processes: Arc::new(Processes::new(here.boot)),
+        probes: Probes::new(Some((open_files.usual, open_files.most))),
         _sampler: sampler,
         state: State::default(),
     };

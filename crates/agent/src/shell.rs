@@ -39,6 +39,7 @@ use crate::{
     orphans::Orphans,
     outputs::Outputs,
     pool::Pool,
+    probes::Probes,
     processes::Processes,
     run::{AgentEnd, AgentFault},
     samples::Sampler,
@@ -70,6 +71,7 @@ pub(crate) struct Shell {
     pub(crate) bell: Arc<Notify>,
     pub(crate) here: Here,
     pub(crate) processes: Arc<Processes>,
+    pub(crate) probes: Probes,
     /// Looks at the machine as long as it is held.
     pub(crate) _sampler: Sampler,
     pub(crate) state: State,
@@ -285,10 +287,12 @@ impl Shell {
         Ok(())
     }
 
-    /// Reaps what fell to us: keepers that ended, and what dead ones left.
+    /// Reaps what fell to us: keepers that ended, what dead ones left, and programs of probes.
     fn reap(&mut self) {
         while let Ok(Some(reaped)) = wait::any() {
-            self.orphans.reaped(reaped);
+            if !self.probes.reaped(reaped) {
+                self.orphans.reaped(reaped);
+            }
         }
     }
 

@@ -195,6 +195,7 @@ fn ends(input: &Input, (keeper, attempt): (KeeperId, AttemptId)) -> bool {
         | Input::OutputsLost(_)
         | Input::OutputRead { .. }
         | Input::Answered { .. }
+        | Input::Probed(_)
         | Input::Sampled(_)
         | Input::StopAll(_) => false,
     }

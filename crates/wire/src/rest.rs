@@ -9,6 +9,7 @@ pub mod convert;
 pub mod page;
 pub mod process;
 pub mod sample;
+pub mod service;
 
 /// `GET /api/v1/fleet`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -12,8 +12,7 @@ use std::{
     time::Duration,
 };
 
-use flota_model::service::ProbeResult;
-use flota_model::units::Moment;
+use flota_model::{service::ProbeResult, units::Moment};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     pipe::{PipeFlags, pipe_with},

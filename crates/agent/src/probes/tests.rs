@@ -20,26 +20,29 @@ use crate::{proc, sys::wait};
 /// Generous: nothing here should take as long.
 const LONG: Duration = Duration::from_secs(30);
 
-fn address(port: u16) -> Address {
-    Address {
-        host: "127.0.0.1".into(),
-        port,
-    }
-}
+const HOST: &str = "127.0.0.1";
 
-fn http(port: u16, path: &str) -> Check {
-    Check::Http {
-        address: address(port),
+fn http(port: u16, path: &str) -> ExpandedCheck {
+    ExpandedCheck::Http {
+        host: HOST.into(),
+        port,
         path: path.into(),
     }
 }
 
-fn exec(argv: &[&str]) -> Check {
-    Check::Exec(Exec {
+fn tcp(host: &str, port: u16) -> ExpandedCheck {
+    ExpandedCheck::Tcp {
+        host: host.into(),
+        port,
+    }
+}
+
+fn exec(argv: &[&str]) -> ExpandedCheck {
+    ExpandedCheck::Exec {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         working_directory: "/".into(),
-    })
+    }
 }
 
 /// What the programs of probes leave falls to us, as it does to an agent.
@@ -50,7 +53,7 @@ fn become_subreaper() {
     });
 }
 
-async fn perform(check: Check) -> Finding {
+async fn perform(check: ExpandedCheck) -> Finding {
     become_subreaper();
     Probes::new(None).perform(check, LONG).await
 }
@@ -197,9 +200,7 @@ fn the_status_is_that_of_the_final_answer() {
 async fn a_tcp_probe_tells_whether_somebody_listens() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let check = Check::Tcp {
-        address: address(port),
-    };
+    let check = tcp(HOST, port);
     let finding = perform(check.clone()).await;
     assert_eq!(finding.result, ProbeResult::Connected);
     drop(listener);
@@ -212,13 +213,7 @@ async fn a_tcp_probe_tells_whether_somebody_listens() {
 async fn only_addresses_of_this_machine_are_asked() {
     // 192.0.2.0/24 is for documentation and belongs to nobody (RFC 5737).
     for host in ["192.0.2.1", "2001:db8::1", "224.0.0.1"] {
-        let check = Check::Tcp {
-            address: Address {
-                host: host.into(),
-                port: 80,
-            },
-        };
-        let finding = perform(check).await;
+        let finding = perform(tcp(host, 80)).await;
         let what = format!("`{host}` is no address of this machine");
         assert_eq!(finding, Finding::failed(what));
     }

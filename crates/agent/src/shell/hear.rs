@@ -86,6 +86,13 @@ impl Shell {
                 request,
                 answer,
             }),
+            Input::Probed(probed) => self.state.events.push(Event::ProbeEnded {
+                attempt: probed.attempt,
+                run: probed.run,
+                probe: probed.probe,
+                number: probed.number,
+                result: probed.result,
+            }),
             Input::Sampled(sample) => self.state.events.push(Event::Sampled(sample)),
             Input::StopAll(done) => {
                 self.state.stop_waiters.push(done);

@@ -10,7 +10,11 @@ use flota_model::{
 };
 
 use super::{Ending, Shell, table::Program};
-use crate::{input::Input, pool::Work};
+use crate::{
+    input::{Input, Probed},
+    pool::Work,
+    probes::Finding,
+};
 
 /// Reads of outputs at a time. The server asks for few; more are answered "try again".
 pub(super) const READS_MAX: usize = 64;
@@ -100,8 +104,7 @@ impl Shell {
                 request,
                 question,
             } => self.ask(connection, request, question),
-            // No engine asks for one yet.
-            Effect::Probe { .. } => {}
+            effect @ Effect::Probe { .. } => self.probe(effect),
             Effect::Refused(refusal) => self.refused(refusal),
             Effect::Quit => self.state.ending = Some(Ending::Stopped),
         }
@@ -152,6 +155,35 @@ impl Shell {
             // Only an agent that ends does not take it.
             let _ = post.blocking_send(answer(part));
             drop(place);
+        });
+    }
+
+    /// Beside the main loop. A full inbox takes the result later; the engine then knows it as late.
+    fn probe(&self, effect: Effect) {
+        let Effect::Probe {
+            attempt,
+            run,
+            probe,
+            number,
+            check,
+            timeout,
+        } = effect
+        else {
+            return;
+        };
+        let (probes, post) = (self.probes.clone(), self.post.clone());
+        tokio::spawn(async move {
+            let Finding { result, detail } = probes.perform(*check, timeout).await;
+            tracing::debug!(%attempt, run, probe, ?result, detail, "a service was probed");
+            let probed = Probed {
+                attempt,
+                run,
+                probe,
+                number,
+                result,
+            };
+            // Only an agent that ends does not take it.
+            let _ = post.send(Input::Probed(probed)).await;
         });
     }
 

@@ -158,16 +158,16 @@ impl From<&AttemptRecord> for Attempt {
 
 /// What an outcome says beyond its word.
 #[derive(Default)]
-struct Details {
-    exit_code: Option<u8>,
-    signal: Option<u8>,
-    stage: Option<String>,
-    errno: Option<i32>,
+pub(super) struct Details {
+    pub(super) exit_code: Option<u8>,
+    pub(super) signal: Option<u8>,
+    pub(super) stage: Option<String>,
+    pub(super) errno: Option<i32>,
     message: Option<String>,
 }
 
 impl Details {
-    fn of(outcome: &Outcome) -> Self {
+    pub(super) fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Exited { code } => Self {
                 exit_code: Some(*code),

@@ -1,0 +1,194 @@
+//! Services.
+
+use std::collections::BTreeMap;
+
+use flota_model::service::{Dependency, ReplicaView, RunEnd, ServiceDetail, ServiceView};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::convert::{Details, seconds};
+use crate::spec::to_value;
+
+/// A service of `GET /api/v1/services`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// `running`, `updating`, `update-failed`, `rolling-back`, `stopping` or `stopped`.
+    pub phase: String,
+    /// Its current revision: the number of a job.
+    pub job: u64,
+    /// How many replicas are wanted.
+    pub replicas: u32,
+    /// Replicas by state word; states without one are left out.
+    pub states: BTreeMap<String, u32>,
+    /// How often the programs of its replicas were started again since those were placed.
+    pub restarts: u64,
+    /// What it waits for before its replicas start.
+    pub waits_for: Vec<WaitsFor>,
+    /// Replicas that the running update has moved to the new revision.
+    pub updated: Option<u32>,
+    /// Who applied it last.
+    pub principal: String,
+    /// When it was changed last by somebody.
+    pub changed_at: f64,
+}
+
+/// A service that another one waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitsFor {
+    /// Its name.
+    pub service: String,
+    /// `started`, `healthy` or `completed`.
+    pub condition: String,
+}
+
+/// `GET /api/v1/services`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Services {
+    /// By name.
+    pub services: Vec<Service>,
+}
+
+/// `GET /api/v1/services/{service}`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceWhole {
+    /// The service.
+    pub service: Service,
+    /// Its spec as applied last (normal form).
+    pub spec: serde_json::Value,
+    /// By number, then revision: those that are wanted, and others that have not stopped yet.
+    pub replicas: Vec<Replica>,
+}
+
+/// One replica.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Replica {
+    /// Its number, from 0.
+    pub index: u32,
+    /// Of which revision: the number of a job.
+    pub job: u64,
+    /// `waiting`, `starting`, `running`, `ready`, `backing-off`, `crash-loop`, `stopping`,
+    /// `finished` or `stopped`.
+    pub state: String,
+    /// Since when, by the clock of its node.
+    pub since: Option<f64>,
+    /// Where it is: the node's number.
+    pub node: Option<u32>,
+    /// Its attempt, `EPOCH-SALT-SEQUENCE`.
+    pub attempt: Option<String>,
+    /// Which run of its program this is, from 1; 0 before the first.
+    pub run: u32,
+    /// Runs after the first one.
+    pub restarts: u32,
+    /// How the run before ended.
+    pub last: Option<Run>,
+    /// Whether its node has not been heard for a while, so that this is old.
+    pub stale: bool,
+}
+
+/// A run that ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Which, from 1.
+    pub number: u32,
+    /// The word of its outcome.
+    pub outcome: String,
+    /// Exit code, where it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
+    /// Signal, where one ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<u8>,
+    /// Which step of the start failed, where it was not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// `errno` of that step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// Whether it was stopped because a liveness probe failed.
+    pub unhealthy: bool,
+    /// When.
+    pub ended_at: f64,
+}
+
+/// Answer of `PUT /api/v1/services/{service}`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Applied {
+    /// `created`, `updated`, `scaled`, `started` or `unchanged`.
+    pub applied: String,
+    /// The service after it.
+    pub service: Service,
+}
+
+impl From<&ServiceView> for Service {
+    fn from(view: &ServiceView) -> Self {
+        let states = view.states.iter();
+        Self {
+            name: view.name.clone(),
+            phase: view.phase.word().to_owned(),
+            job: view.job.0,
+            replicas: view.replicas,
+            states: states
+                .map(|(state, count)| (state.word().to_owned(), *count))
+                .collect(),
+            restarts: view.restarts,
+            waits_for: view.waits_for.iter().map(WaitsFor::from).collect(),
+            updated: view.updated,
+            principal: view.principal.clone(),
+            changed_at: seconds(view.changed_at),
+        }
+    }
+}
+
+impl From<&Dependency> for WaitsFor {
+    fn from(dependency: &Dependency) -> Self {
+        Self {
+            service: dependency.service.clone(),
+            condition: dependency.condition.word().to_owned(),
+        }
+    }
+}
+
+impl From<&ServiceDetail> for ServiceWhole {
+    fn from(detail: &ServiceDetail) -> Self {
+        Self {
+            service: Service::from(&detail.service),
+            spec: to_value(&detail.spec.spec),
+            replicas: detail.replicas.iter().map(Replica::from).collect(),
+        }
+    }
+}
+
+impl From<&ReplicaView> for Replica {
+    fn from(view: &ReplicaView) -> Self {
+        Self {
+            index: view.replica.0,
+            job: view.job.0,
+            state: view.state.word().to_owned(),
+            since: view.since.map(seconds),
+            node: view.node.map(|node| node.0),
+            attempt: view.attempt.map(|attempt| attempt.to_string()),
+            run: view.run,
+            restarts: view.restarts,
+            last: view.last.as_ref().map(Run::from),
+            stale: view.stale,
+        }
+    }
+}
+
+impl From<&RunEnd> for Run {
+    fn from(end: &RunEnd) -> Self {
+        let details = Details::of(&end.outcome);
+        Self {
+            number: end.run,
+            outcome: end.outcome.word().to_owned(),
+            exit_code: details.exit_code,
+            signal: details.signal,
+            stage: details.stage,
+            errno: details.errno,
+            unhealthy: end.unhealthy,
+            ended_at: seconds(end.ended_at),
+        }
+    }
+}
