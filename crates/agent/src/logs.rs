@@ -10,7 +10,6 @@ mod index;
 mod names;
 mod orphaned;
 mod pump;
-#[cfg_attr(not(test), expect(dead_code, reason = "the next change reads"))]
 mod reader;
 mod store;
 #[cfg(test)]
@@ -22,7 +21,7 @@ use std::{io, path::Path, sync::Arc};
 use flota_engine::logs::Limits;
 
 use self::orphaned::Orphaned;
-pub(crate) use self::{names::LogId, pump::Pump, store::Store};
+pub(crate) use self::{names::LogId, pump::Pump, reader::read, store::Store};
 
 /// Folder of rotated logs below the data folder.
 pub(crate) const FOLDER: &str = "logs";
@@ -31,7 +30,6 @@ pub(crate) const FOLDER: &str = "logs";
 #[derive(Debug)]
 pub(crate) struct Logs {
     /// For readers.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the next change reads"))]
     pub(crate) store: Arc<Store>,
     pub(crate) orphaned: Orphaned,
 }

@@ -50,6 +50,8 @@ pub struct LogPart {
     pub bytes: Vec<u8>,
     /// Where to go on.
     pub next: u64,
+    /// The offset behind the last byte that was written.
+    pub end: u64,
     /// Whether there is nothing behind `next` now.
     pub at_end: bool,
     /// Whether the run may still write.

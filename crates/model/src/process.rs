@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
     ids::{AttemptId, BootId, JobId, NodeId, TaskIndex},
+    log::{LogPart, LogQuestion},
     units::{Bytes, Cpus, Timestamp},
 };
 
@@ -157,6 +158,8 @@ pub enum Question {
         /// From SIGTERM to SIGKILL, at most [`GRACE_MAX`].
         grace: Duration,
     },
+    /// A part of a log that is rotated.
+    Log(LogQuestion),
 }
 
 /// What an agent answers.
@@ -173,6 +176,8 @@ pub enum Answer {
         /// Whether any of them had to be killed.
         killed: bool,
     },
+    /// To [`Question::Log`].
+    Log(LogPart),
 }
 
 /// Why a question has no answer.

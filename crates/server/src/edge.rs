@@ -10,6 +10,7 @@ mod health;
 mod jobs;
 mod kernels;
 mod login;
+mod logs;
 mod metrics;
 pub(crate) mod openapi;
 mod output;

@@ -8,6 +8,7 @@ mod harness;
 mod http2;
 mod jobs;
 mod limits;
+mod logs;
 mod metrics;
 mod nodes;
 mod openapi;

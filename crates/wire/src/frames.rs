@@ -7,6 +7,7 @@ mod answers;
 mod asks;
 mod common;
 mod down;
+mod logs;
 mod replicas;
 mod reports;
 mod samples;

@@ -56,6 +56,10 @@ pub(crate) fn read(store: &Store, question: &LogQuestion) -> io::Result<Option<L
 
 /// The last `lines` lines of a stream of a run, at most `bytes_max` bytes: for people who are told
 /// that it ended.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "services will attach it to a crash loop")
+)]
 pub(crate) fn last_lines(
     store: &Store,
     (id, stream): (LogId, StreamName),
@@ -142,6 +146,7 @@ impl<'a> Reading<'a> {
             at_end: next >= stop || next >= self.end(),
             growing: self.found.is_open && next < stop,
             next,
+            end: self.end(),
             bytes,
             marks,
         })
@@ -152,6 +157,7 @@ impl<'a> Reading<'a> {
             run: self.id.run,
             start: offset,
             next: offset,
+            end: self.end(),
             at_end: true,
             growing: self.found.is_open,
             ..LogPart::default()

@@ -4,12 +4,14 @@ use std::{sync::Arc, thread};
 
 use flota_model::{
     ids::{ConnectionId, RequestId},
+    log::LogQuestion,
     process::{Answer, AskFault, Columns, Question},
 };
 
 use super::Shell;
 use crate::{
     input::Input,
+    logs::{self, Store},
     processes::{Processes, Programs, signal},
 };
 
@@ -34,16 +36,19 @@ impl Shell {
             return;
         };
         let (processes, boot) = (Arc::clone(&self.processes), self.here.boot);
-        let post = self.post.clone();
+        let (post, logs) = (self.post.clone(), Arc::clone(&self.logs.store));
         let programs = match question {
             Question::Processes { .. } => self.programs(),
-            Question::Signal { .. } | Question::Stop { .. } => Programs::default(),
+            Question::Signal { .. } | Question::Stop { .. } | Question::Log(_) => {
+                Programs::default()
+            }
         };
         let spawned = thread::Builder::new().name("ask".into()).spawn(move || {
             let answer = match question {
                 Question::Processes { columns } => list(&processes, columns, &programs),
                 Question::Signal { target, signal } => signal::signal(boot, target, signal),
                 Question::Stop { target, grace } => signal::stop(boot, target, grace),
+                Question::Log(question) => log(&logs, &question),
             };
             // Only an agent that ends does not take it.
             let _ = post.blocking_send(answered(answer));
@@ -72,4 +77,12 @@ fn list(processes: &Processes, columns: Columns, programs: &Programs) -> Result<
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         AskFault::Unreadable { errno }
     })
+}
+
+fn log(logs: &Store, question: &LogQuestion) -> Result<Answer, AskFault> {
+    let part = logs::read(logs, question).map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        AskFault::Unreadable { errno }
+    })?;
+    part.map(Answer::Log).ok_or(AskFault::Gone)
 }

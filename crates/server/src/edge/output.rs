@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::{
     Desk, Parameters, bug,
     jobs::record,
+    logs,
     routes::{
         ATTEMPT, Answer, Chapter, INDEX, JOB, OF_FLEET, OF_STORE, Parameter, Route, STREAM, Shape,
     },
@@ -56,9 +57,21 @@ const OFFSET: Parameter = Parameter::query(
 
 pub(super) const ROUTES: &[Route] = &[Route {
     chapter: Chapter::Jobs,
-    parameters: &[JOB, INDEX, STREAM, OFFSET, ATTEMPT],
+    parameters: &[
+        JOB,
+        INDEX,
+        STREAM,
+        OFFSET,
+        ATTEMPT,
+        logs::RUN,
+        logs::TAIL,
+        logs::SINCE,
+        logs::UNTIL,
+        logs::TIMES,
+    ],
     answers: &[Answer::media(
-        "Bytes from the offset on; `X-Flota-Length` has the length of the whole.",
+        "Bytes from the offset on; `X-Flota-Length` has the length of the whole. Of a rotated log, \
+         `X-Flota-Offset` and `X-Flota-Next` tell which.",
         &["text/plain", "application/octet-stream"],
     )],
     problems: &[OF_FLEET, OF_STORE, OF_OUTPUT],
@@ -79,7 +92,8 @@ const GROWING_HEADER: HeaderName = HeaderName::from_static("x-flota-growing");
 /// Of which attempt the output is.
 const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-flota-attempt");
 
-/// `GET /api/v1/jobs/{job}/tasks/{index}/output/{stream}?offset=0&attempt=ID`
+/// `GET /api/v1/jobs/{job}/tasks/{index}/output/{stream}?offset=0&attempt=ID`, for rotated logs also
+/// with `run`, `tail`, `since`, `until` and `times`
 ///
 /// Answers at most [`OUTPUT_PART_MAX`] bytes from `offset` on; the reader goes on at the end of
 /// them until it has `X-Flota-Length` bytes. Without `attempt` it is the one that counted, else the
@@ -90,13 +104,19 @@ pub(super) async fn output(
     Path((name, index, stream)): Path<(String, String, String)>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let parameters = Parameters::parse(&uri, &["offset", "attempt"])?;
+    let parameters = Parameters::parse(&uri, &[&["offset", "attempt"][..], &logs::NAMES].concat())?;
+    let of_log = logs::Wanted::parse(&parameters)?;
     let offset = parameters.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let attempt = parameters.parsed("attempt", "EPOCH-SALT-SEQUENCE", |text| text.parse().ok())?;
     let stream = stream_named(&stream)?;
     let job = desk.job_named(&name).await?;
     let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
-    let task = task_named(&record(&desk, &permit, job).await?, &index)?;
+    let found = record(&desk, &permit, job).await?;
+    let task = task_named(&found, &index)?;
+    let is_rotated = logs::is_rotated(&found.spec.spec, stream);
+    if !is_rotated {
+        of_log.refuse()?;
+    }
     let wanted = OutputWanted {
         job,
         task,
@@ -104,7 +124,7 @@ pub(super) async fn output(
         attempt,
     };
     let Candidates { first, before } = find(&desk, &permit, wanted).await?;
-    let place = (stream, offset);
+    let place = (stream, offset, is_rotated.then_some(of_log));
     match (read(&desk, permit, first, place).await, before) {
         // Granted, but not started yet.
         (Err(problem), Some(before)) if problem.kind().code == OUTPUT_GONE.code => {
@@ -119,8 +139,13 @@ async fn read(
     desk: &Desk,
     permit: Permit,
     found: OutputFound,
-    (stream, offset): (StreamName, u64),
+    (stream, offset, of_log): (StreamName, u64, Option<logs::Wanted>),
 ) -> Result<Response, Problem> {
+    if let Some(wanted) = of_log {
+        let question = wanted.question(found.attempt, stream);
+        let part = logs::part(desk, permit, found.node, question).await?;
+        return Ok(logs::encode(found.attempt, part, &wanted));
+    }
     let part = match found.stream {
         Stream::Empty => OutputPart::default(),
         Stream::Inline(bytes) => part_of(&bytes, offset),
@@ -271,7 +296,7 @@ async fn from_node(desk: &Desk, permit: Permit, place: Place) -> Result<OutputPa
 }
 
 /// As text where it is text, so that a browser shows it; never as anything that it would run.
-fn encode(attempt: AttemptId, part: OutputPart) -> Response {
+pub(super) fn encode(attempt: AttemptId, part: OutputPart) -> Response {
     let text = match std::str::from_utf8(&part.bytes) {
         Ok(_) => true,
         // A part may end in the middle of a character.

@@ -12,6 +12,7 @@ use flota_model::{
 use super::{
     DecodeFault, at_most,
     common::{decode_attempt, decode_enum, encode_attempt, unknown},
+    logs,
     proto::{self, AskFaultKind as Kind, answer::Answer as Answered},
     up::halves,
 };
@@ -27,6 +28,7 @@ pub(super) fn encode(request: RequestId, answer: &Result<Answer, AskFault>) -> p
             processes: *processes,
             killed: *killed,
         }),
+        Ok(Answer::Log(part)) => Answered::Log(logs::encode_part(part)),
         Err(fault) => Answered::Fault(encode_fault(*fault)),
     };
     proto::Answer {
@@ -44,6 +46,7 @@ pub(super) fn decode(answer: proto::Answer) -> Result<Result<Answer, AskFault>, 
                 processes: stopped.processes,
                 killed: stopped.killed,
             }),
+            Answered::Log(part) => Ok(Answer::Log(logs::decode_part(part)?)),
             Answered::Fault(fault) => Err(decode_fault(fault)?),
         },
     )

@@ -8,7 +8,7 @@ use flota_model::{
 };
 
 use super::{
-    DecodeFault,
+    DecodeFault, logs,
     proto::{self, ask::Question as Asked},
     up::halves,
 };
@@ -26,6 +26,7 @@ pub(super) fn encode(request: RequestId, question: Question) -> proto::Ask {
             target: Some(encode_target(target)),
             grace_micros: u64::try_from(grace.as_micros()).unwrap_or(u64::MAX),
         }),
+        Question::Log(question) => Asked::Log(logs::encode_question(&question)),
     };
     proto::Ask {
         request: request.0,
@@ -57,6 +58,7 @@ pub(super) fn decode(ask: proto::Ask) -> Result<Question, DecodeFault> {
                 target: decode_target(asked.target)?,
                 grace: decode_grace(asked.grace_micros)?,
             },
+            Asked::Log(asked) => Question::Log(logs::decode_question(asked)?),
         },
     )
 }

@@ -2,6 +2,7 @@
 
 use flota_model::{
     ids::{AttemptId, AttemptRange, Authority, Epoch, Term},
+    outcome::StreamName,
     resources::Resources,
     units::{Bytes, Cpus},
 };
@@ -149,4 +150,21 @@ pub(super) fn unknown(field: &'static str, value: i32) -> DecodeFault {
         field,
         value: value.into(),
     }
+}
+
+pub(super) fn encode_stream(stream: StreamName) -> proto::StreamName {
+    match stream {
+        StreamName::Stdout => proto::StreamName::Stdout,
+        StreamName::Stderr => proto::StreamName::Stderr,
+        StreamName::Result => proto::StreamName::Result,
+    }
+}
+
+pub(super) fn decode_stream(field: &'static str, value: i32) -> Result<StreamName, DecodeFault> {
+    Ok(match decode_enum(field, value)? {
+        proto::StreamName::Unspecified => return Err(unknown(field, 0)),
+        proto::StreamName::Stdout => StreamName::Stdout,
+        proto::StreamName::Stderr => StreamName::Stderr,
+        proto::StreamName::Result => StreamName::Result,
+    })
 }

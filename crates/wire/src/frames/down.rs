@@ -5,7 +5,6 @@ use std::time::Duration;
 use flota_model::{
     frame::{Down, DownBody, GrantOrder, HelloRefusal, OUTPUT_PART_MAX},
     ids::{JobId, NodeId, RequestId, SessionNumber, SpecHash, TaskIndex},
-    outcome::StreamName,
     spec::SealedSpec,
     units::Moment,
 };
@@ -14,7 +13,8 @@ use super::{
     DecodeFault, asks, at_most,
     common::{
         check_total, decode_attempt, decode_authority, decode_enum, decode_range, decode_ranges,
-        encode_attempt, encode_authority, encode_range, encode_ranges, unknown,
+        decode_stream, encode_attempt, encode_authority, encode_range, encode_ranges,
+        encode_stream, unknown,
     },
     proto::{self, down::Body},
 };
@@ -172,21 +172,8 @@ fn decode_order(order: proto::GrantOrder) -> Result<GrantOrder, DecodeFault> {
     })
 }
 
-fn encode_stream(stream: StreamName) -> proto::StreamName {
-    match stream {
-        StreamName::Stdout => proto::StreamName::Stdout,
-        StreamName::Stderr => proto::StreamName::Stderr,
-        StreamName::Result => proto::StreamName::Result,
-    }
-}
-
 fn decode_read(read: proto::ReadOutput) -> Result<DownBody, DecodeFault> {
-    let stream = match decode_enum("read_output.stream", read.stream)? {
-        proto::StreamName::Unspecified => return Err(unknown("read_output.stream", 0)),
-        proto::StreamName::Stdout => StreamName::Stdout,
-        proto::StreamName::Stderr => StreamName::Stderr,
-        proto::StreamName::Result => StreamName::Result,
-    };
+    let stream = decode_stream("read_output.stream", read.stream)?;
     at_most(
         "read_output.length",
         read.length as usize,

@@ -124,7 +124,9 @@ async fn send(
             process: target.to_string(),
             signal,
         })),
-        Answer::Processes(_) | Answer::Stopped { .. } => Err(bug("a signal got another answer")),
+        Answer::Processes(_) | Answer::Stopped { .. } | Answer::Log(_) => {
+            Err(bug("a signal got another answer"))
+        }
     }
 }
 
@@ -148,6 +150,8 @@ async fn end(
             processes,
             killed,
         })),
-        Answer::Processes(_) | Answer::Signalled => Err(bug("a stop got another answer")),
+        Answer::Processes(_) | Answer::Signalled | Answer::Log(_) => {
+            Err(bug("a stop got another answer"))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Processes and samples with all kinds of contents.
 
 use flota_model::{
+    log::{LOG_PART_MAX, LOG_TAIL_MAX, LogFrom, LogPart, LogQuestion},
     process::{
         Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
         ProcessTarget, ProcessTask, Protection, Question,
@@ -29,7 +30,7 @@ fn target(random: &mut Random) -> ProcessTarget {
 }
 
 pub(super) fn question(random: &mut Random) -> Question {
-    match random.below(3) {
+    match random.below(4) {
         0 => Question::Processes {
             columns: [Columns::Basic, Columns::Full][random.below(2)],
         },
@@ -37,10 +38,27 @@ pub(super) fn question(random: &mut Random) -> Question {
             target: target(random),
             signal: u8::try_from(1 + random.below(64)).unwrap(),
         },
+        2 => Question::Log(log_question(random)),
         _ => Question::Stop {
             target: target(random),
             grace: Duration::from_micros(number(random)).min(GRACE_MAX),
         },
+    }
+}
+
+fn log_question(random: &mut Random) -> LogQuestion {
+    LogQuestion {
+        attempt: attempt(random),
+        run: maybe(random, small),
+        stream: [StreamName::Stdout, StreamName::Stderr][random.below(2)],
+        from: match random.below(3) {
+            0 => LogFrom::Offset(number(random)),
+            1 => LogFrom::Tail(small(random).min(LOG_TAIL_MAX)),
+            _ => LogFrom::Since(Timestamp(number(random))),
+        },
+        until: maybe(random, |random| Timestamp(number(random))),
+        length: small(random).min(LOG_PART_MAX),
+        marks: flag(random),
     }
 }
 
@@ -89,7 +107,7 @@ pub(super) fn answer(random: &mut Random) -> Result<Answer, AskFault> {
             errno: small(random).cast_signed(),
         },
     ];
-    match random.below(4) {
+    match random.below(5) {
         0 => Ok(Answer::Processes(ProcessList {
             boot: boot(random),
             rows: list(random, row),
@@ -103,6 +121,17 @@ pub(super) fn answer(random: &mut Random) -> Result<Answer, AskFault> {
             processes: small(random),
             killed: flag(random),
         }),
+        3 => Ok(Answer::Log(LogPart {
+            run: small(random),
+            start: number(random),
+            bytes: word(random).into_bytes(),
+            next: number(random),
+            end: number(random),
+            at_end: flag(random),
+            growing: flag(random),
+            inside_line: flag(random),
+            marks: list(random, |random| (number(random), Timestamp(number(random)))),
+        })),
         _ => Err(faults[random.below(faults.len())]),
     }
 }
