@@ -8,6 +8,7 @@ mod care;
 mod doctor;
 mod help;
 mod host;
+mod logs;
 mod messages;
 mod problems;
 mod processes;

@@ -1,6 +1,7 @@
 //! The typed API of a server.
 
 mod answer;
+mod logs;
 mod processes;
 mod request;
 
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use self::request::Call;
 pub use self::{
+    logs::{LogPart, LogQuery, LogStart},
     processes::{ProcessName, ProcessesQuery},
     request::{JobsQuery, OutputPart, OutputQuery, TasksQuery},
 };

@@ -25,6 +25,8 @@ pub enum Exit {
     WaitTimeout,
     /// Some of what was asked for is missing: nodes did not answer.
     Partial,
+    /// As the program did whose task was followed to its end.
+    Program(u8),
     /// A bug of ours (`EX_SOFTWARE`, `man 3 sysexits`).
     Bug,
     /// Ctrl-C: 128 + SIGINT, as shells count.
@@ -32,7 +34,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, in the order of their codes.
+    /// All that are our own, in the order of their codes.
     pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::Failed,
@@ -61,6 +63,7 @@ impl Exit {
             Self::Unreachable => 7,
             Self::WaitTimeout => 8,
             Self::Partial => 9,
+            Self::Program(code) => code,
             Self::Bug => 70,
             Self::Interrupted => 130,
         }
@@ -90,6 +93,7 @@ impl Exit {
             Self::Unreachable => language.exit_unreachable(),
             Self::WaitTimeout => language.exit_wait_timeout(),
             Self::Partial => language.exit_partial(),
+            Self::Program(_) => language.exit_program(),
             Self::Bug => language.exit_bug(),
             Self::Interrupted => language.exit_interrupted(),
         }

@@ -19,7 +19,8 @@ mod render;
 pub use catalogue::{Language, knows_problem};
 pub use cli::{Options, Stopped, grammar, parse, parse_cpus, path_of, run};
 pub use client::{
-    Client, JobsQuery, OutputPart, OutputQuery, ProcessName, ProcessesQuery, TIMEOUT, TasksQuery,
+    Client, JobsQuery, LogPart, LogQuery, LogStart, OutputPart, OutputQuery, ProcessName,
+    ProcessesQuery, TIMEOUT, TasksQuery,
 };
 pub use endpoint::{Candidate, DEV_FOLDER, Endpoint, PORT, Search};
 pub use exit::Exit;

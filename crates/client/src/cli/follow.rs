@@ -11,7 +11,7 @@ use super::{
     logs::{Reading, is_not_started},
     story,
 };
-use crate::{failure::Failure, fault::ClientFault};
+use crate::{exit::Exit, failure::Failure, fault::ClientFault};
 
 /// Between two looks at an output that may grow.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -22,7 +22,7 @@ pub(super) async fn follow(
     job: u64,
     task: u32,
     streams: &[StreamName],
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let new = |stream: &StreamName| Reading::new(job, task, *stream);
     let mut following = Following {
         readings: streams.iter().map(new).collect(),
@@ -121,7 +121,7 @@ impl Following {
     }
 }
 
-fn is_terminal(state: &str) -> bool {
+pub(super) fn is_terminal(state: &str) -> bool {
     let known = TaskState::ALL
         .into_iter()
         .find(|known| known.word() == state);
@@ -134,7 +134,8 @@ fn is_not_there_now(fault: &ClientFault) -> bool {
     matches!(code, Some("E-OUTPUT-GONE" | "E-OUTPUT-UNREACHABLE"))
 }
 
-async fn tell_end(session: &mut Session<'_>, task: Task) -> Result<(), Failure> {
+/// Tells how a task ended, and ends so.
+pub(super) async fn tell_end(session: &mut Session<'_>, task: Task) -> Result<Exit, Failure> {
     let tasks = [task];
     let names = story::node_names(session, &tasks).await;
     let language = session.language();
@@ -142,5 +143,59 @@ async fn tell_end(session: &mut Session<'_>, task: Task) -> Result<(), Failure> 
     session
         .screen
         .mention(&language.follow_ended(tasks[0].index, story));
-    Ok(())
+    Ok(exit_of(&tasks[0]))
+}
+
+/// As a shell would: the code of the program, 128 and the signal that ended it. Where it did not end by
+/// itself, only that it did not succeed.
+fn exit_of(task: &Task) -> Exit {
+    /// `man 7 signal`.
+    const SIGKILL: u8 = 9;
+    if task.state == "succeeded" {
+        return Exit::Ok;
+    }
+    let Some(last) = task.attempts.last() else {
+        return Exit::JobFailed;
+    };
+    match (last.outcome.as_str(), last.exit_code, last.signal) {
+        ("exited", Some(code), _) => Exit::Program(code),
+        ("signalled", _, Some(signal)) => Exit::Program(signal.saturating_add(128)),
+        ("out_of_memory", _, _) => Exit::Program(SIGKILL + 128),
+        _ => Exit::JobFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_followed_task_ends_us_as_it_ended() {
+        let exit = |state: &str, ending: serde_json::Value| {
+            let mut attempt = serde_json::json!({
+                "id": "1-0-1", "node": 1, "counted": true, "granted_at": 0.0, "ended_at": 1.0,
+                "user_seconds": 0.0, "system_seconds": 0.0, "outputs": {},
+            });
+            let (Some(all), Some(more)) = (attempt.as_object_mut(), ending.as_object()) else {
+                panic!("not an object");
+            };
+            all.extend(more.clone());
+            let task = serde_json::json!({"index": 0, "state": state, "attempts": [attempt]});
+            exit_of(&serde_json::from_value(task).unwrap()).code()
+        };
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        let failed = |text| exit("failed", json(text));
+        assert_eq!(
+            exit(
+                "succeeded",
+                json(r#"{"outcome": "exited", "exit_code": 0}"#)
+            ),
+            0
+        );
+        assert_eq!(failed(r#"{"outcome": "exited", "exit_code": 42}"#), 42);
+        assert_eq!(failed(r#"{"outcome": "signalled", "signal": 15}"#), 143);
+        assert_eq!(failed(r#"{"outcome": "out_of_memory"}"#), 137);
+        assert_eq!(failed(r#"{"outcome": "timed_out"}"#), 5);
+        assert_eq!(exit("unknown", json(r#"{"outcome": "unknown"}"#)), 5);
+    }
 }

@@ -1,7 +1,11 @@
 //! `flota job logs`.
 
+mod lines;
+mod rotated;
+mod source;
+
 use clap::ArgMatches;
-use flota_model::outcome::StreamName;
+use flota_model::{outcome::StreamName, spec::LogKind};
 use flota_wire::rest::{Job, Task};
 
 use super::{Session, ask, follow, job, tasks::Pages};
@@ -13,6 +17,8 @@ use crate::{
     render::Screen,
 };
 
+/// Options for which an output must have times and lines that are known.
+const ONLY_ROTATED: [&str; 5] = ["tail", "since", "until", "run", "grep"];
 /// Where no output has a byte; as an offset of a file it is still valid.
 const BEHIND_ALL: u64 = 1 << 62;
 
@@ -21,7 +27,12 @@ pub(super) async fn command(
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
     let found = ask!(session.job(job::argument(matches)));
-    let streams: &[StreamName] = match matches.get_one::<String>("stream").map(String::as_str) {
+    let stream = match matches.get_one::<String>("stream").map(String::as_str) {
+        None if matches.get_flag("stdout") => Some("stdout"),
+        None if matches.get_flag("stderr") => Some("stderr"),
+        stream => stream,
+    };
+    let streams: &[StreamName] = match stream {
         Some("stdout") => &[StreamName::Stdout],
         Some("stderr") => &[StreamName::Stderr],
         Some("result") => &[StreamName::Result],
@@ -30,13 +41,28 @@ pub(super) async fn command(
     let follow = matches.get_flag("follow");
     let single = (found.first == found.last).then_some(found.first);
     let task = matches.get_one::<u32>("task").copied().or(single);
+    if is_rotated(&found) && streams != [StreamName::Result] {
+        let wanted = rotated::Wanted::of(matches, task, streams);
+        return rotated::show(session, &found, wanted).await;
+    }
+    if ONLY_ROTATED.iter().any(|id| matches.contains_id(id)) {
+        let language = session.language();
+        return Err(Failure::usage(language.error_logs_captured(found.id))
+            .hint(language.hint_logs_captured()));
+    }
     match task {
-        Some(task) if follow => follow::follow(session, found.id, task, streams).await?,
+        Some(task) if follow => return follow::follow(session, found.id, task, streams).await,
         Some(task) => of_task(session, found.id, task, streams).await?,
         None if follow => return Err(needs_task(session, &found)),
         None => of_all(session, found.id, streams).await?,
     }
     Ok(Exit::Ok)
+}
+
+fn is_rotated(job: &Job) -> bool {
+    let spec = job.spec.as_ref();
+    let logs = spec.and_then(|spec| spec.get("program")?.get("logs")?.as_str());
+    logs == Some(LogKind::Rotated.word())
 }
 
 /// Programs write; kernels return.

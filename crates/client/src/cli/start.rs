@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use clap::ArgMatches;
 use flota_model::{
-    spec::{JobSpec, Retry, Work},
+    spec::{JobSpec, LogKind, Retry, Work},
     units::{Bytes, Cpus},
 };
 use flota_wire::{
@@ -99,6 +99,8 @@ fn job(session: &Session<'_>, matches: &ArgMatches, node: &Node) -> Result<JobSp
         spec.resources.memory = *memory;
     }
     if let Work::Program(program) = &mut spec.work {
+        // It may run for long.
+        program.logs = LogKind::Rotated;
         let folder = session.options.current_folder.as_deref();
         submit::apply_program(program, matches, folder);
     }

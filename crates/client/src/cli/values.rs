@@ -9,10 +9,13 @@ use flota_model::{
     units::{Bytes, Cpus},
 };
 use flota_wire::quantity;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::stop::Target;
-use crate::{catalogue::Language, client::ProcessName};
+use crate::{catalogue::Language, client::ProcessName, clock};
 
+/// Most memory of a compiled pattern, in bytes.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Longest idempotency key that servers take.
 const KEY_LENGTH_MAX: usize = 128;
 
@@ -27,6 +30,66 @@ pub(super) fn job(language: Language) -> impl Fn(&str) -> Result<String, String>
 
 pub(super) fn duration(language: Language) -> impl Fn(&str) -> Result<Duration, String> + Clone {
     move |text| quantity::parse_duration(text).map_err(|_| language.why_not_a_duration())
+}
+
+/// A Unix time in microseconds, from a span before now or a date in UTC.
+pub(super) fn time(language: Language) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        if let Ok(span) = quantity::parse_duration(text) {
+            let span = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+            return Ok(clock::wall().0.saturating_sub(span));
+        }
+        utc_micros(text).ok_or_else(|| language.why_not_a_time())
+    }
+}
+
+/// `YYYY-MM-DD`, with `THH:MM` or `THH:MM:SS` or a blank instead of the `T`, and `Z` or nothing.
+fn utc_micros(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, clock) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+    let numbers = |text: &str, separator| -> Option<Vec<u64>> {
+        let is_plain = |part: &str| part.len() >= 2 && part.bytes().all(|b| b.is_ascii_digit());
+        let parts = text.split(separator);
+        parts
+            .map(|part| is_plain(part).then(|| part.parse().ok())?)
+            .collect()
+    };
+    let [year, month, day] = numbers(date, '-')?.try_into().ok()?;
+    let mut clock = numbers(clock, ':')?;
+    if clock.len() == 2 {
+        clock.push(0);
+    }
+    let [hour, minute, second] = clock.try_into().ok()?;
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let days_of = |month| match month {
+        2 => 28 + u64::from(leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_valid = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=days_of(month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !is_valid {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| 365 + u64::from(leap(year))).sum();
+    let days = years + (1..month).map(days_of).sum::<u64>() + day - 1;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000)
+}
+
+/// A regular expression for lines, whatever their bytes are.
+pub(super) fn pattern(language: Language) -> impl Fn(&str) -> Result<Regex, String> + Clone {
+    move |text| {
+        let built = RegexBuilder::new(text)
+            .size_limit(PATTERN_BYTES_MAX)
+            .build();
+        built.map_err(|_| language.why_not_a_pattern())
+    }
 }
 
 pub(super) fn size(language: Language) -> impl Fn(&str) -> Result<Bytes, String> + Clone {
@@ -167,4 +230,34 @@ fn process_name(text: &str) -> Option<ProcessName> {
     let pid = pid.parse().ok().filter(|pid| is_number && *pid > 0)?;
     let node = (!node.is_empty()).then(|| node.to_owned())?;
     Some(ProcessName::Number { node, pid })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_in_utc() {
+        for (text, seconds) in [
+            ("1970-01-01", 0),
+            ("1970-01-02T00:01", 86_460),
+            ("2000-02-29 12:00:00", 951_825_600),
+            ("2026-05-01T12:30:15Z", 1_777_638_615),
+        ] {
+            assert_eq!(utc_micros(text), Some(seconds * 1_000_000), "{text}");
+        }
+        for text in [
+            "",
+            "yesterday",
+            "1969-12-31",
+            "2001-02-29",
+            "2026-13-01",
+            "2026-05-01T24:00",
+            "2026-05-01T1:30",
+            "2026-05",
+            "+026-05-01",
+        ] {
+            assert_eq!(utc_micros(text), None, "{text}");
+        }
+    }
 }

@@ -246,7 +246,7 @@ mod tests {
     fn wanted(query: &str) -> Result<Wanted, Problem> {
         let known = [&["offset", "attempt"][..], &NAMES].concat();
         let uri = format!("http://localhost/x?{query}").parse();
-        let uri = uri.expect("it is an address");
+        let uri = uri.map_err(|_| Problem::new(QUERY_INVALID, "no address"))?;
         Wanted::parse(&Parameters::parse(&uri, &known)?)
     }
 

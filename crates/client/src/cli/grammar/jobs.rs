@@ -1,7 +1,7 @@
 //! The commands about jobs.
 
 use clap::{Arg, Command};
-use flota_model::state::TaskState;
+use flota_model::{log::LOG_TAIL_MAX, state::TaskState};
 
 use super::{
     LIST_ALIASES,
@@ -75,7 +75,11 @@ pub(super) fn logs(language: Language, about: String) -> Command {
     leaf("logs", about)
         .before_help(examples(
             language,
-            &["flota job logs last", "flota job logs 7 --task 3 -f"],
+            &[
+                "flota job logs last",
+                "flota job logs 7 --task 3 -f",
+                "flota logs 7 --since 10m --grep error",
+            ],
         ))
         .args([
             job_argument(language),
@@ -89,6 +93,27 @@ pub(super) fn logs(language: Language, about: String) -> Command {
             flag("follow", language.help_logs_follow()).short('f'),
             timeout(language),
         ])
+        .args(rotated(language))
+}
+
+/// What only rotated logs can be asked.
+fn rotated(language: Language) -> [Arg; 7] {
+    let time =
+        |name, help| option(name, language.value_time(), help).value_parser(values::time(language));
+    [
+        option("tail", language.value_count(), language.help_logs_tail())
+            .short('n')
+            .conflicts_with("since")
+            .value_parser(values::number(language, 0, LOG_TAIL_MAX)),
+        time("since", language.help_logs_since()),
+        time("until", language.help_logs_until()),
+        option("grep", language.value_pattern(), language.help_logs_grep())
+            .value_parser(values::pattern(language)),
+        option("run", language.value_count(), language.help_logs_run())
+            .value_parser(values::number(language, 1, u32::MAX)),
+        flag("stdout", language.help_logs_stdout()).conflicts_with_all(["stream", "stderr"]),
+        flag("stderr", language.help_logs_stderr()).conflicts_with("stream"),
+    ]
 }
 
 fn results(language: Language) -> Command {
