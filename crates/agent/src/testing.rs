@@ -14,7 +14,7 @@ use std::{
 
 use flota_engine::{
     keeper::{
-        api::{ChildState, End, FromKeeper, Launch, LogMode, ToKeeper},
+        api::{ChildState, End, FromKeeper, Guard, Launch, LogMode, ToKeeper},
         codec::{decode_from_keeper, encode_to_keeper},
     },
     logs::Limits,
@@ -154,6 +154,8 @@ impl Bench {
             class: 1,
             places: None,
             logs: LogMode::Captured,
+            execution: None,
+            guard: Guard::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod care;
 mod doctor;
+mod execution;
 mod help;
 mod host;
 mod logs;

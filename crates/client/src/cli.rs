@@ -2,6 +2,7 @@
 
 mod absence;
 mod completion;
+mod execution;
 mod fleet;
 mod follow;
 mod grammar;

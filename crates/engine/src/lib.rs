@@ -12,5 +12,6 @@ pub mod journal;
 pub mod keeper;
 pub mod logs;
 pub mod node;
+pub mod policy;
 pub mod sabotage;
 pub mod supervise;

@@ -6,10 +6,12 @@
 
 pub mod change;
 pub mod command;
+pub mod execution;
 pub mod frame;
 pub mod ids;
 pub mod log;
 pub mod outcome;
+pub mod policy;
 pub mod process;
 pub mod resources;
 pub mod sample;

@@ -81,21 +81,30 @@ pub enum StartStage {
     OpenOutput,
     /// Entering the working directory.
     ChangeDirectory,
-    /// Setting limits, user or group.
+    /// Setting limits, priorities and the like.
     Prepare,
     /// Executing the program (`execve`).
     Execute,
+    /// Finding and becoming the user and group.
+    Identity,
+    /// Enforcing the limits of the program with all its descendants.
+    Contain,
+    /// The node's policy forbids it; `errno` is the number of the rule (`crate::policy::Rule`).
+    Policy,
 }
 
 impl StartStage {
-    /// All stages, in the order in which they happen.
-    pub const ALL: [Self; 6] = [
+    /// All stages. Their places are durable: new ones go to the end.
+    pub const ALL: [Self; 9] = [
         Self::Spawn,
         Self::OpenStdin,
         Self::OpenOutput,
         Self::ChangeDirectory,
         Self::Prepare,
         Self::Execute,
+        Self::Identity,
+        Self::Contain,
+        Self::Policy,
     ];
 
     /// The word used in SQL, API and UI.
@@ -107,6 +116,9 @@ impl StartStage {
             Self::ChangeDirectory => "change_directory",
             Self::Prepare => "prepare",
             Self::Execute => "execute",
+            Self::Identity => "identity",
+            Self::Contain => "contain",
+            Self::Policy => "policy",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
+    execution::Execution,
     ids::{SpecHash, TaskIndex},
     resources::Resources,
     service::Service,
@@ -93,6 +94,8 @@ pub struct Program {
     pub stdin: Option<String>,
     /// Where stdout and stderr go.
     pub logs: LogKind,
+    /// As whom and within which limits.
+    pub execution: Box<Execution>,
 }
 
 /// Where the output of a program goes.

@@ -15,6 +15,7 @@ use flota_model::{
 };
 
 use super::{
+    accounts,
     outputs::Outputs,
     peers::Descriptors,
     reactor::{Reactor, Source},
@@ -105,7 +106,7 @@ impl Children {
                 .environment
                 .push((proc::COOKIE.to_owned(), attempt.to_string()));
         }
-        match self.try_spawn(&launch, logs) {
+        match self.try_spawn(&mut launch, logs) {
             Ok(child) => {
                 let look_at = clock::moment() + LOOK_AFTER;
                 self.fresh.push_back((look_at, child.pid, attempt));
@@ -118,14 +119,16 @@ impl Children {
         }
     }
 
-    fn try_spawn(&mut self, launch: &Launch, logs: &mut Pump) -> Result<Child, Fault> {
+    fn try_spawn(&mut self, launch: &mut Launch, logs: &mut Pump) -> Result<Child, Fault> {
+        let execution = launch.execution.take().unwrap_or_default();
+        let setting = accounts::setting(&execution, &launch.guard, &mut launch.environment)?;
         let output_fault = |error: io::Error| Fault {
             stage: StartStage::OpenOutput,
             errno: error.raw_os_error().unwrap_or(libc::EIO),
         };
         let [stdout, stderr] = self.streams(launch, logs).map_err(output_fault)?;
         let before = clock::tick(clock::moment());
-        let spawning = self.spawner.spawn(&Order {
+        let order = Order {
             argv: &launch.argv,
             environment: &launch.environment,
             working_directory: &launch.working_directory,
@@ -135,7 +138,8 @@ impl Children {
             stderr: stderr.as_fd(),
             dies_with_us: launch.fence.is_some(),
             open_files: self.surroundings.open_files,
-        })?;
+        };
+        let spawning = self.spawner.spawn(&order, setting)?;
         let after = clock::tick(clock::moment());
         Ok(Child {
             pid: spawning.pid,

@@ -20,6 +20,8 @@ use crate::{
     testing::{Bench, Client, exit, wait_for, wait_readable},
 };
 
+mod settings;
+
 fn status(end: End) -> (i32, bool) {
     let End::Known { status, fenced, .. } = end else {
         panic!("{end:?}");

@@ -23,7 +23,7 @@ use crate::{
     proc, signal,
     sys::{
         clock,
-        spawn::{Fault, Order, Progress, Spawner, Spawning},
+        spawn::{Fault, Order, Progress, Spawner, Spawning, setting::Setting},
     },
 };
 
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
             dies_with_us: true,
             open_files,
         };
-        let spawning = statuses.spawn(|| spawner.spawn(&order))?;
+        let spawning = statuses.spawn(|| spawner.spawn(&order, Setting::default()))?;
         Ok(Self {
             spawner,
             spawning,

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod child;
+pub(crate) mod setting;
 mod stack;
 
 use std::{
@@ -18,13 +19,17 @@ use std::{
 use flota_model::outcome::StartStage;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use self::{arguments::Arguments, child::Plan, stack::Stack};
+use self::{arguments::Arguments, child::Plan, setting::Setting, stack::Stack};
 use super::{clone, pidfd::PidFd};
 
 /// Stacks kept for the next spawns. More are needed only when that many `execve` hang at once.
 const STACKS_KEPT_MAX: usize = 16;
-/// `struct clone_args` up to `tls` (`linux/sched.h`, `CLONE_ARGS_SIZE_VER0`).
+/// `struct clone_args` up to `tls`, and up to `cgroup` (`linux/sched.h`, `CLONE_ARGS_SIZE_VER0` and
+/// `VER2`). The shorter one where it does, for older kernels.
 const CLONE_ARGUMENTS_LENGTH: usize = 64;
+const CLONE_ARGUMENTS_LENGTH_CGROUP: usize = 88;
+/// `linux/sched.h`; not in `libc` for every target.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// Handlers do not reach the child (`linux/sched.h`; not in `libc` for every target).
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
@@ -112,7 +117,7 @@ impl Spawner {
     }
 
     /// Makes a child that is on its way to the program.
-    pub(crate) fn spawn(&mut self, order: &Order<'_>) -> Result<Spawning, Fault> {
+    pub(crate) fn spawn(&mut self, order: &Order<'_>, setting: Setting) -> Result<Spawning, Fault> {
         let arguments = Arguments::new(order).ok_or(Fault {
             stage: StartStage::Prepare,
             errno: libc::EINVAL,
@@ -127,7 +132,7 @@ impl Spawner {
             Some(stack) => stack,
             None => Stack::new().map_err(fault)?,
         };
-        let mut plan = Box::new(Plan::new(order, &arguments, write_end.as_raw_fd()));
+        let mut plan = Box::new(Plan::new(order, setting, &arguments, write_end.as_raw_fd()));
         let (pid, pidfd) = self.clone(&stack, &mut plan).map_err(fault)?;
         let memory = ManuallyDrop::new(Memory {
             stack,
@@ -202,12 +207,29 @@ impl Spawning {
     }
 }
 
+/// Whether the child runs in our memory, as a flag.
+fn sharing(plan: &Plan) -> i32 {
+    if plan.setting().needs_own_memory() {
+        0
+    } else {
+        libc::CLONE_VM
+    }
+}
+
 /// On success the child's pid and pidfd; else `errno`.
 fn clone3(stack: &Stack, plan: &mut Plan) -> Result<(u32, i32), i32> {
     let mut pidfd: i32 = -1;
     plan.reset_handlers = false;
-    let flags = (libc::CLONE_VM | libc::CLONE_PIDFD) as u64 | CLONE_CLEAR_SIGHAND;
-    let arguments: [u64; CLONE_ARGUMENTS_LENGTH / 8] = [
+    let group = plan.setting().membership.born_in;
+    plan.is_born_there = group.is_some();
+    let mut flags =
+        u64::from((sharing(plan) | libc::CLONE_PIDFD).unsigned_abs()) | CLONE_CLEAR_SIGHAND;
+    let mut length = CLONE_ARGUMENTS_LENGTH;
+    if group.is_some() {
+        flags |= CLONE_INTO_CGROUP;
+        length = CLONE_ARGUMENTS_LENGTH_CGROUP;
+    }
+    let arguments: [u64; CLONE_ARGUMENTS_LENGTH_CGROUP / 8] = [
         flags,
         (&raw mut pidfd) as u64,
         0,
@@ -216,19 +238,16 @@ fn clone3(stack: &Stack, plan: &mut Plan) -> Result<(u32, i32), i32> {
         stack.bottom() as u64,
         stack.length() as u64,
         0,
+        0,
+        0,
+        group.map_or(0, i32::unsigned_abs).into(),
     ];
     // SAFETY: the arguments name a stack of the child's own and no shared thing that it changes;
     // the caller keeps stack and plan in a `Spawning`.
     let result = unsafe {
         clone::clone(
             libc::SYS_clone3,
-            [
-                (&raw const arguments) as usize,
-                CLONE_ARGUMENTS_LENGTH,
-                0,
-                0,
-                0,
-            ],
+            [(&raw const arguments) as usize, length, 0, 0, 0],
             child::enter,
             std::ptr::from_ref(plan).cast(),
         )
@@ -240,7 +259,8 @@ fn clone3(stack: &Stack, plan: &mut Plan) -> Result<(u32, i32), i32> {
 fn clone_old(stack: &Stack, plan: &mut Plan) -> Result<(u32, i32), i32> {
     let mut pidfd: i32 = -1;
     plan.reset_handlers = true;
-    let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
+    plan.is_born_there = false;
+    let flags = sharing(plan) | libc::CLONE_PIDFD | libc::SIGCHLD;
     let top = stack.bottom() + stack.length();
     // SAFETY: as above; the order of the last two arguments differs between machines, and both
     // are unused.

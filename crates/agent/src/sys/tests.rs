@@ -12,7 +12,7 @@ use super::{
     clock, files,
     pidfd::PidFd,
     socket::{self, Received},
-    spawn::{Fault, Order, Progress, Spawner, Spawning},
+    spawn::{Fault, Order, Progress, Spawner, Spawning, setting::Setting},
 };
 
 struct Bench {
@@ -88,7 +88,7 @@ fn finish(spawner: &mut Spawner, mut spawning: Spawning) -> (Progress, i32) {
 
 fn failure(order: &Order<'_>) -> Fault {
     let mut spawner = Spawner::new();
-    let spawning = match spawner.spawn(order) {
+    let spawning = match spawner.spawn(order, Setting::default()) {
         Ok(spawning) => spawning,
         Err(fault) => return fault,
     };
@@ -108,7 +108,9 @@ fn a_program_runs_with_its_arguments_environment_and_exit_code() {
             ("PATH".to_owned(), "/nonexistent:/bin".to_owned()),
             ("WORD".to_owned(), "hello".to_owned()),
         ];
-        let spawning = spawner.spawn(&bench.order(&argv, &environment)).unwrap();
+        let spawning = spawner
+            .spawn(&bench.order(&argv, &environment), Setting::default())
+            .unwrap();
         assert_eq!(finish(&mut spawner, spawning), (Progress::Executed, 7 << 8));
         assert_eq!(bench.output(), "hello x y /\n");
     }
@@ -122,7 +124,9 @@ fn a_program_has_no_descriptor_of_ours_and_is_a_session_leader_with_default_sign
                       cut -d' ' -f1,6 /proc/self/stat; echo $$; \
                       grep ^SigBlk /proc/self/status";
         let argv = words(&["/bin/bash", "-c", script]);
-        let spawning = spawner.spawn(&bench.order(&argv, &[])).unwrap();
+        let spawning = spawner
+            .spawn(&bench.order(&argv, &[]), Setting::default())
+            .unwrap();
         let (progress, status) = finish(&mut spawner, spawning);
         assert_eq!((progress, status), (Progress::Executed, 0));
         let output = bench.output();
@@ -194,9 +198,11 @@ fn a_child_that_hangs_before_its_program_does_not_hang_us_and_can_be_killed() {
         stdin: fifo.to_str(),
         ..bench.order(&argv, &[])
     };
-    let mut hanging = spawner.spawn(&order).unwrap();
+    let mut hanging = spawner.spawn(&order, Setting::default()).unwrap();
     for _ in 0..20 {
-        let spawning = spawner.spawn(&bench.order(&argv, &[])).unwrap();
+        let spawning = spawner
+            .spawn(&bench.order(&argv, &[]), Setting::default())
+            .unwrap();
         assert_eq!(finish(&mut spawner, spawning), (Progress::Executed, 0));
     }
     assert_eq!(hanging.progress(), Progress::Underway);
@@ -214,7 +220,9 @@ fn spawning_from_many_threads_at_once_never_disturbs_errno() {
                 let mut spawner = Spawner::new();
                 let argv = words(&["/nonexistent/program"]);
                 for _ in 0..200 {
-                    let spawning = spawner.spawn(&bench.order(&argv, &[])).unwrap();
+                    let spawning = spawner
+                        .spawn(&bench.order(&argv, &[]), Setting::default())
+                        .unwrap();
                     for _ in 0..20 {
                         let error = File::open("/tmp/\0").unwrap_err();
                         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
@@ -236,7 +244,9 @@ fn the_status_of_a_reaped_process_is_found_through_its_pidfd() {
     let bench = Bench::new();
     let mut spawner = Spawner::new();
     let argv = words(&["sh", "-c", "exit 9"]);
-    let spawning = spawner.spawn(&bench.order(&argv, &[])).unwrap();
+    let spawning = spawner
+        .spawn(&bench.order(&argv, &[]), Setting::default())
+        .unwrap();
     let second = PidFd::open(spawning.pid).unwrap();
     assert_eq!(second.inode().unwrap(), spawning.pidfd.inode().unwrap());
     assert_eq!(finish(&mut spawner, spawning).1, 9 << 8);
@@ -322,7 +332,9 @@ fn ticks_of_the_clock_are_those_of_proc() {
     let bench = Bench::new();
     let mut spawner = Spawner::new();
     let argv = words(&["sleep", "60"]);
-    let spawning = spawner.spawn(&bench.order(&argv, &[])).unwrap();
+    let spawning = spawner
+        .spawn(&bench.order(&argv, &[]), Setting::default())
+        .unwrap();
     let after = clock::tick(clock::moment());
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", spawning.pid)).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use clap::Command;
 
 use super::{
-    Entry, Language, care::CARE, doctor::DOCTOR, help::HELP, host::HOST, logs::LOGS,
-    messages::MESSAGES, problems, processes::PROCESSES, usage::USAGE,
+    Entry, Language, care::CARE, doctor::DOCTOR, execution::EXECUTION, help::HELP, host::HOST,
+    logs::LOGS, messages::MESSAGES, problems, processes::PROCESSES, usage::USAGE,
 };
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
-    [CARE, DOCTOR, HELP, HOST, LOGS, MESSAGES, PROCESSES, USAGE]
-        .into_iter()
-        .flatten()
+    [
+        CARE, DOCTOR, EXECUTION, HELP, HOST, LOGS, MESSAGES, PROCESSES, USAGE,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The names between single braces.

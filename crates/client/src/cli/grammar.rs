@@ -2,6 +2,7 @@
 
 mod build;
 mod care;
+pub(super) mod execution;
 mod host;
 mod jobs;
 mod processes;

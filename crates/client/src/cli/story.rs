@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io};
 
+use flota_model::{outcome::StartStage, policy::Rule};
 use flota_wire::{
     rest::{Attempt, Task},
     signal,
@@ -33,6 +34,9 @@ pub(super) async fn node_names(session: &mut Session<'_>, tasks: &[Task]) -> BTr
     names
 }
 
+/// `ENOENT` (`man 3 errno`).
+const NO_SUCH: i32 = 2;
+
 /// Exit code, signal or `errno`, as a column.
 pub(super) fn exit(attempt: &Attempt) -> String {
     match (attempt.exit_code, attempt.signal, attempt.errno) {
@@ -40,7 +44,10 @@ pub(super) fn exit(attempt: &Attempt) -> String {
         (_, Some(signal), _) => signal_name(signal),
         (_, _, Some(errno)) => {
             let stage = attempt.stage.as_deref().unwrap_or_default();
-            format!("{stage} errno {errno}")
+            match rule(stage, errno) {
+                Some(rule) => format!("{stage} {}", rule.word()),
+                None => format!("{stage} errno {errno}"),
+            }
         }
         (None, None, None) => String::new(),
     }
@@ -71,9 +78,9 @@ fn of_attempt(language: Language, attempt: &Attempt, node: &str) -> String {
             language.story_signalled(signal_name(attempt.signal.unwrap_or_default()), node)
         }
         "not_started" => {
-            let errno = attempt.errno.unwrap_or_default();
-            let why = io::Error::from_raw_os_error(errno);
-            language.story_not_started(attempt.stage.as_deref().unwrap_or("?"), why, node)
+            let stage = attempt.stage.as_deref().unwrap_or("?");
+            let why = why_not_started(language, stage, attempt.errno.unwrap_or_default());
+            language.story_not_started(stage, why, node)
         }
         "failed" => {
             language.story_failed(clean(attempt.message.as_deref().unwrap_or_default()), node)
@@ -85,6 +92,26 @@ fn of_attempt(language: Language, attempt: &Attempt, node: &str) -> String {
         "unknown" => language.story_unknown(node),
         word => language.story_other(word, node),
     }
+}
+
+/// What `errno` means at that step.
+fn why_not_started(language: Language, stage: &str, errno: i32) -> String {
+    if let Some(rule) = rule(stage, errno) {
+        return language.why_policy(rule.word(), "E-POLICY-REFUSED");
+    }
+    if stage == StartStage::Identity.word() && errno == NO_SUCH {
+        return language.why_unknown_user("E-USER-UNKNOWN");
+    }
+    if stage == StartStage::Contain.word() {
+        return language.why_unenforced("E-LIMIT-UNENFORCED");
+    }
+    io::Error::from_raw_os_error(errno).to_string()
+}
+
+fn rule(stage: &str, errno: i32) -> Option<Rule> {
+    (stage == StartStage::Policy.word())
+        .then(|| Rule::of_number(errno))
+        .flatten()
 }
 
 fn signal_name(number: u8) -> String {

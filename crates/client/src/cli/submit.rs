@@ -19,7 +19,7 @@ use flota_model::{
 use flota_wire::{rest::Submitted, spec};
 use serde_json::json;
 
-use super::{Session, wait};
+use super::{Session, execution, wait};
 use crate::{
     catalogue::Language,
     exit::Exit,
@@ -294,7 +294,8 @@ fn apply_work(
     match &mut spec.work {
         Work::Kernel(call) => {
             let of_programs = ["env", "cwd", "stdin"];
-            if of_programs.into_iter().any(|id| matches.contains_id(id)) {
+            let is_of_program = of_programs.into_iter().any(|id| matches.contains_id(id));
+            if is_of_program || execution::is_given(matches) {
                 return Err(Failure::usage(language.error_program_option_with_kernel()));
             }
             call.parameters.extend(pairs(matches, "param"));
@@ -315,6 +316,7 @@ pub(super) fn apply_program(
     current_folder: Option<&Path>,
 ) {
     program.environment.extend(pairs(matches, "env"));
+    execution::apply(&mut program.execution, matches);
     if let Some(stdin) = matches.get_one::<String>("stdin") {
         program.stdin = Some(absolute(stdin, current_folder));
     }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use flota_model::{
+    execution::{Bound, IoPriority, ResourceLimit},
     ids::TaskIndex,
     process::ProcessHandle,
     spec::{OnDisconnect, TASKS_PER_JOB_MAX, TaskRange},
     units::{Bytes, Cpus},
 };
-use flota_wire::quantity;
+use flota_wire::{quantity, spec};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::stop::Target;
@@ -128,6 +129,42 @@ pub(super) fn number(
             .ok()
             .filter(|number| (first..=last).contains(number));
         parsed.ok_or_else(|| language.why_not_a_number(first, last))
+    }
+}
+
+/// A whole number that may be below zero.
+pub(super) fn signed(
+    language: Language,
+    first: i16,
+    last: i16,
+) -> impl Fn(&str) -> Result<i16, String> + Clone {
+    move |text| {
+        let parsed = text.parse::<i16>().ok();
+        let within = parsed.filter(|number| (first..=last).contains(number));
+        within.ok_or_else(|| language.why_not_a_number(first, last))
+    }
+}
+
+pub(super) fn umask(language: Language) -> impl Fn(&str) -> Result<u16, String> + Clone {
+    move |text| spec::parse_umask(text).ok_or_else(|| language.why_not_a_mask())
+}
+
+pub(super) fn io_priority(
+    language: Language,
+) -> impl Fn(&str) -> Result<IoPriority, String> + Clone {
+    move |text| spec::parse_io_priority(text).ok_or_else(|| language.why_not_an_io_priority())
+}
+
+pub(super) fn resource_limit(
+    language: Language,
+) -> impl Fn(&str) -> Result<(ResourceLimit, Bound), String> + Clone {
+    move |text| {
+        let parsed = text.split_once('=').and_then(|(name, bound)| {
+            let limit = ResourceLimit::of_word(name)?;
+            Some((limit, spec::parse_bound(bound)?))
+        });
+        let known = ResourceLimit::ALL.map(ResourceLimit::word).join(", ");
+        parsed.ok_or_else(|| language.why_not_a_limit(known))
     }
 }
 

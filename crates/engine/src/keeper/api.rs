@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flota_model::{
+    execution::Execution,
     ids::{AttemptId, BootId, Nonce},
     outcome::{StartStage, Usage},
     units::{Moment, Timestamp},
@@ -68,6 +69,10 @@ pub struct Launch {
     pub places: Option<u32>,
     /// Where its stdout and stderr go.
     pub logs: LogMode,
+    /// As whom and within which limits; `None` for all defaults.
+    pub execution: Option<Box<Execution>>,
+    /// What the node's policy leaves to be found out when the program is executed.
+    pub guard: Guard,
 }
 
 /// Where the stdout and stderr of a program go.
@@ -80,6 +85,16 @@ pub enum LogMode {
         /// Which run of the attempt it is, counted from 1.
         run: u32,
     },
+}
+
+/// Which files may be executed. Looked at by the child itself, after it has become the user and
+/// entered the working directory: a path means something else before, and reading it may hang.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guard {
+    /// No shell, under whatever name.
+    pub no_shell: bool,
+    /// Only these files, by their absolute paths without links; any where absent.
+    pub programs: Option<Vec<String>>,
 }
 
 /// Why a program is told to stop; a later one of this list replaces an earlier one.

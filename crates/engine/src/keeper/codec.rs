@@ -4,6 +4,7 @@
 //! agent that started them, so that a new agent may meet an old keeper: messages and fields are
 //! only ever added with new tags, or the version is raised and both are spoken.
 
+mod execution;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -97,15 +98,26 @@ pub fn recover_log(bytes: &[u8]) -> (Vec<LogRecord>, usize) {
 
 /// Whether the order to start it fits into one packet.
 pub(crate) fn fits(launch: &Launch) -> bool {
-    /// For the version, the tag, the attempt, lengths and the fence.
-    const OVERHEAD: usize = 128;
+    /// For the version, the tag, the attempt, lengths, the fence, and all settings that are numbers.
+    const OVERHEAD: usize = 1_024;
     const LENGTH: usize = 5;
     let texts = launch.argv.iter().chain(launch.stdin.iter());
     let pairs = launch
         .environment
         .iter()
         .flat_map(|(name, value)| [name, value]);
-    let bytes: usize = texts.chain(pairs).map(|text| text.len() + LENGTH).sum();
+    let execution = launch.execution.iter();
+    let names = execution.flat_map(|execution| {
+        let groups = execution.groups.iter().flatten();
+        execution.user.iter().chain(&execution.group).chain(groups)
+    });
+    let paths = launch.guard.programs.iter().flatten();
+    let bytes: usize = texts
+        .chain(pairs)
+        .chain(names)
+        .chain(paths)
+        .map(|text| text.len() + LENGTH)
+        .sum();
     bytes + launch.working_directory.len() + OVERHEAD <= PACKET_LENGTH_MAX
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use flota_model::{ids::Nonce, outcome::Usage, units::Timestamp};
 
 use super::*;
-use crate::keeper::api::{ChildState, End, LogMode, StopReason};
+use crate::keeper::api::{ChildState, End, Guard, LogMode, StopReason};
 
 mod lines;
 mod reasons;
@@ -47,6 +47,8 @@ fn launch(sequence: u64, fence: Option<Moment>) -> Launch {
         class: 1,
         places: None,
         logs: LogMode::Captured,
+        execution: None,
+        guard: Guard::default(),
     }
 }
 

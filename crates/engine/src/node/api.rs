@@ -17,6 +17,7 @@ use flota_model::{
 use crate::{
     journal::Record,
     keeper::api::{Child, End, KeeperId, Launch, StopReason},
+    policy::Policy,
     sabotage::Sabotage,
 };
 
@@ -334,6 +335,8 @@ pub struct Settings {
     /// Nothing new starts while reports of this many bytes wait for their acknowledgement: they are
     /// in memory.
     pub unacknowledged_bytes_max: u64,
+    /// What the owner of the node allows.
+    pub policy: Arc<Policy>,
     /// For the simulator only.
     pub sabotage: Sabotage,
 }
@@ -350,6 +353,7 @@ impl Default for Settings {
             kernels_ahead: 64,
             programs_ahead: 256,
             unacknowledged_bytes_max: 256 << 20,
+            policy: Arc::new(Policy::unrestricted()),
             sabotage: Sabotage::default(),
         }
     }

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use flota_model::{
+    execution::Execution,
     ids::{AttemptId, JobId, NodeId, TaskIndex},
+    policy::Rule,
     spec::{KernelCall, LogKind, Program},
     units::Moment,
 };
 
-use crate::keeper::api::{Launch, LogMode};
+use crate::{
+    keeper::api::{Launch, LogMode},
+    policy::{Admission, Policy},
+};
 
 /// What the keeper must know of an attempt besides its program.
 #[derive(Debug, Clone, Copy)]
@@ -85,18 +90,33 @@ pub(super) struct Host<'a> {
     pub(super) node: NodeId,
     /// As people call it.
     pub(super) name: &'a str,
+    pub(super) policy: &'a Policy,
 }
 
-/// The program of one task, ready to be executed.
-pub(super) fn launch(program: &Program, names: Names, host: Host<'_>, terms: Terms) -> Launch {
-    Launch {
+/// The program of one task, ready to be executed, if the policy of the node allows it.
+///
+/// # Errors
+/// The rule that forbids it.
+pub(super) fn launch(
+    program: &Program,
+    names: Names,
+    host: Host<'_>,
+    terms: Terms,
+) -> Result<Launch, Rule> {
+    let argv: Vec<String> = program
+        .argv
+        .iter()
+        .map(|argument| expand(argument, names))
+        .collect();
+    let Admission { guard, limits } = host.policy.admit(&argv, &program.execution)?;
+    let execution = Execution {
+        limits,
+        ..(*program.execution).clone()
+    };
+    Ok(Launch {
         attempt: names.attempt,
         run: terms.run,
-        argv: program
-            .argv
-            .iter()
-            .map(|argument| expand(argument, names))
-            .collect(),
+        argv,
         environment: environment(program, names, host),
         working_directory: program
             .working_directory
@@ -110,7 +130,9 @@ pub(super) fn launch(program: &Program, names: Names, host: Host<'_>, terms: Ter
             LogKind::Captured => LogMode::Captured,
             LogKind::Rotated => LogMode::Rotated { run: 1 },
         },
-    }
+        execution: (execution != Execution::default()).then(|| Box::new(execution)),
+        guard,
+    })
 }
 
 /// The clean environment, what the spec adds or replaces, and what Flota tells, which cannot be
@@ -119,6 +141,10 @@ fn environment(program: &Program, names: Names, host: Host<'_>) -> Vec<(String, 
     let mut environment = BTreeMap::new();
     for (name, value) in [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")] {
         environment.insert(name.to_owned(), value.to_owned());
+    }
+    if program.execution.user.is_some() {
+        // The keeper knows it, and adds it where the spec does not.
+        environment.remove("HOME");
     }
     for (name, value) in &program.environment {
         environment.insert(name.clone(), expand(value, names));

@@ -304,8 +304,15 @@ impl Node {
         let host = Host {
             node: self.chain.node.unwrap_or(NodeId(0)),
             name: &self.opening.name,
+            policy: &self.opening.settings.policy,
         };
-        let launch = expand::launch(program, names, host, terms);
+        let launch = match expand::launch(program, names, host, terms) {
+            Ok(launch) => launch,
+            Err(rule) => {
+                let stage = StartStage::Policy;
+                return self.not_started(names.attempt, stage, rule.number(), draft);
+            }
+        };
         if !codec::fits(&launch) {
             return self.not_started(names.attempt, StartStage::Execute, TOO_LONG, draft);
         }

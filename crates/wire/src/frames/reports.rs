@@ -190,6 +190,9 @@ fn encode_stage(stage: StartStage) -> proto::StartStage {
         StartStage::ChangeDirectory => proto::StartStage::ChangeDirectory,
         StartStage::Prepare => proto::StartStage::Prepare,
         StartStage::Execute => proto::StartStage::Execute,
+        StartStage::Identity => proto::StartStage::Identity,
+        StartStage::Contain => proto::StartStage::Contain,
+        StartStage::Policy => proto::StartStage::Policy,
     }
 }
 
@@ -202,6 +205,9 @@ fn decode_stage(stage: i32) -> Result<StartStage, DecodeFault> {
         proto::StartStage::ChangeDirectory => StartStage::ChangeDirectory,
         proto::StartStage::Prepare => StartStage::Prepare,
         proto::StartStage::Execute => StartStage::Execute,
+        proto::StartStage::Identity => StartStage::Identity,
+        proto::StartStage::Contain => StartStage::Contain,
+        proto::StartStage::Policy => StartStage::Policy,
     })
 }
 

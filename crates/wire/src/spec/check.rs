@@ -16,6 +16,7 @@ use super::{
 };
 use crate::quantity::DURATION_MAX;
 
+mod execution;
 mod service;
 
 pub(super) use service::{HOST_LENGTH_MAX, LOOP_FAILURES_MAX, REPLICAS, THRESHOLD_MAX};
@@ -154,6 +155,7 @@ fn program(program: &Program, faults: &mut Faults) {
         faults,
     );
     path("program.stdin", program.stdin.as_deref(), faults);
+    execution::bounds(&program.execution, faults);
 }
 
 /// Checks a text that is expanded later; returns its greatest length.

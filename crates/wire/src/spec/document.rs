@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use flota_model::spec::{ARGUMENTS_MAX, RETRIES_MAX};
 use schemars::{JsonSchema, Schema, json_schema};
 
+pub use self::execution::{SpecBound, SpecExecution, SpecLimits, SpecUser};
 use super::check::{CPUS_MAX, ENTRIES_MAX, MEMORY_MAX};
 
+mod execution;
 pub mod service;
 
 /// `[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}`
@@ -102,6 +104,9 @@ pub struct SpecProgram {
     pub stdin: Option<String>,
     /// Where its output goes; `captured` if not given.
     pub logs: Option<SpecLogs>,
+    /// As whom and within which limits.
+    #[schemars(flatten)]
+    pub execution: SpecExecution,
 }
 
 /// The words.

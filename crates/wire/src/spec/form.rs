@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use flota_model::spec::{JobSpec, LogKind, OnDisconnect, Retry, Work};
 use serde::Serialize;
 
-use self::service::ServiceForm;
+use self::{execution::ExecutionForm, service::ServiceForm};
 use crate::quantity::format_duration;
 
+mod execution;
 mod service;
 
 #[derive(Serialize)]
@@ -42,22 +43,27 @@ struct TasksForm {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum WorkForm<'a> {
-    Program {
-        argv: &'a [String],
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        environment: &'a BTreeMap<String, String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        working_directory: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        stdin: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        logs: Option<&'static str>,
-    },
+    Program(Box<ProgramForm<'a>>),
     Kernel {
         name: &'a str,
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         parameters: &'a BTreeMap<String, String>,
     },
+}
+
+#[derive(Serialize)]
+struct ProgramForm<'a> {
+    argv: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    environment: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_directory: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<&'static str>,
+    #[serde(flatten)]
+    execution: ExecutionForm<'a>,
 }
 
 #[derive(Serialize)]
@@ -146,14 +152,15 @@ impl<'a> Form<'a> {
 
 fn work_form(work: &Work) -> WorkForm<'_> {
     match work {
-        Work::Program(program) => WorkForm::Program {
+        Work::Program(program) => WorkForm::Program(Box::new(ProgramForm {
             argv: &program.argv,
             environment: &program.environment,
             working_directory: program.working_directory.as_deref(),
             stdin: program.stdin.as_deref(),
             // Younger than the first fixtures: the default has no place in the form.
             logs: (program.logs != LogKind::Captured).then(|| program.logs.word()),
-        },
+            execution: ExecutionForm::of(&program.execution),
+        })),
         Work::Kernel(call) => WorkForm::Kernel {
             name: &call.name,
             parameters: &call.parameters,

@@ -18,10 +18,12 @@ use super::{
     tree::Tree,
 };
 
+mod execution;
 mod fields;
 pub(super) mod file;
 mod service;
 
+pub use execution::{parse_bound, parse_io_priority, parse_umask};
 use fields::{Fields, Given};
 
 /// From the stop signal to the kill, where a spec does not say.
@@ -146,6 +148,7 @@ fn program(given: Given, faults: &mut Faults) -> Program {
             .take("logs")
             .and_then(|given| logs(given, faults))
             .unwrap_or_default(),
+        execution: Box::new(execution::read(&mut fields, faults)),
     };
     fields.finish(faults);
     program

@@ -15,6 +15,7 @@ use super::*;
 
 mod bounds;
 mod document;
+mod execution;
 mod service;
 mod services;
 

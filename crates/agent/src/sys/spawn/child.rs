@@ -8,10 +8,13 @@ use std::{
     ptr,
 };
 
-use flota_model::outcome::StartStage;
+use flota_model::{outcome::StartStage, policy::Rule};
 
-use super::{Fault, Order, arguments::Arguments};
+use super::{Fault, Order, arguments::Arguments, setting::Setting};
 use crate::sys::clone::call;
+
+mod guard;
+mod identity;
 
 /// Stage and `errno`, four bytes each.
 pub(super) const REPORT_LENGTH: usize = 8;
@@ -26,6 +29,9 @@ const OPEN_OUTPUT: u32 = 2;
 const CHANGE_DIRECTORY: u32 = 3;
 const PREPARE: u32 = 4;
 const EXECUTE: u32 = 5;
+const IDENTITY: u32 = 6;
+const CONTAIN: u32 = 7;
+const POLICY: u32 = 8;
 
 /// What a child needs to know.
 #[derive(Debug)]
@@ -44,12 +50,20 @@ pub(super) struct Plan {
     parent: i32,
     /// Soft and hard; where present.
     open_files: Option<[u64; 2]>,
+    setting: Setting,
     /// Whether our handlers were inherited.
     pub(super) reset_handlers: bool,
+    /// Whether it is in its control group of version 2 from birth.
+    pub(super) is_born_there: bool,
 }
 
 impl Plan {
-    pub(super) fn new(order: &Order<'_>, arguments: &Arguments, report: RawFd) -> Self {
+    pub(super) fn new(
+        order: &Order<'_>,
+        setting: Setting,
+        arguments: &Arguments,
+        report: RawFd,
+    ) -> Self {
         let parent = rustix::process::getpid().as_raw_nonzero().get();
         Self {
             candidates: arguments.candidates(),
@@ -63,8 +77,14 @@ impl Plan {
             report,
             parent: if order.dies_with_us { parent } else { 0 },
             open_files: order.open_files.map(|(soft, hard)| [soft, hard]),
+            setting,
             reset_handlers: false,
+            is_born_there: false,
         }
+    }
+
+    pub(super) fn setting(&self) -> &Setting {
+        &self.setting
     }
 }
 
@@ -111,6 +131,10 @@ unsafe fn run(plan: &Plan) -> (u32, u32) {
     // SAFETY: the pointers of the plan are valid.
     unsafe {
         call(libc::SYS_setsid, [0; 5]);
+        // Before the descriptors of the groups are closed.
+        if let Err(errno) = identity::join(&plan.setting.membership, plan.is_born_there) {
+            return (CONTAIN, errno);
+        }
         if let Err(errno) = prepare(plan) {
             return (PREPARE, errno);
         }
@@ -119,6 +143,10 @@ unsafe fn run(plan: &Plan) -> (u32, u32) {
         }
         // Before the steps that may hang, so that nothing of the parent's is held open by them.
         close_others(plan.report);
+        if let Err(fault) = change(plan) {
+            return fault;
+        }
+        // As the user: what that one may not read or enter, the program does not get.
         if let Err(errno) = connect_input(plan) {
             return (OPEN_STDIN, errno);
         }
@@ -128,7 +156,25 @@ unsafe fn run(plan: &Plan) -> (u32, u32) {
         ) {
             return (CHANGE_DIRECTORY, errno);
         }
-        (EXECUTE, execute(plan))
+        execute(plan)
+    }
+}
+
+/// Limits, then the user, then what a change of user takes away.
+unsafe fn change(plan: &Plan) -> Result<(), (u32, u32)> {
+    // SAFETY: the pointers of the plan are valid.
+    unsafe {
+        identity::limit(&plan.setting).map_err(|errno| (PREPARE, errno))?;
+        if let Some(account) = &plan.setting.identity {
+            identity::become_user(account).map_err(|errno| (IDENTITY, errno))?;
+            // The change of user has cleared it (`man 2 PR_SET_PDEATHSIG`).
+            die_with_parent(plan).map_err(|errno| (PREPARE, errno))?;
+        }
+        if plan.setting.new_privileges {
+            return Ok(());
+        }
+        let option = libc::PR_SET_NO_NEW_PRIVS as usize;
+        checked(libc::SYS_prctl, [option, 1, 0, 0, 0]).map_err(|errno| (PREPARE, errno))
     }
 }
 
@@ -150,17 +196,7 @@ unsafe fn prepare(plan: &Plan) -> Result<(), u32> {
             );
             signal = signal.wrapping_add(1);
         }
-        if plan.parent != 0 {
-            let kill = libc::SIGKILL as usize;
-            checked(
-                libc::SYS_prctl,
-                [libc::PR_SET_PDEATHSIG as usize, kill, 0, 0, 0],
-            )?;
-            // The parent may have died before the call above.
-            if call(libc::SYS_getppid, [0; 5]) != libc::c_long::from(plan.parent) {
-                return Err(libc::ESRCH.unsigned_abs());
-            }
-        }
+        die_with_parent(plan)?;
         if let Some(limits) = &plan.open_files {
             let address = ptr::from_ref(limits) as usize;
             let resource = libc::RLIMIT_NOFILE as usize;
@@ -174,6 +210,22 @@ unsafe fn prepare(plan: &Plan) -> Result<(), u32> {
             [how, address, 0, SIGNAL_SET_LENGTH, 0],
         )
     }
+}
+
+unsafe fn die_with_parent(plan: &Plan) -> Result<(), u32> {
+    if plan.parent == 0 {
+        return Ok(());
+    }
+    // SAFETY: no pointers.
+    unsafe {
+        let (option, kill) = (libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize);
+        checked(libc::SYS_prctl, [option, kill, 0, 0, 0])?;
+        // The parent may have died before the call above.
+        if call(libc::SYS_getppid, [0; 5]) != libc::c_long::from(plan.parent) {
+            return Err(libc::ESRCH.unsigned_abs());
+        }
+    }
+    Ok(())
 }
 
 /// Stdin was `null` until here.
@@ -218,29 +270,48 @@ unsafe fn close_others(report: RawFd) {
     }
 }
 
-/// Tries the candidates as `execvp` does (`man 3 exec`), and returns the `errno` that says most.
-unsafe fn execute(plan: &Plan) -> u32 {
+/// Tries the candidates as `execvp` does (`man 3 exec`), and returns the stage and the `errno` that
+/// say most.
+unsafe fn execute(plan: &Plan) -> (u32, u32) {
     let mut best = libc::ENOENT.unsigned_abs();
     let mut candidate = plan.candidates;
     // SAFETY: the tables end with null, and their strings with a zero byte.
     unsafe {
         while !(*candidate).is_null() {
-            let path = *candidate as usize;
-            let result = call(
-                libc::SYS_execve,
-                [path, plan.argv as usize, plan.envp as usize, 0, 0],
-            );
-            match i32::try_from(errno(result)) {
+            let errno = match try_one(plan, *candidate) {
+                Ok(errno) => errno,
+                Err(rule) => return (POLICY, rule.number().unsigned_abs()),
+            };
+            match i32::try_from(errno) {
                 Ok(libc::EACCES) => best = libc::EACCES.unsigned_abs(),
                 Ok(
                     libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ESTALE | libc::ETIMEDOUT,
                 ) => {}
-                _ => return errno(result),
+                _ => return (EXECUTE, errno),
             }
             candidate = candidate.wrapping_add(1);
         }
     }
-    best
+    (EXECUTE, best)
+}
+
+/// Returns only where the file was not executed: `errno`, or the rule that forbids it.
+unsafe fn try_one(plan: &Plan, path: *const u8) -> Result<u32, Rule> {
+    // SAFETY: the path and the strings of the plan end with a zero byte.
+    unsafe {
+        if plan.setting.guards_files() {
+            match guard::check(path, &plan.setting) {
+                Ok(()) => {}
+                Err(guard::Refusal::Unusable(errno)) => return Ok(errno),
+                Err(guard::Refusal::Shell) => return Err(Rule::Shell),
+                Err(guard::Refusal::Unlisted) => return Err(Rule::Programs),
+            }
+        }
+        Ok(errno(call(
+            libc::SYS_execve,
+            [path as usize, plan.argv as usize, plan.envp as usize, 0, 0],
+        )))
+    }
 }
 
 unsafe fn checked(number: libc::c_long, arguments: [usize; 5]) -> Result<(), u32> {

@@ -6,7 +6,7 @@ use flota_model::{log::LOG_TAIL_MAX, state::TaskState};
 use super::{
     LIST_ALIASES,
     build::{argument, flag, group, leaf, option, options},
-    examples, timeout,
+    examples, execution, timeout,
 };
 use crate::{catalogue::Language, cli::values};
 
@@ -167,6 +167,7 @@ pub(super) fn submit(language: Language, name: &'static str) -> Command {
         .args(shape(language))
         .args(policy(language))
         .args(program(language))
+        .args(execution::arguments(language))
         .args([
             option(
                 "idempotency-key",

@@ -5,7 +5,7 @@ use flota_model::process::GRACE_MAX;
 
 use super::{
     build::{argument, flag, leaf, option},
-    examples, jobs, timeout,
+    examples, execution, jobs, timeout,
 };
 use crate::{catalogue::Language, cli::values};
 
@@ -102,6 +102,7 @@ pub(super) fn start(language: Language) -> Command {
                 .value_parser(values::size(language)),
         ])
         .args(jobs::program(language))
+        .args(execution::arguments(language))
         .arg(timeout(language))
 }
 

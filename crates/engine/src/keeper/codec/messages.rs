@@ -6,8 +6,8 @@ use crate::{
     journal::bytes::{Code, Reader, code_fields},
     keeper::{
         api::{
-            Child, ChildState, End, FromKeeper, Identity, Launch, LogMode, LogRecord, StopReason,
-            ToKeeper,
+            Child, ChildState, End, FromKeeper, Guard, Identity, Launch, LogMode, LogRecord,
+            StopReason, ToKeeper,
         },
         codec::CodecFault,
     },
@@ -30,8 +30,11 @@ code_fields!(Launch {
     fence,
     class,
     places,
-    logs
+    logs,
+    execution,
+    guard
 });
+code_fields!(Guard { no_shell, programs });
 code_fields!(Child {
     attempt,
     run,

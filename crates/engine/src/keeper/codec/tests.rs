@@ -1,14 +1,15 @@
 use std::time::Duration;
 
 use flota_model::{
+    execution::{Bound, Execution, IoPriority, Limits, ResourceLimit},
     ids::{BootId, Nonce},
-    units::{Moment, Timestamp},
+    units::{Bytes, Cpus, Moment, Timestamp},
 };
 
 use super::*;
 use crate::{
     journal::random::Random,
-    keeper::api::{Child, ChildState, End, Identity, LogMode, StopReason},
+    keeper::api::{Child, ChildState, End, Guard, Identity, LogMode, StopReason},
 };
 
 fn identity(random: &mut Random) -> Identity {
@@ -87,6 +88,43 @@ fn launch(random: &mut Random) -> Launch {
             _ => LogMode::Rotated {
                 run: u32::try_from(random.below(1_000)).unwrap(),
             },
+        },
+        execution: random.maybe(|random| Box::new(execution(random))),
+        guard: Guard {
+            no_shell: random.below(2) == 1,
+            programs: random.maybe(|random| vec![random.text()]),
+        },
+    }
+}
+
+fn execution(random: &mut Random) -> Execution {
+    let level = u8::try_from(random.below(8)).unwrap();
+    let small = |random: &mut Random| i8::try_from(random.below(40)).unwrap() - 20;
+    let bound = Bound {
+        soft: random.maybe(Random::number),
+        hard: random.maybe(Random::number),
+    };
+    let limit = ResourceLimit::ALL[usize::try_from(random.below(10)).unwrap()];
+    Execution {
+        user: random.maybe(Random::text),
+        group: random.maybe(Random::text),
+        groups: random.maybe(|random| vec![random.text()]),
+        umask: random.maybe(|random| u16::try_from(random.below(512)).unwrap()),
+        nice: random.maybe(small),
+        io_priority: random.maybe(|random| match random.below(3) {
+            0 => IoPriority::Idle,
+            1 => IoPriority::BestEffort(level),
+            _ => IoPriority::RealTime(level),
+        }),
+        resource_limits: [(limit, bound)].into(),
+        oom_score_adjust: random.maybe(|random| i16::from(small(random))),
+        new_privileges: random.below(2) == 1,
+        limits: Limits {
+            memory: random.maybe(|random| Bytes(random.number())),
+            pids: random.maybe(|random| u32::try_from(random.below(99)).unwrap()),
+            cpus: random.maybe(|random| Cpus(u32::try_from(random.below(99)).unwrap())),
+            best_effort: random.below(2) == 1,
+            ..Limits::default()
         },
     }
 }

@@ -4,7 +4,10 @@ use flota_model::{
 };
 
 use super::bench::attempt;
-use crate::node::expand::{Host, Names, Terms, expand, launch};
+use crate::{
+    node::expand::{Host, Names, Terms, expand, launch},
+    policy::Policy,
+};
 
 fn names() -> Names {
     Names {
@@ -57,8 +60,9 @@ fn a_program_gets_a_clean_environment() {
     let host = Host {
         node: NodeId(3),
         name: "n3",
+        policy: &Policy::unrestricted(),
     };
-    let launch = launch(&program, names(), host, terms());
+    let launch = launch(&program, names(), host, terms()).unwrap();
     assert_eq!(launch.argv, ["render", "--frame=42"]);
     assert_eq!(launch.working_directory, "/work/17");
     assert_eq!(launch.stdin.as_deref(), Some("/in/42"));

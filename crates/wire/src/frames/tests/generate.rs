@@ -135,7 +135,7 @@ fn outcome(random: &mut Random) -> Outcome {
         3 => Outcome::TimedOut,
         4 => Outcome::Cancelled,
         5 => Outcome::NotStarted {
-            stage: StartStage::ALL[random.below(6)],
+            stage: StartStage::ALL[random.below(StartStage::ALL.len())],
             errno: small(random).cast_signed(),
         },
         6 => Outcome::Failed {

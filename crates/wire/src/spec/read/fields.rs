@@ -127,6 +127,31 @@ impl Given {
         }
     }
 
+    /// A string, or a whole number as its text.
+    pub(super) fn name_or_number(self, faults: &mut Faults) -> Option<String> {
+        match self.tree {
+            Tree::Whole(number) => Some(number.to_string()),
+            Tree::Text(_)
+            | Tree::Null
+            | Tree::Bool(_)
+            | Tree::Decimal(_)
+            | Tree::List(_)
+            | Tree::Table(_) => self.text(faults),
+        }
+    }
+
+    pub(super) fn truth(self, faults: &mut Faults) -> Option<bool> {
+        match self.tree {
+            Tree::Bool(value) => Some(value),
+            Tree::Null
+            | Tree::Whole(_)
+            | Tree::Decimal(_)
+            | Tree::Text(_)
+            | Tree::List(_)
+            | Tree::Table(_) => self.expected("`true` or `false`", faults),
+        }
+    }
+
     /// A string, or a number or boolean as its text.
     pub(super) fn scalar(self, faults: &mut Faults) -> Option<String> {
         match self.tree {
