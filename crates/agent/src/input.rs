@@ -15,7 +15,7 @@ use flota_model::{
 };
 use tokio::sync::oneshot;
 
-use crate::keepers::Carried;
+use crate::{keepers::Carried, local::Asked};
 
 /// What a probe of a service has found.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +70,8 @@ pub(crate) enum Input {
     },
     /// A probe of a service is over.
     Probed(Probed),
+    /// A client of our own listeners wants something of the server.
+    Local(Asked),
     /// The machine was looked at.
     Sampled(Box<NodeSample>),
     /// Somebody wants everything to be stopped, and to know when it is.

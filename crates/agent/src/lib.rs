@@ -11,6 +11,8 @@ mod input;
 mod journal;
 pub mod keeper;
 mod keepers;
+mod line;
+mod local;
 mod logs;
 mod machine;
 mod orphans;

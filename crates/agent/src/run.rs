@@ -1,6 +1,12 @@
 //! An agent from its start to its end.
 
-use std::{io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use flota_engine::node::{
     Node,
@@ -8,7 +14,11 @@ use flota_engine::node::{
 };
 use flota_link::{AgentLink, direct};
 use flota_model::{frame::HelloRefusal, ids::Nonce, spec::JobSpec};
-use tokio::sync::{Notify, mpsc};
+use flota_wire::line::Dialect;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::{
     dead::Here,
@@ -18,6 +28,8 @@ use crate::{
     journal::{JournalFault, Opened},
     keeper::KeeperSettings,
     keepers::{KeeperCommand, Keepers, KeepersFault},
+    line::{self, Bound},
+    local::Counter,
     logs::Logs,
     machine,
     orphans::Orphans,
@@ -34,6 +46,8 @@ use crate::{
 /// What the parts of an agent have told and the main loop not yet heard: one burst of starts and
 /// ends of a keeper.
 const INBOX_LENGTH_MAX: usize = 4_096;
+/// Below the data folder: where its listeners are.
+const ADDRESSES: &str = "addresses.json";
 /// Open files of an agent itself: sockets, journal, outputs that are read.
 const OPEN_FILES_OWN: u64 = 256;
 
@@ -64,6 +78,14 @@ pub enum AgentFault {
     /// The server's address is refused.
     #[error(transparent)]
     Address(#[from] direct::NotLoopback),
+    /// A listener for other clients cannot be bound.
+    #[error("failed to listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// The server does not take this agent, and waiting will not change that.
     #[error("the server refused this agent: {}", explain(.0))]
     Refused(HelloRefusal),
@@ -123,12 +145,66 @@ pub async fn run(
     };
     let seed = random()?;
     let server = settings.server;
+    let line = settings.line.clone();
     let (shell, first) = prepare(settings, folder, open_files)?;
+    let _listeners = listen(&line, &shell).await?;
     let connect = move || -> Result<AgentLink, AgentFault> {
         let seed = seed.0;
         Ok(direct::agent(server, direct::AgentSettings { seed })?)
     };
-    shell.run(first, connect, shutdown).await
+    Box::pin(shell.run(first, connect, shutdown)).await
+}
+
+/// Listeners of an agent. Dropped: they are closed, and nobody is sent to them any more.
+#[derive(Debug)]
+struct Listeners {
+    path: PathBuf,
+    _task: JoinSet<()>,
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        // Best effort: a client finds the truth when it connects.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Binds what other clients connect to, and writes down where that is.
+async fn listen(
+    line: &[(Dialect, SocketAddr)],
+    shell: &Shell,
+) -> Result<Option<Listeners>, AgentFault> {
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let mut bound = Vec::new();
+    for (dialect, address) in line.iter().copied() {
+        let fault = |source| AgentFault::Listen { address, source };
+        bound.push(Bound::new(dialect, address).await.map_err(fault)?);
+    }
+    let path = shell.folder.path().join(ADDRESSES);
+    write_addresses(&path, &bound).map_err(AgentFault::system("write down its addresses"))?;
+    let counter = Counter::new(
+        shell.post.clone(),
+        shell.here.boot,
+        shell.sample.subscribe(),
+    );
+    let mut task = JoinSet::new();
+    task.spawn(line::serve(bound, counter));
+    Ok(Some(Listeners { path, _task: task }))
+}
+
+/// `{"pid": …, "line": {"posix": ["127.0.0.1:5002"]}}`, never seen half written.
+fn write_addresses(path: &Path, bound: &[Bound]) -> io::Result<()> {
+    let mut line: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in bound {
+        let addresses = line.entry(one.dialect.word()).or_default();
+        addresses.push(one.address()?.to_string());
+    }
+    let text = serde_json::json!({"pid": std::process::id(), "line": line});
+    let new = path.with_extension("json.new");
+    std::fs::write(&new, format!("{text:#}\n"))?;
+    std::fs::rename(&new, path)
 }
 
 /// Limits of open files.
@@ -219,6 +295,7 @@ fn prepare(
         processes: Arc::new(Processes::new(here.boot)),
         probes: Probes::new(Some((open_files.usual, open_files.most))),
         _sampler: sampler,
+        sample: watch::Sender::new(None),
         state: State::default(),
     };
     Ok((shell, first))

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use flota_engine::{logs::Limits, node::api::Settings as NodeSettings};
 use flota_model::resources::Resources;
+use flota_wire::line::Dialect;
 
 /// Longest output of one stream of one attempt unless told otherwise, in bytes.
 pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
@@ -27,6 +28,8 @@ pub struct AgentSettings {
     pub output_bytes_max: u64,
     /// Limits of logs that are rotated.
     pub logs: Limits,
+    /// Listeners of the line protocol; on loopback only.
+    pub line: Vec<(Dialect, SocketAddr)>,
     /// The program that becomes a keeper when the arguments of
     /// [`KeeperSettings`](crate::keeper::KeeperSettings) are added.
     pub keeper_command: Vec<OsString>,
@@ -46,6 +49,7 @@ impl AgentSettings {
             labels: BTreeMap::new(),
             output_bytes_max: OUTPUT_BYTES_MAX,
             logs: Limits::default(),
+            line: Vec::new(),
             keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
             node: NodeSettings::default(),
         }

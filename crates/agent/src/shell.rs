@@ -20,9 +20,9 @@ use flota_engine::{
     },
 };
 use flota_link::{AgentEvent, AgentLink, AgentSender};
-use flota_model::{frame::HelloRefusal, units::Moment};
+use flota_model::{frame::HelloRefusal, sample::NodeSample, units::Moment};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, oneshot},
+    sync::{Notify, Semaphore, mpsc, oneshot, watch},
     time::sleep,
 };
 
@@ -35,6 +35,7 @@ use crate::{
     input::Input,
     journal::{self, Ticket},
     keepers::Keepers,
+    local::Wants,
     logs::Logs,
     orphans::Orphans,
     outputs::Outputs,
@@ -74,6 +75,8 @@ pub(crate) struct Shell {
     pub(crate) probes: Probes,
     /// Looks at the machine as long as it is held.
     pub(crate) _sampler: Sampler,
+    /// The last sample, for clients of our own listeners.
+    pub(crate) sample: watch::Sender<Option<Box<NodeSample>>>,
     pub(crate) state: State,
 }
 
@@ -93,6 +96,8 @@ pub(crate) struct State {
     link: Option<AgentSender>,
     reads: Arc<Semaphore>,
     asks: Arc<Semaphore>,
+    /// Of clients of our own listeners.
+    wants: Wants,
     /// Who wants to know when all is stopped.
     stop_waiters: Vec<oneshot::Sender<()>>,
     ending: Option<Ending>,
@@ -126,6 +131,7 @@ impl Default for State {
             link: None,
             reads: Arc::new(Semaphore::new(perform::READS_MAX)),
             asks: Arc::new(Semaphore::new(asks::ASKS_MAX)),
+            wants: Wants::default(),
             stop_waiters: Vec::new(),
             ending: None,
         }

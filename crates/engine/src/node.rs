@@ -134,6 +134,7 @@ impl Node {
         self.greet_waiting(&mut draft);
         self.flush(&mut draft);
         self.beat(&mut draft);
+        self.give_up_orders(&mut draft);
         self.quit_when_empty(&mut draft);
         self.finish(draft)
     }
@@ -217,6 +218,7 @@ impl Node {
                 request,
                 answer,
             } => self.answered(connection, request, answer, draft),
+            Event::LocalOrder { request, order } => self.local_order(request, order, draft),
             Event::Sampled(sample) => self.link.sample = Some(sample),
             Event::DiskFull => self.disk_is_full = true,
             Event::DiskFree => self.disk_is_free(draft),

@@ -62,6 +62,7 @@ fn settings(context: &Context) -> Result<AgentSettings, Failure> {
             ..machine
         }),
         labels: given.labels.clone(),
+        line: given.line_listen.clone(),
         ..AgentSettings::new(context.data()?, server(context)?, name)
     })
 }
@@ -98,6 +99,20 @@ fn failure(context: &Context, fault: &AgentFault) -> Failure {
         )
         .because_of(fault)
         .hint(language.hint_agent_refused()),
+        AgentFault::Listen { address, source } => {
+            let is_taken = source.kind() == std::io::ErrorKind::AddrInUse;
+            let failure = if is_taken {
+                let what = language.error_port_in_use(address);
+                Failure::new("E-PORT-IN-USE", Exit::Refused, what)
+            } else {
+                Failure::new(
+                    "E-AGENT-FAILED",
+                    Exit::Failed,
+                    language.error_agent_failed(),
+                )
+            };
+            failure.because_of(fault).hint(language.hint_line_port())
+        }
         AgentFault::Address(address) => {
             let what = language.error_agent_server(address.address);
             Failure::new("E-AGENT-ADDRESS", Exit::Usage, what)

@@ -1,6 +1,7 @@
 //! `flota dev`: a server and agents as processes of their own, which end with this one.
 
 mod child;
+mod compat;
 mod lock;
 mod sweep;
 
@@ -70,6 +71,7 @@ pub fn dev(context: &Context, screen: &mut Screen, matches: &ArgMatches) -> Resu
         let mut dev = Dev {
             context,
             folder: &folder,
+            compat: matches.get_flag("compat"),
             server: None,
             agents: Vec::new(),
         };
@@ -134,6 +136,8 @@ fn node_folders(folder: &Path) -> Vec<PathBuf> {
 struct Dev<'a> {
     context: &'a Context,
     folder: &'a Path,
+    /// Whether clients of the older systems are served.
+    compat: bool,
     server: Option<Child>,
     agents: Vec<Child>,
 }
@@ -168,6 +172,10 @@ impl Dev<'_> {
             language.dev_ready_nodes(up, count, self.folder.display()),
             language.server_exposed_here(),
         ];
+        if self.compat {
+            compat::gather(self.folder, count).map_err(|source| context.not_set_up(&source))?;
+            lines.push(compat::told(language, count));
+        }
         lines.extend(
             context
                 .data_to_export()
@@ -211,10 +219,14 @@ impl Dev<'_> {
             let name = format!("n{number}");
             let data = self.folder.join("nodes").join(&name).display().to_string();
             let (cpus, memory) = (cpus.to_string(), memory.0.to_string());
-            let arguments = [
+            let mut arguments = vec![
                 "agent", "--quiet", "--server", url, "--name", &name, "--data", &data, "--cpus",
                 &cpus, "--memory", &memory,
             ];
+            let listeners = compat::line_listeners(number);
+            if self.compat {
+                arguments.extend(["--line-listen", &listeners]);
+            }
             self.agents
                 .push(Child::start(self.context, &name, &arguments, &[])?);
         }

@@ -12,13 +12,14 @@ use std::{
 use flota_client::{Color, Format, Language, PORT, nearest, parse_cpus};
 use flota_model::units::{Bytes, Cpus};
 use flota_wire::{
+    line::Dialect,
     quantity,
     spec::{ENTRIES_MAX, is_label_value, is_name},
 };
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
-pub(crate) const KEYS: [&str; 13] = [
+pub(crate) const KEYS: [&str; 14] = [
     "server",
     "token_file",
     "output",
@@ -30,9 +31,12 @@ pub(crate) const KEYS: [&str; 13] = [
     "cpus",
     "memory",
     "labels",
+    "line_listen",
     "log",
     "log_format",
 ];
+/// Listeners of the line protocol of one agent.
+const LINE_LISTENERS_MAX: usize = 16;
 /// Variables that are no settings: where settings are, and what is handed from process to process.
 pub(crate) const OTHER_VARIABLES: [&str; 9] = [
     "FLOTA_CONFIG",
@@ -60,6 +64,7 @@ pub struct Settings {
     pub cpus: Option<Cpus>,
     pub memory: Option<Bytes>,
     pub labels: BTreeMap<String, String>,
+    pub line_listen: Vec<(Dialect, SocketAddr)>,
     pub log: Option<String>,
     pub log_as_json: bool,
 }
@@ -78,6 +83,7 @@ impl Default for Settings {
             cpus: None,
             memory: None,
             labels: BTreeMap::new(),
+            line_listen: Vec::new(),
             log: None,
             log_as_json: false,
         }
@@ -167,6 +173,7 @@ impl Settings {
             "listen" => {
                 self.listen = text.parse().map_err(|_| language.why_not_an_address())?;
             }
+            "line_listen" => self.line_listen = line_listen(language, text)?,
             "name" => self.name = Some(name(language, text)?),
             "cpus" => self.cpus = Some(cpus(text).ok_or_else(|| language.why_not_cpus())?),
             "memory" => {
@@ -195,6 +202,21 @@ fn word<T: Copy>(language: Language, text: &str, words: &[(&str, T)]) -> Result<
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         language.why_one_of(known.join(", "))
     })
+}
+
+/// `posix=127.0.0.1:5002,gestor=127.0.0.1:5000`: a dialect may have several addresses. Clients of that
+/// protocol show nobody who they are, so that it never leaves the machine.
+fn line_listen(language: Language, text: &str) -> Result<Vec<(Dialect, SocketAddr)>, String> {
+    let one = |part: &str| {
+        let (word, address) = part.trim().split_once('=')?;
+        let known = Dialect::ALL.iter().find(|(_, known)| *known == word)?;
+        let address: SocketAddr = address.parse().ok()?;
+        address.ip().is_loopback().then_some((known.0, address))
+    };
+    let listeners: Option<Vec<_>> = text.split(',').map(one).collect();
+    listeners
+        .filter(|listeners| listeners.len() <= LINE_LISTENERS_MAX)
+        .ok_or_else(|| language.why_no_line_listener())
 }
 
 fn name(language: Language, text: &str) -> Result<String, String> {

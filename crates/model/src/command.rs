@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     frame::{OutputFault, OutputPart},
     ids::{AttemptId, Authority, JobId, NodeId, RequestId},
+    local::{LocalRefusal, LocalReply},
     outcome::StreamName,
     process::{Answer, AskFault, ProcessTarget, Question},
     resources::Resources,
@@ -144,6 +145,15 @@ pub enum Query {
         /// Its name.
         name: String,
     },
+    /// Tells a node what came of an order of one of its clients. Changes nothing durable.
+    TellNode {
+        /// Whom.
+        node: NodeId,
+        /// Which order.
+        order: RequestId,
+        /// What came of it.
+        answer: Result<LocalReply, LocalRefusal>,
+    },
 }
 
 /// A command or a query with the address of its answer.
@@ -206,6 +216,8 @@ pub enum Reply {
     Services(Vec<ServiceView>),
     /// Answer to [`Query::Service`]; `None` where there is none of that name.
     ServiceDetail(Option<Box<ServiceDetail>>),
+    /// Answer to [`Query::TellNode`]: it is on its way, or nobody waits for it any more.
+    Told,
 }
 
 /// A node as it is now.

@@ -10,6 +10,7 @@ use crate::{
         AttemptId, AttemptRange, Authority, BootId, JobId, NodeId, Nonce, RequestId, SessionNumber,
         SpecHash, TaskIndex,
     },
+    local::{LocalOrder, LocalRefusal, LocalReply},
     outcome::{Report, StreamName},
     process::{Answer, AskFault, Question},
     resources::Resources,
@@ -74,6 +75,13 @@ pub enum UpBody {
     /// What replicas of services do; after the welcome all of them, then those that changed. Sent for
     /// people and decisions that may be wrong for a moment, and never repeated.
     Replicas(Vec<ReplicaStatus>),
+    /// Something that a client of this node wants. Never repeated by itself.
+    LocalOrder {
+        /// To be repeated in the answer.
+        request: RequestId,
+        /// What.
+        order: LocalOrder,
+    },
 }
 
 /// A part of an output.
@@ -217,6 +225,13 @@ pub enum DownBody {
         request: RequestId,
         /// What.
         question: Question,
+    },
+    /// Answer to [`UpBody::LocalOrder`].
+    LocalAnswer {
+        /// As asked.
+        request: RequestId,
+        /// What came of it.
+        answer: Result<LocalReply, LocalRefusal>,
     },
 }
 

@@ -114,7 +114,9 @@ pub(crate) fn authorize(
     verb: Verb,
     object: &Object,
 ) -> Result<Permit, Denied> {
-    if principal.name == LOCAL {
+    let is_own_node = matches!(object, Object::Node(name) if principal.name == node(name).name);
+    let is_local_matter = matches!(verb, Verb::JobSubmit | Verb::ProcessStop);
+    if principal.name == LOCAL || is_own_node && is_local_matter {
         return Ok(Permit {
             principal: principal.clone(),
         });
@@ -123,7 +125,14 @@ pub(crate) fn authorize(
     Err(Denied)
 }
 
-/// The administrator of the machine, today the only principal.
+/// The clients of a node's own listeners: they start and stop on that node, nothing else.
+pub(crate) fn node(name: &str) -> Principal {
+    Principal {
+        name: format!("node/{name}"),
+    }
+}
+
+/// The administrator of the machine.
 pub(crate) fn local() -> Principal {
     Principal { name: LOCAL.into() }
 }
@@ -131,6 +140,22 @@ pub(crate) fn local() -> Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_of_a_node_start_and_stop_there_and_nowhere_else() {
+        for verb in Verb::ALL {
+            let may = |object: &Object| authorize(&node("n1"), verb, object).is_ok();
+            let expected = [Verb::JobSubmit, Verb::ProcessStop].contains(&verb);
+            assert_eq!(may(&Object::Node("n1".into())), expected, "{verb:?}");
+            for object in [
+                Object::Node("n2".into()),
+                Object::Fleet,
+                Object::Job(JobId(1)),
+            ] {
+                assert!(!may(&object), "{verb:?} {object}");
+            }
+        }
+    }
 
     #[test]
     fn the_administrator_may_do_all_and_nobody_else_anything() {

@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod jobs;
 mod kernels;
+mod local;
 mod login;
 mod logs;
 mod metrics;
@@ -29,6 +30,7 @@ use axum::{
 pub(crate) use desk::{Desk, DeskParts};
 pub(crate) use fleet::{node_named, node_views};
 pub(crate) use jobs::{record, summaries};
+pub(crate) use local::serve_local;
 pub(crate) use login::login;
 pub(crate) use query::Parameters;
 pub(crate) use tasks::{TaskFilter, page as task_page};

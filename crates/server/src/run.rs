@@ -16,6 +16,7 @@ use flota_link::direct::{self, NotLoopback};
 use flota_model::{
     change::Batch,
     ids::{BatchNumber, BootId},
+    local::LOCAL_ORDERS_TOTAL_MAX,
 };
 use flota_store::{
     journal::{Journal, LoadFault},
@@ -257,6 +258,8 @@ struct Server {
     committed: oneshot::Receiver<Result<(), CommitFault>>,
     _space: Owned<()>,
     _progress: Owned<()>,
+    /// Carries out what clients of nodes want.
+    _local: Owned<()>,
 }
 
 impl Server {
@@ -297,7 +300,8 @@ impl Server {
         publisher.begin(fleet.mandate().authority.epoch);
         let progress = owned::spawn(publisher.clone().tell_progress());
         let meter = Arc::new(Meter::new(clock::now().wall));
-        let committer = Committer::new(Box::new(journal), reserve, sender, publisher)
+        let (local, wishes) = mpsc::channel(LOCAL_ORDERS_TOTAL_MAX);
+        let committer = Committer::new(Box::new(journal), reserve, sender, publisher, local)
             .measured_by(Arc::clone(&meter));
         let committed = start_committer(committer, decided)?;
         let collector = Collector::new(fleet, batch, arriving, link, turns);
@@ -312,6 +316,7 @@ impl Server {
             stop: stopped.clone(),
             meter,
         });
+        let local = owned::spawn(edge::serve_local(desk.clone(), wishes));
         let router = edge::router(desk, agents);
         Ok(Self {
             settings,
@@ -323,6 +328,7 @@ impl Server {
             committed,
             _space: space,
             _progress: progress,
+            _local: local,
         })
     }
 

@@ -20,7 +20,11 @@ pub(crate) use publish::EVENTS_KEPT;
 pub(crate) use publish::{Progress, Published, Publisher, Since};
 
 use flota_engine::fleet::api::Effect;
-use flota_model::{change::Batch, ids::RequestId};
+use flota_model::{
+    change::Batch,
+    ids::{NodeId, RequestId},
+    local::LocalOrder,
+};
 
 /// Turns between the collector and the end of their commit. Above it the collector waits, so that
 /// events gather into larger turns instead of more of them.
@@ -29,6 +33,16 @@ pub(crate) const TURNS_IN_FLIGHT_MAX: usize = 64;
 pub(crate) const INBOX_LENGTH: usize = 8_192;
 /// Events that watchers may be behind before they must read the state anew.
 pub(crate) const PUBLISHED_BEHIND_MAX: usize = 4_096;
+
+/// What a client of a node wants, on its way to whoever authorises and carries it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LocalWish {
+    pub(crate) node: NodeId,
+    /// The name of the node.
+    pub(crate) name: String,
+    pub(crate) request: RequestId,
+    pub(crate) order: LocalOrder,
+}
 
 /// What the fleet decided, on its way to the committer.
 #[derive(Debug)]

@@ -364,6 +364,7 @@ impl World {
                 };
                 self.tell_agent(machine, life, event);
             }
+            Effect::LocalAnswer { request, .. } => self.order_is_answered(machine, life, request),
             Effect::Probe { .. } | Effect::Refused(_) | Effect::Quit => {}
         }
     }
@@ -384,6 +385,7 @@ impl World {
             self.truth.end_seen.remove(attempt);
         }
         self.cancels_are_lost(machine);
+        self.orders_are_lost(machine, life);
         for attempt in agent.kernels.keys() {
             self.truth.leader_ended(*attempt, now, Ending::AgentDied);
             self.truth.ended(*attempt, now);

@@ -167,6 +167,7 @@ impl World {
                 | node::Event::OutputRead { .. }
                 | node::Event::Answered { .. }
                 | node::Event::ProbeEnded { .. }
+                | node::Event::LocalOrder { .. }
                 | node::Event::Sampled(_)
                 | node::Event::DiskFull
                 | node::Event::DiskFree
@@ -253,6 +254,7 @@ impl World {
             | DownBody::Retract(_)
             | DownBody::Acknowledge(_)
             | DownBody::ReadOutput { .. }
+            | DownBody::LocalAnswer { .. }
             | DownBody::Ask { .. } => {}
         }
     }

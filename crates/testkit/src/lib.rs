@@ -26,6 +26,7 @@ mod keeper_log;
 mod machine_faults;
 mod mix;
 mod network;
+mod orders;
 mod outcomes;
 mod plan;
 mod processes;

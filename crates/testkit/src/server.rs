@@ -263,6 +263,9 @@ impl World {
                         self.server_closes(link);
                     }
                 }
+                Effect::LocalOrder { node, request, .. } => {
+                    self.order_is_carried_out(server, node, request);
+                }
                 Effect::Publish { id, .. } => self.trace.fold(&[id.0]),
             }
         }

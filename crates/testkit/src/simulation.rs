@@ -306,6 +306,7 @@ impl World {
     fn is_quiet(&self) -> bool {
         let store = &self.server.store;
         self.clients.pending == 0
+            && self.clients.orders.is_empty()
             && self.clients.busy_until < self.now
             && store.grants.values().all(|grant| self.is_unknowable(grant))
             && store
@@ -382,11 +383,12 @@ impl World {
             .map(|(attempt, execution)| format!("{attempt} on {}", execution.machine))
             .collect();
         format!(
-            "at {} s: {jobs:?}, grants {:?}, running {running:?}, pending {}, idle {}",
+            "at {} s: {jobs:?}, grants {:?}, running {running:?}, pending {}, idle {}, orders {:?}",
             self.now.0 / 1_000_000,
             store.grants.values().take(3).collect::<Vec<_>>(),
             self.clients.pending,
             self.clients.idle_seen,
+            self.clients.orders,
         )
     }
 }

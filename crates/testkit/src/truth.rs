@@ -47,6 +47,8 @@ pub enum Invariant {
     StoreFits,
     /// No engine panics.
     NoPanic,
+    /// An order of a client of a node gets one answer.
+    OneAnswer,
     /// No more programs run at a time than there is room for.
     NoOverload,
 }

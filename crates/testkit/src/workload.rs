@@ -1,6 +1,6 @@
 //! Clients: people and programs that submit, cancel, look, and repeat what was not answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flota_engine::fleet::api::Event;
 use flota_model::{
@@ -50,6 +50,10 @@ pub(crate) struct Clients {
     pub(crate) submissions: Vec<Submission>,
     asked: BTreeMap<RequestId, Asked>,
     next: u64,
+    /// Orders at nodes without an answer: machine, start of its agent, number.
+    pub(crate) orders: BTreeSet<(usize, u32, RequestId)>,
+    pub(crate) orders_made: u64,
+    pub(crate) orders_done: u64,
     /// Something that must be repeated until it is answered.
     pub(crate) pending: u64,
     /// The last look at the nodes found nothing granted and nothing reserved.
@@ -102,6 +106,7 @@ impl World {
             Errand::Look => {
                 self.ask(About::Fleet);
                 self.ask(About::Nodes);
+                self.somebody_orders();
                 self.plan_in(LOOK, Happening::Client(Errand::Look));
             }
             Errand::Ask(request) => self.request_arrives(request),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flota_engine::keeper::api::{FromKeeper, KeeperId, Peer, ToKeeper};
-use flota_model::ids::AttemptId;
+use flota_model::ids::{AttemptId, NodeId, RequestId};
 
 use crate::{
     faults::Fault,
@@ -36,6 +36,8 @@ pub(crate) enum Happening {
         parcel: Box<Parcel>,
     },
     Client(Errand),
+    /// An order of a client of a node was carried out for a start of the server.
+    OrderDone(usize, NodeId, RequestId),
     Fault(Fault),
     /// A machine that stood still has had its moment.
     Thaws(usize),
@@ -220,6 +222,7 @@ impl World {
             | Happening::AgentStarts(_)
             | Happening::Arrives { .. }
             | Happening::Client(_)
+            | Happening::OrderDone(..)
             | Happening::Fault(_)
             | Happening::Thaws(_)
             | Happening::Heals => None,
@@ -246,6 +249,7 @@ impl World {
             Happening::Machine(machine, what) => self.happen_at_machine(machine, what),
             Happening::Arrives { link, way, parcel } => self.arrives(link, way, *parcel),
             Happening::Client(errand) => self.client(errand),
+            Happening::OrderDone(server, node, order) => self.order_is_done(server, node, order),
             Happening::Fault(fault) => self.fault(fault),
             Happening::Thaws(machine) => self.thawed(machine),
             Happening::Heals => self.heals(),

@@ -7,6 +7,7 @@ mod answers;
 mod asks;
 mod common;
 mod down;
+mod local;
 mod logs;
 mod replicas;
 mod reports;

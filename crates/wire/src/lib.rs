@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod frames;
+pub mod line;
 pub mod quantity;
 pub mod rest;
 pub mod signal;

@@ -6,7 +6,7 @@ use flota_engine::{
 };
 use flota_kernels::KernelFault;
 use flota_link::AgentEvent;
-use flota_model::{ids::AttemptId, outcome::INLINE_OUTPUT_MAX};
+use flota_model::{ids::AttemptId, outcome::INLINE_OUTPUT_MAX, sample::NodeSample};
 
 use super::Shell;
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     finisher::Large,
     input::Input,
     keepers::{Carried, Listed, Reached},
+    local::News,
     outputs::Outputs,
     pool::Finished,
     run::AgentFault,
@@ -93,13 +94,24 @@ impl Shell {
                 number: probed.number,
                 result: probed.result,
             }),
-            Input::Sampled(sample) => self.state.events.push(Event::Sampled(sample)),
+            Input::Local(asked) => {
+                let event = self.state.wants.take(asked, self.node.id(), self.here.boot);
+                self.state.events.push(event);
+            }
+            Input::Sampled(sample) => self.sampled(sample),
             Input::StopAll(done) => {
                 self.state.stop_waiters.push(done);
                 self.state.events.push(Event::StopAll);
             }
         }
         Ok(())
+    }
+
+    fn sampled(&mut self, sample: Box<NodeSample>) {
+        if self.sample.receiver_count() > 0 {
+            self.sample.send_replace(Some(sample.clone()));
+        }
+        self.state.events.push(Event::Sampled(sample));
     }
 
     fn hear_keeper(&mut self, keeper: KeeperId, message: FromKeeper, carried: Option<Carried>) {
@@ -114,6 +126,8 @@ impl Shell {
                 {
                     program.carry(carried, Some((identity, at)));
                 }
+                let pid = identity.pid;
+                self.tell_client(attempt, News::Started { pid });
                 self.state.events.push(Event::Started { attempt, at });
             }
             FromKeeper::NotStarted {
@@ -121,6 +135,7 @@ impl Shell {
                 stage,
                 errno,
             } => {
+                self.tell_client(attempt, News::NotStarted { stage, errno });
                 if let Some(program) = self.state.table.get_mut(attempt) {
                     program.has_ended = true;
                 }
@@ -139,8 +154,14 @@ impl Shell {
         }
     }
 
+    fn tell_client(&self, attempt: AttemptId, news: News) {
+        let name = |attempt| self.node.job_name(attempt);
+        self.state.wants.tell(attempt, news, name);
+    }
+
     /// A program and its tree ended. A large output is told of only once it is on the disk.
     pub(super) fn ended(&mut self, attempt: AttemptId, end: End) {
+        self.tell_client(attempt, News::Ended(end));
         let Some(program) = self.state.table.get_mut(attempt) else {
             return self.conclude(attempt, end, None);
         };

@@ -105,6 +105,7 @@ impl Shell {
                 question,
             } => self.ask(connection, request, question),
             effect @ Effect::Probe { .. } => self.probe(effect),
+            Effect::LocalAnswer { request, answer } => self.state.wants.answer(request, answer),
             Effect::Refused(refusal) => self.refused(refusal),
             Effect::Quit => self.state.ending = Some(Ending::Stopped),
         }

@@ -175,7 +175,7 @@ impl Server {
             UpBody::OutputPart { request, part } => {
                 self.parts.insert(request, part);
             }
-            UpBody::Answer { .. } | UpBody::Replicas(_) => {}
+            UpBody::Answer { .. } | UpBody::Replicas(_) | UpBody::LocalOrder { .. } => {}
         }
     }
 

@@ -69,6 +69,11 @@ texts! { HELP:
         "Memoria que se presta, por ejemplo 4GiB; si no, toda [FLOTA_MEMORY]";
     help_agent_label => "Label of this node; may be repeated [FLOTA_LABELS]",
         "Etiqueta de este nodo; se puede repetir [FLOTA_LABELS]";
+    help_line_listen => "Serve the line protocol there, posix or gestor, on loopback; may be repeated [FLOTA_LINE_LISTEN]",
+        "Sirve ahí el protocolo de líneas, posix o gestor, en loopback; se puede repetir [FLOTA_LINE_LISTEN]";
+    help_dev_compat => "Serve clients of the older systems, on loopback at their customary ports",
+        "Sirve a los clientes de los sistemas antiguos, en loopback y en sus puertos de costumbre";
+    value_line_listener => "DIALECT=ADDRESS:PORT", "DIALECTO=DIRECCIÓN:PUERTO";
     help_stop_all => "End every program and keeper of the data folder",
         "Termina todos los programas y guardianes de la carpeta de datos";
     help_dev_nodes => "Number of agents; the machine is divided among them",

@@ -39,6 +39,10 @@ texts! { HOST:
     error_port_in_use(address) => "{address} is in use by another program", "otro programa usa {address}";
     hint_port_in_use => "give another one with --listen; port 0 picks a free one",
         "dé otra con --listen; el puerto 0 elige una libre";
+    hint_line_port => "give another one with --line-listen, or stop the other program",
+        "dé otra con --line-listen, o pare el otro programa";
+    dev_compat(lines) => "  clients   {lines}", "  clientes    {lines}";
+    dev_compat_missing(names) => "  not in this version: {names}", "  no está en esta versión: {names}";
     error_folder_held(folder) => "the data folder {folder} is in use", "la carpeta de datos {folder} está en uso";
     hint_folder_held => "stop that process, or give another folder with --data",
         "pare ese proceso, o dé otra carpeta con --data";

@@ -73,6 +73,8 @@ texts! { USAGE:
     why_not_a_policy => "write stop, keep, or keep:DURATION", "escriba stop, keep o keep:DURACIÓN";
     why_not_a_job => "write the number of a job, or `last`", "escriba el número de un trabajo, o `last`";
     why_not_a_key(most) => "write 1 to {most} visible ASCII letters", "escriba de 1 a {most} letras ASCII visibles";
+    why_no_line_listener => "write posix=127.0.0.1:5002 or gestor=127.0.0.1:5000; the line protocol has no credentials, so the address must be a loopback one",
+        "escriba posix=127.0.0.1:5002 o gestor=127.0.0.1:5000; el protocolo de líneas no tiene credenciales, así que la dirección debe ser de loopback";
     why_not_an_address => "write HOST:PORT, for instance 127.0.0.1:7070",
         "escriba HOST:PUERTO, por ejemplo 127.0.0.1:7070";
 }

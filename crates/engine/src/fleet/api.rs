@@ -7,6 +7,7 @@ use flota_model::{
     command::{Refusal, Reply, Request},
     frame::{Down, Up},
     ids::{Authority, BootId, ConnectionId, EventId, JobId, NodeId, RequestId},
+    local::LocalOrder,
     state::{JobPhase, NodePhase},
     units::{Now, Timestamp},
 };
@@ -57,6 +58,18 @@ pub enum Effect {
     Close {
         /// Which connection.
         connection: ConnectionId,
+    },
+    /// Has somebody authorise and carry out what a client of a node wants; what came of it comes
+    /// back as [`Query::TellNode`](flota_model::command::Query::TellNode).
+    LocalOrder {
+        /// Of which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// To be repeated.
+        request: RequestId,
+        /// What.
+        order: LocalOrder,
     },
     /// Tells watchers.
     Publish {

@@ -4,10 +4,11 @@ use flota_model::{
     command::{Refusal, Reply},
     frame::DownBody,
     ids::{NodeId, RequestId},
+    local::{LOCAL_ORDERS_MAX, LOCAL_ORDERS_TOTAL_MAX, LocalOrder, LocalRefusal, LocalReply},
     process::{Answer, AskFault, Question},
 };
 
-use super::Fleet;
+use super::{Fleet, api::Effect};
 
 /// Most questions that wait for one node. Stops wait for as long as their grace.
 const ASKS_MAX: usize = 64;
@@ -39,6 +40,40 @@ impl Fleet {
         question: Question,
     ) -> Option<Result<Reply, Refusal>> {
         self.ask(request, node, question).map(Ok)
+    }
+
+    /// A client of a node wants something.
+    pub(crate) fn local_order(&mut self, node: NodeId, request: RequestId, order: LocalOrder) {
+        let name = self.nodes.known(node).record.name.clone();
+        let is_full = self.nodes.orders >= LOCAL_ORDERS_TOTAL_MAX;
+        let Some(session) = self.nodes.session(node) else {
+            return;
+        };
+        if is_full || session.orders.len() >= LOCAL_ORDERS_MAX || !session.orders.insert(request) {
+            let answer = Err(LocalRefusal::busy());
+            return self.send(node, DownBody::LocalAnswer { request, answer });
+        }
+        self.nodes.orders += 1;
+        self.ledger.effects.push(Effect::LocalOrder {
+            node,
+            name,
+            request,
+            order,
+        });
+    }
+
+    /// What came of it. Nobody is told who has connected anew meanwhile.
+    pub(crate) fn local_answer(
+        &mut self,
+        node: NodeId,
+        request: RequestId,
+        answer: Result<LocalReply, LocalRefusal>,
+    ) {
+        self.nodes.orders = self.nodes.orders.saturating_sub(1);
+        let session = self.nodes.session(node);
+        if session.is_some_and(|session| session.orders.remove(&request)) {
+            self.send(node, DownBody::LocalAnswer { request, answer });
+        }
     }
 
     pub(crate) fn answered(

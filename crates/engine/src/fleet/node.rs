@@ -27,6 +27,8 @@ pub(crate) struct Nodes {
     pub(crate) awaited: BTreeSet<NodeId>,
     /// Nodes that may take more work than they have.
     pub(crate) dirty: BTreeSet<NodeId>,
+    /// Orders of clients of all nodes that somebody carries out, also for sessions that are over.
+    pub(crate) orders: usize,
 }
 
 /// One node.
@@ -66,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) reads: BTreeSet<RequestId>,
     /// Questions that wait for this agent.
     pub(crate) asks: BTreeSet<RequestId>,
+    /// Orders of its clients that wait for us, by the number that the agent gave them.
+    pub(crate) orders: BTreeSet<RequestId>,
 }
 
 impl Session {
@@ -78,6 +82,7 @@ impl Session {
             specs: SpecWindow::default(),
             reads: BTreeSet::new(),
             asks: BTreeSet::new(),
+            orders: BTreeSet::new(),
         }
     }
 

@@ -365,6 +365,14 @@ impl Fleet {
             Query::Ask { node, question } => self.ask(request, node, question),
             Query::Services => Some(Reply::Services(Vec::new())),
             Query::Service { .. } => Some(Reply::ServiceDetail(None)),
+            Query::TellNode {
+                node,
+                order,
+                answer,
+            } => {
+                self.local_answer(node, order, answer);
+                Some(Reply::Told)
+            }
         }
     }
 

@@ -95,6 +95,7 @@ impl Fleet {
                 }
             }
             UpBody::Answer { request, answer } => self.answered(node, request, answer),
+            UpBody::LocalOrder { request, order } => self.local_order(node, request, order),
             UpBody::Reports(reports) => self.reports(node, reports),
             UpBody::Forgotten(ranges) => self.forgotten(node, &ranges),
             UpBody::OutputPart { request, part } => {

@@ -4,6 +4,7 @@
 )]
 
 mod bench;
+mod orders;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flota_model::{
     frame::{Down, HelloRefusal, OutputFault, OutputPart, Up},
     ids::{AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex},
+    local::{LocalOrder, LocalRefusal, LocalReply},
     outcome::{Output, StartStage, StreamName, Usage},
     process::{Answer, AskFault, Question},
     resources::Resources,
@@ -128,6 +129,13 @@ pub enum Event {
         number: ProbeNumber,
         /// What was found.
         result: ProbeResult,
+    },
+    /// A client of this node wants something; answered by exactly one [`Effect::LocalAnswer`].
+    LocalOrder {
+        /// To be repeated; never used twice within a start of the agent.
+        request: RequestId,
+        /// What.
+        order: LocalOrder,
     },
     /// The machine was looked at; goes with the next heartbeat.
     Sampled(Box<NodeSample>),
@@ -260,6 +268,13 @@ pub enum Effect {
         check: Box<ExpandedCheck>,
         /// How long it may take.
         timeout: Duration,
+    },
+    /// Tells a client of this node what came of its order.
+    LocalAnswer {
+        /// Which.
+        request: RequestId,
+        /// What came of it.
+        answer: Result<LocalReply, LocalRefusal>,
     },
     /// The server does not take this agent; the shell says so and ends or waits, as it must.
     Refused(HelloRefusal),

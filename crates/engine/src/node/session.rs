@@ -1,6 +1,11 @@
 //! Connections and frames: who is listened to, and in which order (PROTOCOL 1–3).
 
-use std::{cmp::Ordering, collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use flota_model::{
     frame::{
@@ -35,6 +40,8 @@ pub(super) struct Link {
     pub(super) session: Option<Session>,
     /// The last sample of the machine, until a heartbeat has taken it along.
     pub(super) sample: Option<Box<NodeSample>>,
+    /// Orders of our clients without an answer, and the session that took them along.
+    pub(super) orders: BTreeMap<RequestId, SessionNumber>,
 }
 
 /// One session.
@@ -124,6 +131,14 @@ impl Session {
             }
         };
         now.since(since) >= patience
+    }
+
+    /// Its number, once the server has welcomed us.
+    pub(super) fn open_number(&self) -> Option<SessionNumber> {
+        match self.phase {
+            Phase::Greeting => None,
+            Phase::Open { .. } => Some(self.number),
+        }
     }
 
     /// The turn of the last heartbeat sent at or before `sent_at`; it is given once.
@@ -410,6 +425,7 @@ impl Node {
                 draft.at_once(read);
             }
             DownBody::Ask { request, question } => self.asked(request, question, draft),
+            DownBody::LocalAnswer { request, answer } => self.local_answer(request, answer, draft),
         }
         true
     }

@@ -8,6 +8,7 @@ mod ending;
 mod expand;
 mod granting;
 mod lease;
+mod orders;
 mod queue;
 mod recovery;
 mod retract;

@@ -15,6 +15,8 @@ mod hosts;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod line;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod words;

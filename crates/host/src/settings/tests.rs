@@ -51,6 +51,7 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         ("cpus", "0.5"),
         ("memory", "4GiB"),
         ("labels", "a=1,b=x=y"),
+        ("line_listen", "posix=127.0.0.1:5002,gestor=[::1]:0"),
         ("log", "info,flota_server=debug"),
         ("log_format", "json"),
     ];
@@ -83,6 +84,10 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         cpus: Some(Cpus(500)),
         memory: Some(Bytes(4 << 30)),
         labels,
+        line_listen: vec![
+            (Dialect::Posix, "127.0.0.1:5002".parse().unwrap()),
+            (Dialect::Gestor, "[::1]:0".parse().unwrap()),
+        ],
         log: Some("info,flota_server=debug".into()),
         log_as_json: true,
     };

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Method, header};
 use flota_model::{command::Principal, units::Moment};
 use sha2::{Digest as _, Sha256};
 
-use super::{Denied, Object, Permit, Sessions, Verb, authorize, local};
+use super::{Denied, Object, Permit, Sessions, Verb, authorize, local, node};
 use crate::listener::Arrival;
 
 /// The cookie of a browser session.
@@ -50,6 +50,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The clients of the listeners of a node, as one: whom a node lets in is its own policy.
+    pub(crate) fn of_node(name: &str) -> Self {
+        let principal = node(name);
+        Self { principal }
+    }
+
     /// Asks [`authorize`].
     pub(crate) fn may(&self, verb: Verb, object: &Object) -> Result<Permit, Denied> {
         authorize(&self.principal, verb, object)

@@ -28,12 +28,12 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::{task, time::Instant};
 
-pub(super) use self::routes::ROUTES;
 use self::{
     filter::FILTERS,
     groups::Grouping,
     selection::{Selection, Wanted},
 };
+pub(super) use self::{orders::end_now, routes::ROUTES};
 use super::{Desk, Parameters, bug, fleet, node_views};
 use crate::{
     access::{Caller, Object},

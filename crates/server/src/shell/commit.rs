@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::{chain::Chain, clock, meter::Meter};
 
-use super::{Asker, NumberedTurn, Published, Publisher, TURNS_IN_FLIGHT_MAX};
+use super::{Asker, LocalWish, NumberedTurn, Published, Publisher, TURNS_IN_FLIGHT_MAX};
 
 /// Why the server cannot go on: what was decided cannot be made durable.
 #[derive(Debug, Error)]
@@ -51,6 +51,8 @@ pub(crate) struct Committer {
     reserve: Reserve,
     link: ServerSender,
     publisher: Publisher,
+    /// What clients of nodes want. Has room for as many as the fleet takes before it answers.
+    local: mpsc::Sender<LocalWish>,
     /// Requests without a reply yet.
     askers: BTreeMap<RequestId, Asker>,
     meter: Arc<Meter>,
@@ -62,12 +64,14 @@ impl Committer {
         reserve: Reserve,
         link: ServerSender,
         publisher: Publisher,
+        local: mpsc::Sender<LocalWish>,
     ) -> Self {
         Self {
             journal,
             reserve,
             link,
             publisher,
+            local,
             askers: BTreeMap::new(),
             meter: Arc::new(Meter::new(clock::now().wall)),
         }
@@ -115,6 +119,20 @@ impl Committer {
             },
             Effect::Send { connection, frame } => self.link.send(connection, frame),
             Effect::Close { connection } => self.link.close(connection),
+            Effect::LocalOrder {
+                node,
+                name,
+                request,
+                order,
+            } => {
+                // Only a server that stops does not take it.
+                let _ = self.local.try_send(LocalWish {
+                    node,
+                    name,
+                    request,
+                    order,
+                });
+            }
             Effect::Publish { id, event } => {
                 self.meter.event(&event);
                 self.publisher.publish(Published { id, event });

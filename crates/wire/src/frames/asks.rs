@@ -22,10 +22,7 @@ pub(super) fn encode(request: RequestId, question: Question) -> proto::Ask {
             target: Some(encode_target(target)),
             signal: signal.into(),
         }),
-        Question::Stop { target, grace } => Asked::Stop(proto::StopQuestion {
-            target: Some(encode_target(target)),
-            grace_micros: u64::try_from(grace.as_micros()).unwrap_or(u64::MAX),
-        }),
+        Question::Stop { target, grace } => Asked::Stop(encode_stop(target, grace)),
         Question::Log(question) => Asked::Log(logs::encode_question(&question)),
     };
     proto::Ask {
@@ -54,13 +51,29 @@ pub(super) fn decode(ask: proto::Ask) -> Result<Question, DecodeFault> {
                         what: "is no signal",
                     })?,
             },
-            Asked::Stop(asked) => Question::Stop {
-                target: decode_target(asked.target)?,
-                grace: decode_grace(asked.grace_micros)?,
-            },
+            Asked::Stop(asked) => {
+                let (target, grace) = decode_stop(asked)?;
+                Question::Stop { target, grace }
+            }
             Asked::Log(asked) => Question::Log(logs::decode_question(asked)?),
         },
     )
+}
+
+pub(super) fn encode_stop(target: ProcessTarget, grace: Duration) -> proto::StopQuestion {
+    proto::StopQuestion {
+        target: Some(encode_target(target)),
+        grace_micros: u64::try_from(grace.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+pub(super) fn decode_stop(
+    asked: proto::StopQuestion,
+) -> Result<(ProcessTarget, Duration), DecodeFault> {
+    Ok((
+        decode_target(asked.target)?,
+        decode_grace(asked.grace_micros)?,
+    ))
 }
 
 fn decode_grace(micros: u64) -> Result<Duration, DecodeFault> {

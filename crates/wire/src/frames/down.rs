@@ -16,6 +16,7 @@ use super::{
         decode_stream, encode_attempt, encode_authority, encode_range, encode_ranges,
         encode_stream, unknown,
     },
+    local,
     proto::{self, down::Body},
 };
 use crate::spec::unseal_hashed;
@@ -56,6 +57,9 @@ pub(super) fn encode(frame: &Down) -> proto::Down {
             length: *length,
         }),
         DownBody::Ask { request, question } => Body::Ask(asks::encode(*request, *question)),
+        DownBody::LocalAnswer { request, answer } => {
+            Body::LocalAnswer(local::encode_answer(*request, answer))
+        }
     };
     proto::Down {
         session: frame.session.0,
@@ -87,6 +91,10 @@ pub(super) fn decode(frame: proto::Down) -> Result<Down, DecodeFault> {
         Body::Ask(ask) => DownBody::Ask {
             request: RequestId(ask.request),
             question: asks::decode(ask)?,
+        },
+        Body::LocalAnswer(answer) => DownBody::LocalAnswer {
+            request: RequestId(answer.request),
+            answer: local::decode_answer(answer)?,
         },
     };
     Ok(Down {

@@ -205,7 +205,7 @@ fn every_kind_of_frame_was_generated() {
         note(format!("{:?}", generate::up(&mut Random(seed)).body));
         note(format!("{:?}", generate::down(&mut Random(seed)).body));
     }
-    assert_eq!(seen.len(), 7 + 10, "{seen:?}");
+    assert_eq!(seen.len(), 8 + 11, "{seen:?}");
 }
 
 #[test]

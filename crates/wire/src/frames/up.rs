@@ -12,6 +12,7 @@ use super::{
         check_total, decode_authority, decode_enum, decode_range, decode_ranges, decode_resources,
         encode_authority, encode_range, encode_ranges, encode_resources, unknown,
     },
+    local,
     proto::{self, up::Body},
     replicas, reports, samples,
 };
@@ -36,6 +37,9 @@ pub(super) fn encode(frame: &Up) -> proto::Up {
         UpBody::OutputPart { request, part } => Body::OutputPart(encode_part(*request, part)),
         UpBody::Answer { request, answer } => Body::Answer(answers::encode(*request, answer)),
         UpBody::Replicas(statuses) => Body::Replicas(replicas::encode(statuses)),
+        UpBody::LocalOrder { request, order } => {
+            Body::LocalOrder(local::encode_order(*request, order))
+        }
     };
     proto::Up {
         session: frame.session.0,
@@ -66,6 +70,10 @@ pub(super) fn decode(frame: proto::Up) -> Result<Up, DecodeFault> {
             answer: answers::decode(answer)?,
         },
         Body::Replicas(list) => UpBody::Replicas(replicas::decode(list)?),
+        Body::LocalOrder(order) => UpBody::LocalOrder {
+            request: RequestId(order.request),
+            order: local::decode_order(order)?,
+        },
     };
     Ok(Up {
         session: SessionNumber(frame.session),

@@ -29,6 +29,11 @@ pub(super) fn agent(language: Language) -> Command {
             amount("cpus", language.help_agent_cpus()),
             amount("memory", language.help_agent_memory()),
             label(language),
+            options(
+                "line-listen",
+                language.value_line_listener(),
+                language.help_line_listen(),
+            ),
         ])
         .args_conflicts_with_subcommands(true)
         .subcommand(agent_stop(language))
@@ -55,6 +60,7 @@ pub(super) fn dev(language: Language) -> Command {
             nodes.value_parser(count),
             data(language, language.help_dev_data()),
             flag("reset", language.help_dev_reset()),
+            flag("compat", language.help_dev_compat()),
             listen(language),
         ])
 }

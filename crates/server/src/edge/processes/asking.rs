@@ -118,7 +118,8 @@ fn answer_of(reply: Reply) -> Result<Result<Answer, AskFault>, Problem> {
         | Reply::Applied { .. }
         | Reply::Service(_)
         | Reply::Services(_)
-        | Reply::ServiceDetail(_) => Err(bug("a question to a node got another answer")),
+        | Reply::ServiceDetail(_)
+        | Reply::Told => Err(bug("a question to a node got another answer")),
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     asking, handle_of, no_process, node_of,
 };
 use crate::{
-    access::{Caller, Object, Verb},
+    access::{Caller, Object, Permit, Verb},
     problem::{PROCESS_NUMBER, Problem, QUERY_INVALID},
 };
 
@@ -143,13 +143,23 @@ async fn end(
     })?;
     let grace = grace.unwrap_or(GRACE_DEFAULT);
     let permit = caller.may(Verb::ProcessStop, &Object::Process(target))?;
+    end_now(desk, permit, target, grace).await.map(Json)
+}
+
+/// Ends a process with its descendants.
+pub(in crate::edge) async fn end_now(
+    desk: &Desk,
+    permit: Permit,
+    target: ProcessTarget,
+    grace: Duration,
+) -> Result<Stopped, Problem> {
     let command = Command::StopProcess { target, grace };
     match asking::order(desk, permit, command, grace + STOP_WITHIN).await? {
-        Answer::Stopped { processes, killed } => Ok(Json(Stopped {
+        Answer::Stopped { processes, killed } => Ok(Stopped {
             process: target.to_string(),
             processes,
             killed,
-        })),
+        }),
         Answer::Processes(_) | Answer::Signalled | Answer::Log(_) => {
             Err(bug("a stop got another answer"))
         }

@@ -220,6 +220,7 @@ async fn replies_wait_for_all_earlier_commits_and_commits_gather_meanwhile() {
         reserve,
         link.sender(),
         handle.publisher().clone(),
+        mpsc::channel(1).0,
     );
     let thread = thread::spawn(move || committer.run(decided));
 

@@ -197,8 +197,12 @@ fn reports(random: &mut Random) -> Vec<Report> {
 }
 
 pub(super) fn up(random: &mut Random) -> Up {
-    let body = match random.below(7) {
+    let body = match random.below(8) {
         6 => UpBody::Replicas(list(random, replica)),
+        7 => UpBody::LocalOrder {
+            request: RequestId(number(random)),
+            order: processes::local_order(random),
+        },
         5 => UpBody::Answer {
             request: RequestId(number(random)),
             answer: processes::answer(random),
@@ -264,7 +268,11 @@ pub(super) fn spec(random: &mut Random) -> SealedSpec {
 }
 
 pub(super) fn down(random: &mut Random) -> Down {
-    let body = match random.below(10) {
+    let body = match random.below(11) {
+        10 => DownBody::LocalAnswer {
+            request: RequestId(number(random)),
+            answer: processes::local_answer(random),
+        },
         8 => DownBody::Ask {
             request: RequestId(number(random)),
             question: processes::question(random),

@@ -1,6 +1,7 @@
 //! Processes and samples with all kinds of contents.
 
 use flota_model::{
+    local::{LocalOrder, LocalRefusal, LocalReply},
     log::{LOG_PART_MAX, LOG_TAIL_MAX, LogFrom, LogPart, LogQuestion},
     process::{
         Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
@@ -59,6 +60,32 @@ fn log_question(random: &mut Random) -> LogQuestion {
         until: maybe(random, |random| Timestamp(number(random))),
         length: small(random).min(LOG_PART_MAX),
         marks: flag(random),
+    }
+}
+
+pub(super) fn local_order(random: &mut Random) -> LocalOrder {
+    if flag(random) {
+        return LocalOrder::Start {
+            name: word(random),
+            argv: list(random, word),
+        };
+    }
+    LocalOrder::Stop {
+        target: target(random),
+        grace: Duration::from_micros(number(random)).min(GRACE_MAX),
+    }
+}
+
+pub(super) fn local_answer(random: &mut Random) -> Result<LocalReply, LocalRefusal> {
+    match random.below(3) {
+        0 => Ok(LocalReply::Accepted {
+            job: JobId(number(random)),
+        }),
+        1 => Ok(LocalReply::Stopped),
+        _ => Err(LocalRefusal {
+            code: word(random),
+            detail: word(random),
+        }),
     }
 }
 
