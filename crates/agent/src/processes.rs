@@ -1,11 +1,15 @@
 //! All processes of this machine, read from `/proc` with few calls and one buffer.
 
+mod inspect;
 mod reader;
+#[cfg(test)]
+mod reuse;
 pub(crate) mod signal;
 mod stat;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod users;
 
 use std::{collections::HashMap, fs, io, sync::Mutex};
@@ -19,8 +23,13 @@ use flota_model::{
     units::{Bytes, Cpus, Moment, Timestamp},
 };
 
-pub(crate) use self::tasks::Programs;
-use self::{reader::Reader, stat::Line, tasks::Kin, users::Users};
+pub(crate) use self::{inspect::Values, tasks::Programs};
+use self::{
+    reader::{Owner, Reader},
+    stat::Line,
+    tasks::Kin,
+    users::Users,
+};
 use crate::{
     machine,
     sys::{clock, pidfd::PidFd},
@@ -65,7 +74,7 @@ struct Known {
 #[derive(Debug, Clone)]
 struct Details {
     name: Vec<u8>,
-    owner: Option<u32>,
+    owner: Option<Owner>,
     uid: Option<u32>,
     command: Option<String>,
     control_group: Option<String>,
@@ -218,10 +227,10 @@ impl Known {
     }
 }
 
-fn details(reader: &mut Reader, row: &ProcessRow, name: Vec<u8>, owner: Option<u32>) -> Details {
+fn details(reader: &mut Reader, row: &ProcessRow, name: Vec<u8>, owner: Option<Owner>) -> Details {
     // The files of a process that may not be dumped belong to root, whoever runs it.
-    let uid = match owner {
-        Some(0) | None => reader.uid(row.pid).or(owner),
+    let uid = match owner.map(|owner| owner.uid) {
+        owner @ (Some(0) | None) => reader.uid(row.pid).or(owner),
         owner => owner,
     };
     Details {

@@ -178,6 +178,7 @@ async fn dispatch(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exi
         ["job", "results"] => results::command(session, inner).await,
         ["completion"] => completion::print(session, inner),
         ["ps"] => process::list(session, inner).await,
+        ["process", "show"] => process::show(session, inner).await,
         ["start"] => start::start(session, inner).await,
         ["stop"] => stop::stop(session, inner).await,
         ["signal"] => stop::signal(session, inner).await,

@@ -7,7 +7,7 @@ mod text;
 use std::io::{self, Write};
 
 pub(crate) use self::{
-    listing::{Details, print_json},
+    listing::{Details, print_json, print_rows},
     text::{age, bytes, clean, count, cpus, duration, labels, seconds_ago},
 };
 pub use self::{

@@ -9,6 +9,7 @@ pub mod command;
 pub mod execution;
 pub mod frame;
 pub mod ids;
+pub mod inspect;
 pub mod local;
 pub mod log;
 pub mod outcome;

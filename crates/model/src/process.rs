@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
     ids::{AttemptId, BootId, JobId, NodeId, TaskIndex},
+    inspect::ProcessDetail,
     log::{LogPart, LogQuestion},
     units::{Bytes, Cpus, Timestamp},
 };
@@ -144,6 +145,13 @@ pub enum Question {
         /// How much of each.
         columns: Columns,
     },
+    /// One process from all sides.
+    Inspect {
+        /// Which; of the agent's own node.
+        target: ProcessTarget,
+        /// Whether the values of its variables are wanted too; they may be secrets.
+        with_values: bool,
+    },
     /// Send a signal to one process.
     Signal {
         /// Which; of the agent's own node.
@@ -167,6 +175,8 @@ pub enum Question {
 pub enum Answer {
     /// To [`Question::Processes`].
     Processes(ProcessList),
+    /// To [`Question::Inspect`].
+    Inspected(Box<ProcessDetail>),
     /// To [`Question::Signal`]: it was sent.
     Signalled,
     /// To [`Question::Stop`].
@@ -193,8 +203,15 @@ pub enum AskFault {
     Protected(Protection),
     /// The user that the agent runs as may not signal it.
     NotPermitted,
-    /// It did not end, not even by SIGKILL: the kernel holds it.
-    Alive,
+    /// It was killed and has not ended, or one of its descendants has not.
+    Alive {
+        /// How many of them are left.
+        processes: u32,
+        /// One of them.
+        pid: u32,
+        /// Whether that one waits inside the kernel (state `D`), which no signal ends.
+        in_kernel: bool,
+    },
     /// The node could not find out.
     Unreadable {
         /// `errno` (`man 3 errno`).
@@ -203,6 +220,22 @@ pub enum AskFault {
     /// The node is not connected, was lost while it was asked, or has too many questions already.
     /// What was asked may have been done or not.
     Unreachable,
+}
+
+impl AskFault {
+    /// The stable code, `E-NOUN-REASON`, of the API and of the audit.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Gone => "E-PROCESS-NOTFOUND",
+            Self::Reused => "E-PROCESS-REUSED",
+            Self::Uncertain => "E-PROCESS-UNCERTAIN",
+            Self::Protected(_) => "E-PROCESS-PROTECTED",
+            Self::NotPermitted => "E-PROCESS-FORBIDDEN",
+            Self::Alive { .. } => "E-PROCESS-ALIVE",
+            Self::Unreadable { .. } => "E-PROCESS-UNREADABLE",
+            Self::Unreachable => "E-NODE-UNREACHABLE",
+        }
+    }
 }
 
 /// Why a process is never signalled.

@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     JobSubmit,
     JobCancel,
     ProcessRead,
+    /// Values of variables, which may be secrets.
+    ProcessSecrets,
     ProcessSignal,
     ProcessStop,
     KernelRead,
@@ -33,7 +35,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// All verbs, for the test of the rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::FleetRead,
         Self::FleetRecover,
         Self::NodeRead,
@@ -41,6 +43,7 @@ impl Verb {
         Self::JobSubmit,
         Self::JobCancel,
         Self::ProcessRead,
+        Self::ProcessSecrets,
         Self::ProcessSignal,
         Self::ProcessStop,
         Self::KernelRead,
@@ -57,6 +60,7 @@ impl Verb {
             Self::JobSubmit => "job.submit",
             Self::JobCancel => "job.cancel",
             Self::ProcessRead => "process.read",
+            Self::ProcessSecrets => "process.secrets",
             Self::ProcessSignal => "process.signal",
             Self::ProcessStop => "process.stop",
             Self::KernelRead => "kernel.read",

@@ -32,6 +32,7 @@ pub(crate) use fleet::{node_named, node_views};
 pub(crate) use jobs::{record, summaries};
 pub(crate) use local::serve_local;
 pub(crate) use login::login;
+pub(crate) use processes::{details_of_number, processes_of_page};
 pub(crate) use query::Parameters;
 pub(crate) use tasks::{TaskFilter, page as task_page};
 

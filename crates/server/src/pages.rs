@@ -7,6 +7,8 @@ mod job;
 mod language;
 mod node;
 mod overview;
+mod process;
+mod processes;
 mod texts;
 mod time;
 
@@ -21,7 +23,7 @@ use crate::{
         login,
         routes::{
             AFTER, Answer, BEFORE, Chapter, Content, Gate, JOB, LANGUAGE, NODE, OF_FLEET, OF_STORE,
-            PAGE, Parameter, Route, STATE, Shape,
+            PAGE, PID, Parameter, Route, STATE, Shape,
         },
     },
     pages::{
@@ -29,11 +31,13 @@ use crate::{
         language::Language,
     },
     problem::{
-        JOB_NOT_FOUND, LOGIN_EXPIRED, NODE_NOT_FOUND, Problem, QUERY_INVALID, QUERY_UNKNOWN,
-        ROUTE_UNKNOWN,
+        JOB_NOT_FOUND, LOGIN_EXPIRED, NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_NOT_FOUND,
+        PROCESS_UNREADABLE, Problem, QUERY_INVALID, QUERY_UNKNOWN, ROUTE_UNKNOWN,
     },
     random,
 };
+
+pub(crate) use processes::processes;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route {
@@ -72,6 +76,26 @@ pub(crate) const ROUTES: &[Route] = &[
             "showNode",
             "A node, for people.",
             |method| on(method, node::node),
+        )
+    },
+    Route {
+        chapter: Chapter::Pages,
+        parameters: &[NODE, PID, LANGUAGE],
+        answers: &[Answer::media("The process from all sides.", HTML)],
+        problems: &[
+            OF_FLEET,
+            &[
+                NODE_NOT_FOUND,
+                NODE_UNREACHABLE,
+                PROCESS_NOT_FOUND,
+                PROCESS_UNREADABLE,
+            ],
+        ],
+        ..Route::get(
+            "/nodes/{node}/processes/{pid}",
+            "showProcess",
+            "A process, for people.",
+            |method| on(method, process::process),
         )
     },
     Route {

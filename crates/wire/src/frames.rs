@@ -6,6 +6,7 @@
 mod answers;
 mod asks;
 mod common;
+mod detail;
 mod down;
 mod local;
 mod logs;

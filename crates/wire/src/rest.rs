@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod convert;
+pub mod inspect;
 pub mod page;
 pub mod process;
 pub mod sample;
+pub mod sections;
 pub mod service;
 
 /// `GET /api/v1/fleet`

@@ -23,6 +23,15 @@ pub(super) struct Reader {
     buffer: Box<[u8; FILE_LENGTH]>,
 }
 
+/// What the file system says of a file of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) uid: u32,
+    /// Files of a later process of the same number have others, even if it was started within the same
+    /// hundredth of a second.
+    pub(super) inode: u64,
+}
+
 impl Reader {
     pub(super) fn open() -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
@@ -51,11 +60,14 @@ impl Reader {
         Ok(pids)
     }
 
-    /// Its line, and whom the file belongs to if that is asked for. `None` when it is gone.
-    pub(super) fn stat(&mut self, pid: u32, with_owner: bool) -> Option<(Line<'_>, Option<u32>)> {
+    /// Its line, and whose the file is if that is asked for. `None` when it is gone.
+    pub(super) fn stat(&mut self, pid: u32, with_owner: bool) -> Option<(Line<'_>, Option<Owner>)> {
         let file = self.file(pid, "stat")?;
         let owner = if with_owner {
-            rustix::fs::fstat(&file).ok().map(|status| status.st_uid)
+            rustix::fs::fstat(&file).ok().map(|status| Owner {
+                uid: status.st_uid,
+                inode: status.st_ino,
+            })
         } else {
             None
         };

@@ -1,31 +1,24 @@
 //! Signals to processes that are not ours: only to the very one that is meant, and never to those
 //! that keep the machine or Flota going.
 
-use std::{
-    fs, io,
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
-    time::Duration,
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, time::Duration};
 
 use flota_model::{
     ids::BootId,
     process::{Answer, AskFault, ProcessHandle, ProcessTarget, Protection},
-    units::Moment,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::reader::Reader;
+use super::{
+    reader::Reader,
+    tree::{Tree, is_over},
+};
 use crate::{
     proc,
     sys::{clock, pidfd::PidFd},
 };
 
-/// Most processes of a tree that is stopped; each takes a descriptor meanwhile.
-const TREE_LENGTH_MAX: usize = 512;
 /// How long SIGKILL may take; only processes that wait inside the kernel need longer.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
-/// A tree is looked at this often for children that were not there before.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// First argument of a keeper.
 const KEEPER: &[u8] = b"__keeper";
 
@@ -43,25 +36,18 @@ pub(crate) fn stop(
     grace: Duration,
 ) -> Result<Answer, AskFault> {
     let (pid, pidfd) = find(here, target)?;
-    let mut tree = Tree {
-        members: vec![Member {
-            pid,
-            pidfd,
-            is_told: false,
-        }],
-    };
     // All are looked at before the first one is told.
-    tree.grow()?;
-    tree.tell(libc::SIGTERM, clock::moment() + grace)?;
+    let mut tree = Tree::of(pid, pidfd)?;
+    tree.ask(libc::SIGTERM, clock::moment() + grace)?;
     let killed = !tree.is_gone();
     if killed {
-        tree.tell(libc::SIGKILL, clock::moment() + KILL_WITHIN)?;
+        tree.kill(clock::moment() + KILL_WITHIN)?;
     }
     if !tree.is_gone() {
-        return Err(AskFault::Alive);
+        return Err(tree.left());
     }
     Ok(Answer::Stopped {
-        processes: u32::try_from(tree.members.len()).unwrap_or(u32::MAX),
+        processes: tree.count(),
         killed,
     })
 }
@@ -108,7 +94,7 @@ fn recognise(pidfd: &PidFd, handle: &ProcessHandle) -> Result<(), AskFault> {
 }
 
 /// Refuses what must go on.
-fn protect(pid: u32) -> Result<(), AskFault> {
+pub(super) fn protect(pid: u32) -> Result<(), AskFault> {
     let mut reader = Reader::open().map_err(|error| fault(&error))?;
     let (line, _) = reader.stat(pid, false).ok_or(AskFault::Gone)?;
     if line.is_kernel {
@@ -134,120 +120,8 @@ fn is_flota(pid: u32) -> bool {
     command.split(|byte| *byte == 0).nth(1) == Some(KEEPER)
 }
 
-/// A process and its descendants, each held.
-struct Tree {
-    members: Vec<Member>,
-}
-
-struct Member {
-    pid: u32,
-    pidfd: PidFd,
-    is_told: bool,
-}
-
-impl Tree {
-    /// Adds children that are not in it yet, and theirs.
-    fn grow(&mut self) -> Result<(), AskFault> {
-        let mut index = 0;
-        while index < self.members.len() {
-            let parent = self.members[index].pid;
-            let mut found = Vec::new();
-            if !is_over(&self.members[index].pidfd) {
-                proc::children(parent, |pid| found.push(pid));
-            }
-            for pid in found {
-                self.add(parent, pid)?;
-            }
-            index += 1;
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, parent: u32, pid: u32) -> Result<(), AskFault> {
-        let is_held = |member: &Member| member.pid == pid && !is_over(&member.pidfd);
-        if self.members.iter().any(is_held) {
-            return Ok(());
-        }
-        let Ok(pidfd) = PidFd::open(pid) else {
-            return Ok(());
-        };
-        let is_child =
-            proc::stat(pid).is_ok_and(|stat| stat.parent == parent && stat.state != b'Z');
-        if !is_child || is_over(&pidfd) {
-            return Ok(());
-        }
-        protect(pid).or_else(|fault| {
-            if fault == AskFault::Gone {
-                Ok(())
-            } else {
-                Err(fault)
-            }
-        })?;
-        if self.members.len() == TREE_LENGTH_MAX {
-            let errno = libc::E2BIG;
-            return Err(AskFault::Unreadable { errno });
-        }
-        self.members.push(Member {
-            pid,
-            pidfd,
-            is_told: false,
-        });
-        Ok(())
-    }
-
-    /// Signals all, also those that come up meanwhile, and waits for their end until `deadline`.
-    fn tell(&mut self, signal: i32, deadline: Moment) -> Result<(), AskFault> {
-        for member in &mut self.members {
-            member.is_told = false;
-        }
-        loop {
-            self.grow()?;
-            for member in self.members.iter_mut().filter(|member| !member.is_told) {
-                match member.pidfd.signal(signal) {
-                    Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
-                        return Err(fault(&error));
-                    }
-                    Ok(()) | Err(_) => member.is_told = true,
-                }
-            }
-            let left = deadline.since(clock::moment());
-            if self.is_gone() || left.is_zero() {
-                return Ok(());
-            }
-            self.wait(left.min(LOOK_EVERY));
-        }
-    }
-
-    /// Until one of those that are left has ended, at most for `span`.
-    fn wait(&self, span: Duration) {
-        let left = self.members.iter().filter(|member| !is_over(&member.pidfd));
-        let mut waited: Vec<PollFd<'_>> = left
-            .map(|member| PollFd::from_borrowed_fd(member.pidfd.descriptor(), PollFlags::IN))
-            .collect();
-        if let Ok(span) = Timespec::try_from(span) {
-            // Interrupted or not: the caller looks again.
-            let _ = poll(&mut waited, Some(&span));
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.members.iter().all(|member| is_over(&member.pidfd))
-    }
-}
-
-/// Whether the process has ended; a zombie has.
-fn is_over(pidfd: &PidFd) -> bool {
-    let descriptor = pidfd.descriptor();
-    let mut polled = [PollFd::from_borrowed_fd(descriptor.as_fd(), PollFlags::IN)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
-}
-
 /// What an error of the system means for the one who asked.
-fn fault(error: &io::Error) -> AskFault {
+pub(super) fn fault(error: &io::Error) -> AskFault {
     match error.raw_os_error() {
         // `EINVAL`: the number is that of a thread which leads no process.
         Some(libc::ESRCH | libc::ENOENT | libc::EINVAL) => AskFault::Gone,

@@ -1,5 +1,7 @@
 //! Processes of this very machine.
 
+mod stops;
+
 use std::{
     fs,
     os::unix::fs::symlink,

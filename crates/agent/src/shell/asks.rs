@@ -12,7 +12,7 @@ use super::Shell;
 use crate::{
     input::Input,
     logs::{self, Store},
-    processes::{Processes, Programs, signal},
+    processes::{Processes, Programs, Values, signal},
 };
 
 /// Questions at a time. The server asks for fewer; more are answered "try again".
@@ -38,7 +38,7 @@ impl Shell {
         let (processes, boot) = (Arc::clone(&self.processes), self.here.boot);
         let (post, logs) = (self.post.clone(), Arc::clone(&self.logs.store));
         let programs = match question {
-            Question::Processes { .. } => self.programs(),
+            Question::Processes { .. } | Question::Inspect { .. } => self.programs(),
             Question::Signal { .. } | Question::Stop { .. } | Question::Log(_) => {
                 Programs::default()
             }
@@ -46,6 +46,18 @@ impl Shell {
         let spawned = thread::Builder::new().name("ask".into()).spawn(move || {
             let answer = match question {
                 Question::Processes { columns } => list(&processes, columns, &programs),
+                Question::Inspect {
+                    target,
+                    with_values,
+                } => {
+                    let values = if with_values {
+                        Values::Shown
+                    } else {
+                        Values::Masked
+                    };
+                    let detail = processes.inspect(target, values, &programs);
+                    detail.map(|detail| Answer::Inspected(Box::new(detail)))
+                }
                 Question::Signal { target, signal } => signal::signal(boot, target, signal),
                 Question::Stop { target, grace } => signal::stop(boot, target, grace),
                 Question::Log(question) => log(&logs, &question),

@@ -89,14 +89,14 @@ problems! {
         "`flota node ls` muestra cuándo se le oyó por última vez";
     "E-PROCESS-NOTFOUND" "flota ps", "no existe ese proceso, o ya no", "flota ps";
     "E-PROCESS-REUSED" "flota ps", "el proceso ya acabó; a ningún otro se le hizo nada", "flota ps";
-    "E-PROCESS-UNCERTAIN" "NODE/PID with --force takes whoever has the number now",
-        "el proceso no se distingue de uno posterior", "NODO/PID con --force toma a quien tenga ahora el número";
+    "E-PROCESS-UNCERTAIN" "NODE/PID with --force-pid takes whoever has the number now",
+        "el proceso no se distingue de uno posterior", "NODO/PID con --force-pid toma a quien tenga ahora el número";
     "E-PROCESS-PROTECTED" "", "nadie puede enviar señales a este proceso", "";
     "E-PROCESS-FORBIDDEN" "", "el agente no puede enviar señales a este proceso",
         "el agente puede enviarlas a procesos de su usuario; si se ejecuta como root, a todos";
     "E-PROCESS-ALIVE" "", "el proceso no termina", "";
-    "E-PROCESS-NUMBER" "use its handle (`flota ps -q`), or insist with --force",
-        "un número solo no nombra un proceso", "use su identificador (`flota ps -q`), o insista con --force";
+    "E-PROCESS-NUMBER" "use its handle (`flota ps -q`), or insist with --force-pid",
+        "un número solo no nombra un proceso", "use su identificador (`flota ps -q`), o insista con --force-pid";
     "E-PROCESS-UNREADABLE" "", "el nodo no pudo averiguarlo", "";
     "E-OUTPUT-GONE" "", "el nodo ya no tiene la salida", "";
     "E-OUTPUT-UNREADABLE" "", "el nodo no pudo leer la salida", "";

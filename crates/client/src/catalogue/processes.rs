@@ -5,6 +5,13 @@ use super::texts;
 texts! { PROCESSES:
     about_ps => "Lists the processes of all nodes, or of some; names the nodes that do not answer",
         "Lista los procesos de todos los nodos, o de algunos; nombra los nodos que no responden";
+    about_process => "Looks at one process", "Mira un proceso";
+    about_process_show => "Shows a process from all sides: files, sockets, threads, limits, memory and more",
+        "Muestra un proceso desde todos los lados: archivos, conexiones, hilos, límites, memoria y más";
+    help_show_process => "Handle of a process (`flota ps -q` prints it), or NODE/PID",
+        "Identificador de un proceso (lo muestra `flota ps -q`), o NODO/PID";
+    help_show_environment => "The values of its variables too; they may be secrets",
+        "También los valores de sus variables; pueden ser secretos";
     about_start => "Starts a program on a node, once, and prints the number of its job",
         "Arranca un programa en un nodo, una vez, y muestra el número de su trabajo";
     about_stop => "Ends processes with all their descendants, or jobs, and waits until they are gone",
@@ -34,12 +41,12 @@ texts! { PROCESSES:
         "Orden: node, pid, parent, name, command, user, state, cgroup, job, cpu, machine, memory, time, threads o started; de grupos: group, processes, cpu o memory";
     help_start_cpus => "Cores to count for it, thousandths allowed; otherwise 0.001, so that it need not wait",
         "Núcleos que se cuentan para él, con milésimas; si no, 0.001, para que no tenga que esperar";
-    help_stop_target => "Handle of a process (`flota ps -q` prints it), NODE/PID with --force, or a job's number",
-        "Identificador de un proceso (lo muestra `flota ps -q`), NODO/PID con --force, o número de un trabajo";
+    help_stop_target => "Handle of a process (`flota ps -q` prints it), NODE/PID with --force-pid, or a job's number",
+        "Identificador de un proceso (lo muestra `flota ps -q`), NODO/PID con --force-pid, o número de un trabajo";
     help_stop_grace => "From SIGTERM to SIGKILL, at most 5m; otherwise 10s", "De SIGTERM a SIGKILL, como mucho 5m; si no, 10s";
     help_signal => "Name or number of the signal, for instance HUP or 1", "Nombre o número de la señal, por ejemplo HUP o 1";
-    help_process => "Handle of a process (`flota ps -q` prints it), or NODE/PID with --force",
-        "Identificador de un proceso (lo muestra `flota ps -q`), o NODO/PID con --force";
+    help_process => "Handle of a process (`flota ps -q` prints it), or NODE/PID with --force-pid",
+        "Identificador de un proceso (lo muestra `flota ps -q`), o NODO/PID con --force-pid";
     help_force => "Take NODE/PID: whoever has that number by then, which may be another process than you saw",
         "Acepta NODO/PID: quien tenga el número en ese momento, que puede ser otro proceso que el visto";
 
@@ -84,6 +91,42 @@ texts! { PROCESSES:
     sampled_now(ago) => "{ago} ago", "hace {ago}";
     sampled_before(ago) => "{ago} ago: these values are not current", "hace {ago}: estos valores no son actuales";
     not_sampled => "not since the server's start", "no desde el arranque del servidor";
+
+    header_handle => "HANDLE", "IDENTIFICADOR";
+    header_parent => "PARENT", "PADRE";
+    header_seconds => "CPU SECONDS", "SEGUNDOS DE USO";
+    header_started => "STARTED", "ARRANCADO";
+    header_program => "PROGRAM", "PROGRAMA";
+    header_folder => "FOLDER", "CARPETA";
+    header_root => "ROOT", "RAÍZ";
+    header_value => "VALUE", "VALOR";
+    header_soft => "SOFT", "VIGENTE";
+    header_hard => "HARD", "MÁXIMO";
+    header_unit => "UNIT", "UNIDAD";
+    header_number => "NUMBER", "NÚMERO";
+    header_kind => "KIND", "TIPO";
+    header_access => "ACCESS", "ACCESO";
+    header_target => "TARGET", "DESTINO";
+    header_protocol => "PROTOCOL", "PROTOCOLO";
+    header_local => "LOCAL END", "EXTREMO LOCAL";
+    header_remote => "REMOTE END", "EXTREMO REMOTO";
+    header_controllers => "CONTROLLERS", "CONTROLADORES";
+    header_path => "PATH", "RUTA";
+    section_arguments => "ARGUMENTS", "ARGUMENTOS";
+    section_environment => "ENVIRONMENT", "ENTORNO";
+    section_limits => "LIMITS", "LÍMITES";
+    section_files => "OPEN FILES", "ARCHIVOS ABIERTOS";
+    section_sockets => "SOCKETS", "CONEXIONES";
+    section_control_groups => "CONTROL GROUPS", "GRUPOS DE CONTROL";
+    section_io => "INPUT AND OUTPUT", "ENTRADA Y SALIDA";
+    section_namespaces => "NAMESPACES", "ESPACIOS DE NOMBRES";
+    section_memory => "MEMORY IN BYTES", "MEMORIA EN BYTES";
+    section_status => "STATUS", "SITUACIÓN";
+    section_children => "CHILDREN", "HIJOS";
+    value_masked => "(masked; --environment shows it)", "(oculto; --environment lo muestra)";
+    value_unlimited => "unlimited", "sin límite";
+    value_deleted => "(deleted)", "(borrado)";
+    rows_of(shown, all) => "{shown} of {all}", "{shown} de {all}";
 
     no_processes_match => "no process matches", "ningún proceso coincide";
     processes_shown(shown, all) => "{shown} of {all}; -n shows more", "{shown} de {all}; -n muestra más";

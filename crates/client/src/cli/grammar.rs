@@ -46,6 +46,7 @@ pub fn grammar(language: Language) -> Command {
             jobs::list(language, "jobs").hide(true),
             jobs::logs(language, language.about_logs()),
             processes::list(language),
+            processes::process(language),
             processes::start(language),
             processes::stop(language),
             processes::signal(language),

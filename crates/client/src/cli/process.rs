@@ -1,6 +1,7 @@
 //! `flota ps`.
 
 mod groups;
+mod show;
 mod tree;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -9,6 +10,7 @@ use clap::ArgMatches;
 use flota_model::units::Bytes;
 use flota_wire::rest::process::{LIMIT_MAX, Process, Processes, SilentNode};
 
+pub(super) use self::show::show;
 use super::{Session, ask};
 use crate::{
     catalogue::Language,

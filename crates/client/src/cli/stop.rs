@@ -112,14 +112,14 @@ async fn stop_job(session: &mut Session<'_>, job: &str) -> Result<Done, Failure>
 }
 
 /// A number may belong to another process than the one that the person saw, so that it is taken only
-/// with `--force`. Without, says who has it now, and how that one is named.
+/// with `--force-pid`. Without, says who has it now, and how that one is named.
 async fn insist(
     session: &mut Session<'_>,
     matches: &ArgMatches,
     name: &ProcessName,
     command: &str,
 ) -> Result<(), Failure> {
-    if matches!(name, ProcessName::Handle(_)) || matches.get_flag("force") {
+    if matches!(name, ProcessName::Handle(_)) || matches.get_flag("force-pid") {
         return Ok(());
     }
     let found = ask!(session.process(name));

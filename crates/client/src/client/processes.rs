@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use flota_model::units::Bytes;
 use flota_wire::{
     quantity::format_duration,
-    rest::process::{Process, ProcessGroups, Processes, Signalled, Stopped},
+    rest::{
+        inspect::ProcessDetails,
+        process::{Process, ProcessGroups, Processes, Signalled, Stopped},
+    },
 };
 
 use super::{
@@ -149,6 +152,17 @@ impl Client {
     /// `GET /api/v1/processes/{handle}`, or by its number.
     pub async fn process(&mut self, name: &ProcessName) -> Result<Process, ClientFault> {
         self.get(name.path()).await
+    }
+
+    /// The same address, with all that is told; `with_values` asks for the values of variables too.
+    pub async fn process_details(
+        &mut self,
+        name: &ProcessName,
+        with_values: bool,
+    ) -> Result<ProcessDetails, ClientFault> {
+        let values = with_values.then(|| "true".to_owned());
+        self.get(with_query(&name.path(), &[("environment", values)]))
+            .await
     }
 
     /// `POST …/signal`. It is never sent twice: the caller decides what to do when no answer comes.

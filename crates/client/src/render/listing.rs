@@ -70,6 +70,25 @@ impl<T> Field<T> {
         }
     }
 
+    /// The same column of things that have such a thing within.
+    pub fn within<U: 'static>(self, inner: fn(&U) -> &T) -> Field<U>
+    where
+        T: 'static,
+    {
+        let show = self.show;
+        let raw = self
+            .raw
+            .map(|raw| -> Show<U> { Box::new(move |item| raw(inner(item))) });
+        Field {
+            key: self.key,
+            header: self.header,
+            right: self.right,
+            show: Box::new(move |item| show(inner(item))),
+            raw,
+            state: self.state,
+        }
+    }
+
     fn csv(&self, item: &T) -> String {
         match &self.raw {
             Some(raw) => raw(item),
@@ -192,6 +211,27 @@ impl<T: Serialize> Details<'_, T> {
         let rows: Vec<Vec<Cell>> = self.fields.iter().map(row).collect();
         lay_out(&rows, &[false, false])
     }
+}
+
+/// Prints a table of texts; `right` says which columns are numbers.
+pub(crate) fn print_rows(
+    screen: &mut Screen,
+    headers: Vec<String>,
+    rows: &[Vec<String>],
+    right: &[bool],
+) -> Result<(), Failure> {
+    let line = |texts: &[String], paint| {
+        let cells = texts.iter().map(|text| cell(screen, &clean(text), paint));
+        cells.collect::<Vec<Cell>>()
+    };
+    let header = screen
+        .style
+        .headers
+        .then(|| line(&headers, Some(Paint::Bold)));
+    let rows = rows.iter().map(|row| line(row, None));
+    let all: Vec<Vec<Cell>> = header.into_iter().chain(rows).collect();
+    let text = lay_out(&all, right);
+    screen.print(&text)
 }
 
 fn cell(screen: &Screen, text: &str, paint: Option<Paint>) -> Cell {

@@ -13,7 +13,7 @@ use flota_model::{
     units::{Moment, Timestamp},
 };
 
-use super::load::Load;
+use super::{asks::Order, load::Load};
 
 /// All nodes that have joined.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub(crate) struct Session {
     /// Reads of outputs that wait for this agent.
     pub(crate) reads: BTreeSet<RequestId>,
     /// Questions that wait for this agent.
-    pub(crate) asks: BTreeSet<RequestId>,
+    pub(crate) asks: BTreeMap<RequestId, Option<Order>>,
     /// Orders of its clients that wait for us, by the number that the agent gave them.
     pub(crate) orders: BTreeSet<RequestId>,
 }
@@ -81,7 +81,7 @@ impl Session {
             next: 0,
             specs: SpecWindow::default(),
             reads: BTreeSet::new(),
-            asks: BTreeSet::new(),
+            asks: BTreeMap::new(),
             orders: BTreeSet::new(),
         }
     }

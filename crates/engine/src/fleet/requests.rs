@@ -19,6 +19,7 @@ use flota_model::{
 use super::{
     Fleet,
     api::{Effect, FleetEvent, Mandate},
+    asks::Order,
     job::Job,
     node::Node,
 };
@@ -66,10 +67,14 @@ impl Fleet {
             Command::Cancel { job } => Some(self.cancel(job)),
             Command::Recover => Some(self.recover()),
             Command::SignalProcess { target, signal } => {
-                self.order(id, target.node(), Question::Signal { target, signal })
+                let order = order(&principal, &object);
+                let question = Question::Signal { target, signal };
+                self.order(id, target.node(), question, order)
             }
             Command::StopProcess { target, grace } => {
-                self.order(id, target.node(), Question::Stop { target, grace })
+                let order = order(&principal, &object);
+                let question = Question::Stop { target, grace };
+                self.order(id, target.node(), question, order)
             }
             Command::ApplyService { .. } => Some(Err(Refusal::ServiceKind)),
             Command::ScaleService { name, .. }
@@ -81,6 +86,12 @@ impl Fleet {
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
         }
+        // An order that reached no node has its answer at once.
+        let at_once = if let Some(Ok(Reply::Answer(answer))) = &reply {
+            Some((order(&principal, &object), answer.clone()))
+        } else {
+            None
+        };
         self.ledger.changes.push(Change::Audited(AuditRecord {
             at: self.office.now.wall,
             principal: principal.name,
@@ -91,6 +102,9 @@ impl Fleet {
                 .and_then(|reply| reply.as_ref().err())
                 .map(Refusal::code),
         }));
+        if let Some((order, answer)) = at_once {
+            self.audit_answer(Some(order), &answer);
+        }
         if let Some(reply) = reply {
             self.reply(id, reply);
         }
@@ -420,5 +434,12 @@ fn view(node: &Node, now: Moment) -> NodeView {
         running: node.running.iter().map(|range| range.count).sum(),
         unclaimed: node.unclaimed,
         sample: sampled,
+    }
+}
+
+fn order(principal: &Principal, object: &str) -> Order {
+    Order {
+        principal: principal.name.clone(),
+        object: object.to_owned(),
     }
 }

@@ -420,8 +420,10 @@ impl Fleet {
         for request in session.reads {
             self.reply(request, Ok(Reply::Output(Err(OutputFault::Unreachable))));
         }
-        for request in session.asks {
-            self.reply(request, Ok(Reply::Answer(Err(AskFault::Unreachable))));
+        for (request, order) in session.asks {
+            let answer = Err(AskFault::Unreachable);
+            self.audit_answer(order, &answer);
+            self.reply(request, Ok(Reply::Answer(answer)));
         }
         self.close(session.connection);
         self.publish(FleetEvent::Node { node, phase, at });

@@ -3,6 +3,7 @@
     reason = "a test looks for one kind and ignores the rest"
 )]
 
+mod asks;
 mod bench;
 mod orders;
 

@@ -113,7 +113,7 @@ fn a_started_program_is_listed_signalled_and_stopped() {
         let found = home.json(&format!("ps --job {job} -o json"));
         (found[0]["state"] == "T").then_some(())
     });
-    home.line(&format!("signal 18 n1/{pid} --force"))
+    home.line(&format!("signal 18 n1/{pid} --force-pid"))
         .succeeded();
     let told = home.line(&format!("stop {handle}")).succeeded();
     assert_eq!(told.out, format!("{handle} stopped: 1 processes ended\n"));
@@ -186,7 +186,7 @@ fn what_keeps_machine_and_fleet_going_is_not_signalled() {
     let server = number_of("--listen");
     for pid in [1, agent, keeper, server, dev.pid()] {
         for order in ["stop", "signal KILL"] {
-            let told = home.line(&format!("{order} n1/{pid} --force"));
+            let told = home.line(&format!("{order} n1/{pid} --force-pid"));
             told.failed(4, &["E-PROCESS-PROTECTED"]);
         }
         assert!(!is_over(pid));

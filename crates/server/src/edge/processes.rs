@@ -18,11 +18,12 @@ use axum::{
 use flota_model::{
     command::NodeView,
     ids::NodeId,
-    process::{AskFault, ProcessHandle, ProcessList, ProcessRow},
+    process::{ProcessHandle, ProcessList, ProcessTarget},
 };
 use flota_wire::rest::{
     convert::seconds,
-    process::{AnsweredNode, Place, Process, ProcessGroups, Processes, SilentNode},
+    inspect::ProcessDetails,
+    process::{AnsweredNode, ProcessGroups, Processes, SilentNode},
 };
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
@@ -78,6 +79,23 @@ fn known(some: &[&'static str], more: &[&'static str]) -> Vec<&'static str> {
     [some, &FILTERS, more].concat()
 }
 
+/// For the page of the processes of a node: its name, and the list that the query asks for.
+pub(crate) async fn processes_of_page(
+    desk: &Desk,
+    caller: &Caller,
+    name: &str,
+    uri: &Uri,
+) -> Result<(String, Processes), Problem> {
+    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let parameters = Parameters::parse(uri, &known(&["lang"], &selection::PARAMETERS))?;
+    let wanted = Wanted::parse(&parameters)?;
+    let node = node_of(desk, caller, name).await?;
+    let list = asking::list(desk, caller, &node, deadline).await?;
+    let mut gathered = Gathered::new(Selection::new(wanted));
+    gathered.add(&node, Ok(list));
+    Ok((node.name, gathered.finish()))
+}
+
 /// The nodes that `node` names; else all.
 async fn wanted_nodes(
     desk: &Desk,
@@ -121,52 +139,76 @@ async fn list_of_node(
     encode(move || gathered.finish()).await
 }
 
-/// `GET /api/v1/processes/{handle}`
+/// `GET /api/v1/processes/{handle}?environment=true`
 async fn process(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
     uri: Uri,
-) -> Result<Json<Process>, Problem> {
-    Parameters::parse(&uri, &[])?;
+) -> Result<Json<ProcessDetails>, Problem> {
+    let with_values = with_values(&uri)?;
     let handle = handle_of(&text)?;
     let node = node_of(&desk, &caller, &handle.node.to_string()).await?;
-    let process = find(&desk, &caller, &node, handle.pid).await?;
-    if process.handle == text {
-        return Ok(Json(process));
-    }
-    Err(asking::problem(
-        &format!("process {handle}"),
-        AskFault::Reused,
-    ))
+    let target = ProcessTarget::Handle(handle);
+    details(&desk, &caller, &node, (target, with_values))
+        .await
+        .map(Json)
 }
 
-/// `GET /api/v1/nodes/{node}/processes/{pid}`: whoever has that number now.
+/// `GET /api/v1/nodes/{node}/processes/{pid}?environment=true`: whoever has that number now.
 async fn process_of_node(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     Path((name, pid)): Path<(String, String)>,
     uri: Uri,
-) -> Result<Json<Process>, Problem> {
-    Parameters::parse(&uri, &[])?;
-    let pid = pid.parse().map_err(|_| no_process(&pid))?;
-    let node = node_of(&desk, &caller, &name).await?;
-    Ok(Json(find(&desk, &caller, &node, pid).await?))
+) -> Result<Json<ProcessDetails>, Problem> {
+    let with_values = with_values(&uri)?;
+    let (node, target) = number_of(&desk, &caller, &name, &pid).await?;
+    details(&desk, &caller, &node, (target, with_values))
+        .await
+        .map(Json)
 }
 
-async fn find(desk: &Desk, caller: &Caller, node: &NodeView, pid: u32) -> Result<Process, Problem> {
-    let deadline = Instant::now() + asking::LIST_WITHIN;
-    let list = asking::list(desk, caller, node, deadline).await?;
-    let is_it = |row: &&ProcessRow| row.pid == pid;
-    let row = list.rows.iter().find(is_it);
-    let row = row.ok_or_else(|| no_process(format!("{}/{pid}", node.name)))?;
-    let place = Place {
-        node: node.node,
-        name: &node.name,
-        boot: list.boot,
-        cores: list.cores,
+/// For the page of a process.
+pub(crate) async fn details_of_number(
+    desk: &Desk,
+    caller: &Caller,
+    node: &str,
+    pid: &str,
+) -> Result<ProcessDetails, Problem> {
+    let (node, target) = number_of(desk, caller, node, pid).await?;
+    details(desk, caller, &node, (target, false)).await
+}
+
+fn with_values(uri: &Uri) -> Result<bool, Problem> {
+    let parameters = Parameters::parse(uri, &["environment"])?;
+    let asked = parameters.parsed("environment", "true or false", |text| text.parse().ok())?;
+    Ok(asked.unwrap_or(false))
+}
+
+async fn number_of(
+    desk: &Desk,
+    caller: &Caller,
+    name: &str,
+    pid: &str,
+) -> Result<(NodeView, ProcessTarget), Problem> {
+    let pid = pid.parse().map_err(|_| no_process(pid))?;
+    let view = node_of(desk, caller, name).await?;
+    let target = ProcessTarget::Pid {
+        node: view.node,
+        pid,
     };
-    Ok(Process::new(place, row))
+    Ok((view, target))
+}
+
+async fn details(
+    desk: &Desk,
+    caller: &Caller,
+    node: &NodeView,
+    (target, with_values): (ProcessTarget, bool),
+) -> Result<ProcessDetails, Problem> {
+    let detail = asking::inspect(desk, caller, node, target, with_values).await?;
+    Ok(ProcessDetails::new(node.node, &node.name, detail))
 }
 
 fn handle_of(text: &str) -> Result<ProcessHandle, Problem> {

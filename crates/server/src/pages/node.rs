@@ -97,10 +97,11 @@ fn render(language: Language, node: &NodeView, now: Timestamp) -> String {
         &mut body,
         format_args!(
             "<p class=\"quiet\"><a href=\"/api/v1/nodes/{0}\">{1}</a> · \
-             <a href=\"/api/v1/nodes/{0}/processes?sort=cpu&amp;kernel=false\">{2}</a></p></main>",
+             <a href=\"/nodes/{0}/processes?sort=cpu&amp;kernel=false&amp;lang={3}\">{2}</a></p></main>",
             node.node,
             Text(texts.as_json),
             Text(words.processes),
+            language.word(),
         ),
     );
     body

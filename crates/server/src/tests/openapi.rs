@@ -161,8 +161,7 @@ async fn lived_in() -> (Harness, JoinHandle<()>) {
     let pinned = json!({"name": "wide", "tasks": "0-9", "kernel": {"name": "noop"},
         "resources": {"cpus": 64}});
     assert_eq!(server.post("/api/v1/jobs", &pinned).await.status, 201);
-    let answering =
-        tokio::spawn(agent.serve(|_| Ok(processes::list(vec![processes::row(7, "sim")]))));
+    let answering = tokio::spawn(agent.serve(|question| Ok(processes::one(question))));
     (server, answering)
 }
 

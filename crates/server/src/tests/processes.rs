@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flota_model::{
     ids::{BootId, NodeId},
+    inspect::{Part, ProcessDetail, Unseen},
     process::{
         Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
         ProcessTarget, Protection, Question,
@@ -42,6 +43,40 @@ pub(super) fn list(rows: Vec<ProcessRow>) -> Answer {
         cores: Some(4),
         scan: 7,
     })
+}
+
+/// A process of which nothing but its row can be read.
+pub(super) fn detail(row: ProcessRow) -> Answer {
+    let unseen = Unseen { errno: 13 };
+    Answer::Inspected(Box::new(ProcessDetail {
+        boot: BOOT,
+        read_at: Timestamp(1_000_000),
+        cores: Some(4),
+        row,
+        arguments: Err(unseen),
+        environment: Err(unseen),
+        folder: Err(unseen),
+        root: Err(unseen),
+        program: Err(unseen),
+        limits: Err(unseen),
+        files: Err(unseen),
+        sockets: Err(unseen),
+        threads: Err(unseen),
+        control_groups: Err(unseen),
+        io: Err(unseen),
+        namespaces: Err(unseen),
+        memory: Err(unseen),
+        status: Err(unseen),
+        children: Part::default(),
+    }))
+}
+
+/// As an agent with one process.
+pub(super) fn one(question: Question) -> Answer {
+    if matches!(question, Question::Inspect { .. }) {
+        return detail(row(7, "sim"));
+    }
+    list(vec![row(7, "sim")])
 }
 
 pub(super) fn handle(node: u32, pid: u32) -> ProcessHandle {
@@ -196,23 +231,37 @@ async fn a_node_that_left_is_named_without_being_asked() {
 async fn one_process_is_found_by_its_handle_and_by_its_number() {
     let server = Harness::start().await;
     let mut agent = Agent::join(&server, "n1").await;
-    let check = async |agent: &mut Agent, path: &str| {
-        let answer = agent.answer(|_| Ok(list(vec![row(7, "b")])));
+    let check = async |agent: &mut Agent, path: &str, target, answer: Result<Answer, AskFault>| {
+        let answer = agent.answer(move |question| {
+            let with_values = path.ends_with("environment=true");
+            let expected = Question::Inspect {
+                target,
+                with_values,
+            };
+            assert_eq!(question, expected);
+            answer
+        });
         tokio::join!(server.get(path), answer).0
     };
-    let by_number = check(&mut agent, "/api/v1/nodes/n1/processes/7").await;
-    assert_eq!(by_number.json()["name"], "b");
+    let node = NodeId(1);
+    let number = |pid| ProcessTarget::Pid { node, pid };
+    let named = ProcessTarget::Handle(handle(1, 7));
+    let found = || Ok(detail(row(7, "b")));
+    let path = "/api/v1/nodes/n1/processes/7";
+    let by_number = check(&mut agent, path, number(7), found()).await.json();
+    assert_eq!(by_number["name"], "b");
+    assert_eq!(by_number["files"], Value::Null);
+    assert_eq!(by_number["unreadable"].as_object().unwrap().len(), 14);
     let path = format!("/api/v1/processes/{}", handle(1, 7));
-    assert_eq!(check(&mut agent, &path).await.json(), by_number.json());
+    let by_handle = check(&mut agent, &path, named, found()).await;
+    assert_eq!(by_handle.json(), by_number);
+    let path = format!("{path}?environment=true");
+    assert_eq!(check(&mut agent, &path, named, found()).await.status, 200);
 
-    let other = ProcessHandle {
-        start_time: 499,
-        ..handle(1, 7)
-    };
-    let path = format!("/api/v1/processes/{other}");
-    let reused = check(&mut agent, &path).await;
+    let reused = check(&mut agent, &path, named, Err(AskFault::Reused)).await;
     assert_eq!(reused.problem(), (410, "E-PROCESS-REUSED".into()));
-    let gone = check(&mut agent, "/api/v1/nodes/n1/processes/8").await;
+    let path = "/api/v1/nodes/n1/processes/8";
+    let gone = check(&mut agent, path, number(8), Err(AskFault::Gone)).await;
     assert_eq!(gone.problem(), (404, "E-PROCESS-NOTFOUND".into()));
     for path in ["/api/v1/processes/7", "/api/v1/nodes/n1/processes/x"] {
         let no = server.get(path).await;

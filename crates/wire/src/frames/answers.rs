@@ -12,7 +12,7 @@ use flota_model::{
 use super::{
     DecodeFault, at_most,
     common::{decode_attempt, decode_enum, encode_attempt, unknown},
-    logs,
+    detail, logs,
     proto::{self, AskFaultKind as Kind, answer::Answer as Answered},
     up::halves,
 };
@@ -23,6 +23,7 @@ const NAME_LENGTH_MAX: usize = 256;
 pub(super) fn encode(request: RequestId, answer: &Result<Answer, AskFault>) -> proto::Answer {
     let answer = match answer {
         Ok(Answer::Processes(list)) => Answered::Processes(encode_list(list)),
+        Ok(Answer::Inspected(detail)) => Answered::Inspected(Box::new(detail::encode(detail))),
         Ok(Answer::Signalled) => Answered::Signalled(true),
         Ok(Answer::Stopped { processes, killed }) => Answered::Stopped(proto::Stopped {
             processes: *processes,
@@ -41,6 +42,9 @@ pub(super) fn decode(answer: proto::Answer) -> Result<Result<Answer, AskFault>, 
     Ok(
         match answer.answer.ok_or(DecodeFault::Missing("answer.answer"))? {
             Answered::Processes(list) => Ok(Answer::Processes(decode_list(list)?)),
+            Answered::Inspected(detail) => {
+                Ok(Answer::Inspected(Box::new(detail::decode(*detail)?)))
+            }
             Answered::Signalled(_) => Ok(Answer::Signalled),
             Answered::Stopped(stopped) => Ok(Answer::Stopped {
                 processes: stopped.processes,
@@ -81,7 +85,7 @@ fn decode_list(list: proto::ProcessList) -> Result<ProcessList, DecodeFault> {
     })
 }
 
-fn encode_row(row: &ProcessRow) -> proto::ProcessRow {
+pub(super) fn encode_row(row: &ProcessRow) -> proto::ProcessRow {
     proto::ProcessRow {
         pid: row.pid,
         parent: row.parent,
@@ -111,7 +115,7 @@ fn encode_task(task: ProcessTask) -> proto::ProcessTask {
     }
 }
 
-fn decode_row(row: proto::ProcessRow) -> Result<ProcessRow, DecodeFault> {
+pub(super) fn decode_row(row: proto::ProcessRow) -> Result<ProcessRow, DecodeFault> {
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     at_most("process.name", row.name.len(), NAME_LENGTH_MAX)?;
     at_most("process.user", length(&row.user), NAME_LENGTH_MAX)?;
@@ -163,13 +167,26 @@ fn encode_fault(fault: AskFault) -> proto::AskFault {
         AskFault::Protected(Protection::Kernel) => (Kind::ProtectedKernel, 0),
         AskFault::Protected(Protection::Flota) => (Kind::ProtectedFlota, 0),
         AskFault::NotPermitted => (Kind::NotPermitted, 0),
-        AskFault::Alive => (Kind::Alive, 0),
+        AskFault::Alive {
+            processes,
+            pid,
+            in_kernel,
+        } => {
+            return proto::AskFault {
+                kind: Kind::Alive.into(),
+                processes,
+                pid,
+                in_kernel,
+                ..proto::AskFault::default()
+            };
+        }
         AskFault::Unreadable { errno } => (Kind::Unreadable, errno),
         AskFault::Unreachable => (Kind::Unreachable, 0),
     };
     proto::AskFault {
         kind: kind.into(),
         errno,
+        ..proto::AskFault::default()
     }
 }
 
@@ -183,7 +200,11 @@ fn decode_fault(fault: proto::AskFault) -> Result<AskFault, DecodeFault> {
         Kind::ProtectedKernel => AskFault::Protected(Protection::Kernel),
         Kind::ProtectedFlota => AskFault::Protected(Protection::Flota),
         Kind::NotPermitted => AskFault::NotPermitted,
-        Kind::Alive => AskFault::Alive,
+        Kind::Alive => AskFault::Alive {
+            processes: fault.processes,
+            pid: fault.pid,
+            in_kernel: fault.in_kernel,
+        },
         Kind::Unreadable => AskFault::Unreadable { errno: fault.errno },
         Kind::Unreachable => AskFault::Unreachable,
     })

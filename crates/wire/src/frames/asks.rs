@@ -18,6 +18,13 @@ pub(super) fn encode(request: RequestId, question: Question) -> proto::Ask {
         Question::Processes { columns } => Asked::Processes(proto::ProcessesQuestion {
             full: columns == Columns::Full,
         }),
+        Question::Inspect {
+            target,
+            with_values,
+        } => Asked::Inspect(proto::InspectQuestion {
+            target: Some(encode_target(target)),
+            with_values,
+        }),
         Question::Signal { target, signal } => Asked::Signal(proto::SignalQuestion {
             target: Some(encode_target(target)),
             signal: signal.into(),
@@ -40,6 +47,10 @@ pub(super) fn decode(ask: proto::Ask) -> Result<Question, DecodeFault> {
                 } else {
                     Columns::Basic
                 },
+            },
+            Asked::Inspect(asked) => Question::Inspect {
+                target: decode_target(asked.target)?,
+                with_values: asked.with_values,
             },
             Asked::Signal(asked) => Question::Signal {
                 target: decode_target(asked.target)?,

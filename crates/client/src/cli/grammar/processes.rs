@@ -4,7 +4,7 @@ use clap::{Arg, Command};
 use flota_model::process::GRACE_MAX;
 
 use super::{
-    build::{argument, flag, leaf, option},
+    build::{argument, flag, group, leaf, option},
     examples, execution, jobs, timeout,
 };
 use crate::{catalogue::Language, cli::values};
@@ -48,7 +48,7 @@ pub(super) fn list(language: Language) -> Command {
         language.value_amount(),
         language.help_ps_memory_min(),
     );
-    let group = option("group", language.value_key(), language.help_ps_group());
+    let by = option("group", language.value_key(), language.help_ps_group());
     let sort = option("sort", language.value_order(), language.help_ps_sort());
     leaf("ps", language.about_ps())
         .alias("procesos")
@@ -74,11 +74,37 @@ pub(super) fn list(language: Language) -> Command {
             flag("managed", language.help_ps_managed()),
             flag("all", language.help_ps_all()).short('a'),
             sort.value_parser(ORDERS),
-            group.value_parser(GROUPS),
+            by.value_parser(GROUPS),
             flag("tree", language.help_ps_tree()).conflicts_with("group"),
             jobs::limit(language),
             timeout(language),
         ])
+}
+
+pub(super) fn process(language: Language) -> Command {
+    let name = argument(
+        "process",
+        language.value_process(),
+        language.help_show_process(),
+    );
+    let show = leaf("show", language.about_process_show())
+        .aliases(["describe", "inspect"])
+        .alias("mostrar")
+        .before_help(examples(
+            language,
+            &[
+                "flota process show n1/4711",
+                "flota process show n1/4711 -o json",
+            ],
+        ))
+        .args([
+            name.value_parser(values::process(language)),
+            flag("environment", language.help_show_environment()),
+            timeout(language),
+        ]);
+    group("process", language.about_process())
+        .alias("proceso")
+        .subcommand(show)
 }
 
 pub(super) fn start(language: Language) -> Command {
@@ -117,7 +143,7 @@ pub(super) fn stop(language: Language) -> Command {
         .aliases(["detener", "kill"])
         .before_help(examples(
             language,
-            &["flota stop 7", "flota stop n1/4711 --force --grace 30s"],
+            &["flota stop 7", "flota stop n1/4711 --force-pid --grace 30s"],
         ))
         .args([
             target.value_parser(values::target(language)),
@@ -132,7 +158,10 @@ pub(super) fn signal(language: Language) -> Command {
     let target = targets(language.value_process(), language.help_process());
     leaf("signal", language.about_signal())
         .alias("señal")
-        .before_help(examples(language, &["flota signal HUP n1/4711 --force"]))
+        .before_help(examples(
+            language,
+            &["flota signal HUP n1/4711 --force-pid"],
+        ))
         .args([
             signal.value_parser(values::signal(language)),
             target.value_parser(values::process(language)),
@@ -146,5 +175,5 @@ fn targets(value: String, help: String) -> Arg {
 }
 
 fn force(language: Language) -> Arg {
-    flag("force", language.help_force())
+    flag("force-pid", language.help_force()).alias("force")
 }

@@ -4,6 +4,7 @@ use std::{io, time::Duration};
 
 use flota_model::{
     command::{Command, NodeView, Query, Reply},
+    inspect::ProcessDetail,
     process::{Answer, AskFault, Columns, ProcessList, ProcessTarget, Protection, Question},
     state::NodePhase,
 };
@@ -54,6 +55,42 @@ pub(super) async fn list(
     }
 }
 
+/// One process from all sides.
+pub(super) async fn inspect(
+    desk: &Desk,
+    caller: &Caller,
+    node: &NodeView,
+    target: ProcessTarget,
+    with_values: bool,
+) -> Result<ProcessDetail, Problem> {
+    let verb = if with_values {
+        Verb::ProcessSecrets
+    } else {
+        Verb::ProcessRead
+    };
+    let permit = caller.may(verb, &Object::Process(target))?;
+    if node.phase != NodePhase::Up {
+        let detail = format!("node `{}` is {}", node.name, node.phase.word());
+        return Err(Problem::new(NODE_UNREACHABLE, detail));
+    }
+    let query = Query::Ask {
+        node: node.node,
+        question: Question::Inspect {
+            target,
+            with_values,
+        },
+    };
+    match timeout(LIST_WITHIN, desk.query(permit, query)).await {
+        Ok(reply) => match answer_of(reply?)? {
+            Ok(Answer::Inspected(detail)) => Ok(*detail),
+            Ok(_) => Err(bug("a question for a process got another answer")),
+            Err(AskFault::Unreachable) => Err(of_list(node, AskFault::Unreachable)),
+            Err(fault) => Err(problem(&shown(target), fault)),
+        },
+        Err(_) => Err(late(node, "did not answer in time")),
+    }
+}
+
 fn late(node: &NodeView, what: &str) -> Problem {
     Problem::new(NODE_UNREACHABLE, format!("node `{}` {what}", node.name))
 }
@@ -66,7 +103,7 @@ fn of_list(node: &NodeView, fault: AskFault) -> Problem {
         | AskFault::Uncertain
         | AskFault::Protected(_)
         | AskFault::NotPermitted
-        | AskFault::Alive
+        | AskFault::Alive { .. }
         | AskFault::Unreadable { .. } => problem(&node.name, fault),
     }
 }
@@ -144,10 +181,21 @@ pub(super) fn problem(what: &str, fault: AskFault) -> Problem {
             PROCESS_FORBIDDEN,
             "belongs to a user that the agent of the node may not signal",
         ),
-        AskFault::Alive => (
-            PROCESS_ALIVE,
-            "was killed and has not ended: the kernel holds it, or one of its descendants",
-        ),
+        AskFault::Alive {
+            processes,
+            pid,
+            in_kernel,
+        } => {
+            let why = if in_kernel {
+                "waits inside the kernel (state D), where no signal reaches it"
+            } else {
+                "has not ended yet"
+            };
+            let detail = format!(
+                "{what} was killed, and {processes} of it and its descendants are left: {pid} {why}"
+            );
+            return Problem::new(PROCESS_ALIVE, detail);
+        }
         AskFault::Unreachable => (
             NODE_UNREACHABLE,
             "is on a node that did not answer; what was asked may have been done or not",
@@ -178,6 +226,7 @@ mod tests {
             let problem = problem("process 1-2", fault);
             let kind = problem.kind();
             assert_eq!((kind.status, kind.code), (status, code));
+            assert_eq!(fault.code(), code);
             assert!(problem.detail().starts_with("process 1-2"), "{problem:?}");
         };
         check(AskFault::Gone, 404, "E-PROCESS-NOTFOUND");
@@ -188,7 +237,17 @@ mod tests {
             check(fault, 403, "E-PROCESS-PROTECTED");
         }
         check(AskFault::NotPermitted, 403, "E-PROCESS-FORBIDDEN");
-        check(AskFault::Alive, 409, "E-PROCESS-ALIVE");
+        for in_kernel in [true, false] {
+            let (processes, pid) = (2, 71);
+            let fault = AskFault::Alive {
+                processes,
+                pid,
+                in_kernel,
+            };
+            check(fault, 409, "E-PROCESS-ALIVE");
+            let problem = problem("process 1-2", fault);
+            assert_eq!(problem.detail().contains("state D"), in_kernel);
+        }
         check(
             AskFault::Unreadable { errno: 11 },
             502,

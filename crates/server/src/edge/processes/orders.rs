@@ -124,7 +124,7 @@ async fn send(
             process: target.to_string(),
             signal,
         })),
-        Answer::Processes(_) | Answer::Stopped { .. } | Answer::Log(_) => {
+        Answer::Processes(_) | Answer::Inspected(_) | Answer::Stopped { .. } | Answer::Log(_) => {
             Err(bug("a signal got another answer"))
         }
     }
@@ -160,7 +160,7 @@ pub(in crate::edge) async fn end_now(
             processes,
             killed,
         }),
-        Answer::Processes(_) | Answer::Signalled | Answer::Log(_) => {
+        Answer::Processes(_) | Answer::Inspected(_) | Answer::Signalled | Answer::Log(_) => {
             Err(bug("a stop got another answer"))
         }
     }

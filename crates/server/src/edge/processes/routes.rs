@@ -1,13 +1,14 @@
 //! What the addresses of processes say about themselves.
 
 use axum::routing::on;
-use flota_wire::rest::process::{
-    GROUPS_MAX, LIMIT_MAX, Process, ProcessGroups, Processes, Signalled, Stopped,
+use flota_wire::rest::{
+    inspect::ProcessDetails,
+    process::{GROUPS_MAX, LIMIT_MAX, ProcessGroups, Processes, Signalled, Stopped},
 };
 
 use super::{
     super::routes::{
-        Answer, Chapter, HANDLE, NODE, OF_FLEET, PID, Parameter, Route, Shape, schema,
+        Answer, Chapter, HANDLE, LANGUAGE, NODE, OF_FLEET, PID, Parameter, Route, Shape, schema,
     },
     filter::CPU_PERCENT_MAX,
     groups, orders, selection,
@@ -110,6 +111,11 @@ const AFTER: Parameter = Parameter::query(
     Shape::Text,
     "The `next` of the page before, with the same `sort`.",
 );
+const ENVIRONMENT: Parameter = Parameter::query(
+    "environment",
+    YES_OR_NO,
+    "Whether the values of its variables are told too; else `false`. They may be secrets.",
+);
 const SIGNAL: Parameter = Parameter::query(
     "signal",
     Shape::Text,
@@ -126,6 +132,17 @@ const FORCE: Parameter = Parameter::query(
     "Must be `true`: whoever has the number now is meant.",
 );
 
+/// Of the list of one node.
+const OF_NODE_LIST: &[Parameter] = &[
+    NODE, NAME, REGEX, USER, STATES, CPU_MIN, MEMORY_MIN, OF_JOB, MANAGED, KERNEL, SORT, LIMIT,
+    AFTER,
+];
+/// Of the page with that list.
+const OF_PAGE: &[Parameter] = &[
+    NODE, LANGUAGE, NAME, REGEX, USER, STATES, CPU_MIN, MEMORY_MIN, OF_JOB, MANAGED, KERNEL, SORT,
+    LIMIT, AFTER,
+];
+
 /// What may go wrong where a node is asked.
 const OF_NODE: &[Kind] = &[NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_UNREADABLE];
 /// What may go wrong where it is to do something.
@@ -138,7 +155,7 @@ const OF_ORDER: &[Kind] = &[
 ];
 
 const A_LIST: &[Answer] = &[Answer::json("A page of processes.", schema::<Processes>)];
-const ONE: &[Answer] = &[Answer::json("The process.", schema::<Process>)];
+const ONE: &[Answer] = &[Answer::json("The process.", schema::<ProcessDetails>)];
 const SENT: &[Answer] = &[Answer::json("The signal was sent.", schema::<Signalled>)];
 const ENDED: &[Answer] = &[Answer::json(
     "The process and its descendants are gone.",
@@ -163,10 +180,7 @@ pub(in super::super) const ROUTES: &[Route] = &[
         )
     },
     Route {
-        parameters: &[
-            NODE, NAME, REGEX, USER, STATES, CPU_MIN, MEMORY_MIN, OF_JOB, MANAGED, KERNEL, SORT,
-            LIMIT, AFTER,
-        ],
+        parameters: OF_NODE_LIST,
         answers: A_LIST,
         problems: &[OF_FLEET, OF_NODE],
         chapter: Chapter::Processes,
@@ -204,19 +218,19 @@ pub(in super::super) const ROUTES: &[Route] = &[
         )
     },
     Route {
-        parameters: &[HANDLE],
+        parameters: &[HANDLE, ENVIRONMENT],
         answers: ONE,
         problems: &[OF_FLEET, OF_NODE, &[PROCESS_NOT_FOUND, PROCESS_REUSED]],
         chapter: Chapter::Processes,
         ..Route::get(
             "/api/v1/processes/{handle}",
             "getProcess",
-            "One process.",
+            "One process from all sides.",
             |method| on(method, super::process),
         )
     },
     Route {
-        parameters: &[NODE, PID],
+        parameters: &[NODE, PID, ENVIRONMENT],
         answers: ONE,
         problems: &[OF_FLEET, OF_NODE, &[PROCESS_NOT_FOUND]],
         chapter: Chapter::Processes,
@@ -225,6 +239,18 @@ pub(in super::super) const ROUTES: &[Route] = &[
             "getProcessOfNode",
             "The process that has a number of a node now.",
             |method| on(method, super::process_of_node),
+        )
+    },
+    Route {
+        parameters: OF_PAGE,
+        answers: &[Answer::media("Its processes.", &["text/html"])],
+        problems: &[OF_FLEET, OF_NODE],
+        chapter: Chapter::Pages,
+        ..Route::get(
+            "/nodes/{node}/processes",
+            "showProcesses",
+            "Processes of a node, for people.",
+            |method| on(method, crate::pages::processes),
         )
     },
     Route {

@@ -1,5 +1,7 @@
 //! Processes and samples with all kinds of contents.
 
+mod detail;
+
 use flota_model::{
     local::{LocalOrder, LocalRefusal, LocalReply},
     log::{LOG_PART_MAX, LOG_TAIL_MAX, LogFrom, LogPart, LogQuestion},
@@ -12,7 +14,7 @@ use flota_model::{
 
 use super::*;
 
-fn boot(random: &mut Random) -> BootId {
+pub(super) fn boot(random: &mut Random) -> BootId {
     BootId(u128::from(number(random)) << 64 | u128::from(number(random)))
 }
 
@@ -31,7 +33,11 @@ fn target(random: &mut Random) -> ProcessTarget {
 }
 
 pub(super) fn question(random: &mut Random) -> Question {
-    match random.below(4) {
+    match random.below(5) {
+        4 => Question::Inspect {
+            target: target(random),
+            with_values: flag(random),
+        },
         0 => Question::Processes {
             columns: [Columns::Basic, Columns::Full][random.below(2)],
         },
@@ -97,7 +103,7 @@ fn task(random: &mut Random) -> ProcessTask {
     }
 }
 
-fn row(random: &mut Random) -> ProcessRow {
+pub(super) fn row(random: &mut Random) -> ProcessRow {
     ProcessRow {
         pid: small(random),
         parent: small(random),
@@ -128,13 +134,18 @@ pub(super) fn answer(random: &mut Random) -> Result<Answer, AskFault> {
         AskFault::Protected(Protection::Kernel),
         AskFault::Protected(Protection::Flota),
         AskFault::NotPermitted,
-        AskFault::Alive,
+        AskFault::Alive {
+            processes: small(random),
+            pid: small(random),
+            in_kernel: flag(random),
+        },
         AskFault::Unreachable,
         AskFault::Unreadable {
             errno: small(random).cast_signed(),
         },
     ];
-    match random.below(5) {
+    match random.below(6) {
+        5 => Ok(Answer::Inspected(Box::new(detail::detail(random)))),
         0 => Ok(Answer::Processes(ProcessList {
             boot: boot(random),
             rows: list(random, row),

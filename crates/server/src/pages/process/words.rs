@@ -1,0 +1,137 @@
+//! The words of the page of a process.
+
+use flota_wire::rest::sections::{Column, Title};
+
+use super::super::language::Language;
+
+/// Those of one language.
+pub(in super::super) struct Words {
+    pub(in super::super) handle: &'static str,
+    pub(in super::super) user: &'static str,
+    pub(in super::super) parent: &'static str,
+    pub(in super::super) processes: &'static str,
+    pub(in super::super) number: &'static str,
+    pub(in super::super) command: &'static str,
+    pub(in super::super) core_percent: &'static str,
+    pub(in super::super) machine_percent: &'static str,
+    pub(in super::super) seconds: &'static str,
+    pub(in super::super) program: &'static str,
+    pub(in super::super) deleted: &'static str,
+    pub(in super::super) folder: &'static str,
+    pub(in super::super) root: &'static str,
+    pub(in super::super) masked: &'static str,
+    pub(in super::super) unlimited: &'static str,
+    pub(in super::super) section: fn(Title) -> &'static str,
+    pub(in super::super) column: fn(Column) -> &'static str,
+}
+
+impl Words {
+    pub(in super::super) fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &EN,
+            Language::Spanish => &ES,
+        }
+    }
+}
+
+const EN: Words = Words {
+    handle: "Handle",
+    user: "User",
+    parent: "Parent",
+    processes: "Processes of",
+    number: "Number",
+    command: "Command",
+    core_percent: "Of a core",
+    machine_percent: "Of the machine",
+    seconds: "Processor seconds",
+    program: "Program",
+    deleted: "deleted",
+    folder: "Folder",
+    root: "Root",
+    masked: "(not shown)",
+    unlimited: "unlimited",
+    section: |title| match title {
+        Title::Arguments => "Arguments",
+        Title::Environment => "Environment",
+        Title::Limits => "Limits",
+        Title::Files => "Open files",
+        Title::Sockets => "Sockets",
+        Title::Threads => "Threads",
+        Title::ControlGroups => "Control groups",
+        Title::Io => "Input and output",
+        Title::Namespaces => "Namespaces",
+        Title::Memory => "Memory, in bytes",
+        Title::Status => "Status",
+        Title::Children => "Children",
+    },
+    column: |column| match column {
+        Column::Name => "Name",
+        Column::Value => "Value",
+        Column::Soft => "Soft",
+        Column::Hard => "Hard",
+        Column::Unit => "Unit",
+        Column::Number => "Number",
+        Column::Kind => "Kind",
+        Column::Access => "Access",
+        Column::Target => "Target",
+        Column::Protocol => "Protocol",
+        Column::Local => "Local",
+        Column::Remote => "Remote",
+        Column::State => "State",
+        Column::Seconds => "Processor seconds",
+        Column::Controllers => "Controllers",
+        Column::Path => "Path",
+        Column::Handle => "Handle",
+    },
+};
+
+const ES: Words = Words {
+    handle: "Identificador",
+    user: "Usuario",
+    parent: "Padre",
+    processes: "Procesos de",
+    number: "Número",
+    command: "Orden",
+    core_percent: "De un núcleo",
+    machine_percent: "De la máquina",
+    seconds: "Segundos de procesador",
+    program: "Programa",
+    deleted: "borrado",
+    folder: "Carpeta",
+    root: "Raíz",
+    masked: "(no se muestra)",
+    unlimited: "sin límite",
+    section: |title| match title {
+        Title::Arguments => "Argumentos",
+        Title::Environment => "Entorno",
+        Title::Limits => "Límites",
+        Title::Files => "Archivos abiertos",
+        Title::Sockets => "Conexiones",
+        Title::Threads => "Hilos",
+        Title::ControlGroups => "Grupos de control",
+        Title::Io => "Entrada y salida",
+        Title::Namespaces => "Espacios de nombres",
+        Title::Memory => "Memoria, en bytes",
+        Title::Status => "Estado",
+        Title::Children => "Hijos",
+    },
+    column: |column| match column {
+        Column::Name => "Nombre",
+        Column::Value => "Valor",
+        Column::Soft => "Vigente",
+        Column::Hard => "Máximo",
+        Column::Unit => "Unidad",
+        Column::Number => "Número",
+        Column::Kind => "Tipo",
+        Column::Access => "Acceso",
+        Column::Target => "Destino",
+        Column::Protocol => "Protocolo",
+        Column::Local => "Local",
+        Column::Remote => "Remoto",
+        Column::State => "Estado",
+        Column::Seconds => "Segundos de procesador",
+        Column::Controllers => "Controladores",
+        Column::Path => "Ruta",
+        Column::Handle => "Identificador",
+    },
+};
