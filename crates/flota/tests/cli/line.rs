@@ -86,6 +86,51 @@ fn a_client_written_from_the_description_finds_every_verb_of_both_dialects() {
     assert!(!file.exists());
 }
 
+/// Needs the customary ports, and so a network of its own.
+#[test]
+fn dev_serves_old_clients_at_one_address_a_node() {
+    let home = Home::new();
+    let client = r#"
+import json, socket, sys
+addresses = json.load(open(sys.argv[1]))
+for number in (1, 2):
+    line = addresses["nodes"][f"n{number}"]["line"]
+    assert line == {"gestor": [f"127.0.0.{number}:5000"], "posix": [f"127.0.0.{number}:5002"]}, line
+    with socket.create_connection((f"127.0.0.{number}", 5000), timeout=30) as gestor:
+        gestor.sendall(b"AYUDA")
+        assert b"LISTAR" in gestor.recv(1000)
+print("served")
+"#;
+    let script = r#"
+        ip link set lo up || exit 90
+        "$BINARY" dev --nodes 2 --compat --listen 127.0.0.1:0 2>told &
+        dev=$!
+        until grep -q '"nodes"' data/dev/addresses.json 2>/dev/null; do
+            kill -0 $dev || exit 91
+            sleep 0.1
+        done
+        python3 -c "$CLIENT" data/dev/addresses.json && kill -INT $dev && wait $dev && cat told
+    "#;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only its children are in that network"
+    )]
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", script])
+        .env("BINARY", env!("CARGO_BIN_EXE_flota"))
+        .env("CLIENT", client)
+        .env("FLOTA_CONFIG", home.path().join("none.toml"))
+        .env("FLOTA_DATA", home.data())
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .output()
+        .expect("unshare runs");
+    let told = Told::from(output).succeeded();
+    for text in ["served", "posix 127.0.0.1–2:5002", "hpc, imaging, monitor"] {
+        assert!(told.out.contains(text), "{told:#?}");
+    }
+}
+
 #[test]
 fn a_listener_beyond_the_machine_is_refused() {
     let home = Home::new();

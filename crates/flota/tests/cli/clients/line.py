@@ -192,6 +192,25 @@ def command_lines():
                 pass
 
 
+def slow():
+    """A client that sends a byte now and then keeps its place for ten seconds, not for ever."""
+    begun = time.monotonic()
+    with connect(POSIX) as connection:
+        connection.setblocking(False)
+        while time.monotonic() - begun < WAIT:
+            try:
+                connection.sendall(b"x")
+                if connection.recv(1000) == b"":
+                    break
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                break
+            time.sleep(0.01)
+    took = time.monotonic() - begun
+    check(5 < took < WAIT, f"dropped after {took} s")
+
+
 def many():
     silent = [connect(POSIX) for _ in range(50)]
     slow = connect(POSIX)
@@ -222,6 +241,6 @@ def many():
         connection.close()
 
 
-for part in [posix, gestor, hostile, many]:
+for part in [posix, gestor, hostile, many, slow]:
     part()
     print(part.__name__, "as described", flush=True)
