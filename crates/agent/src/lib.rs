@@ -31,6 +31,7 @@ mod sys;
 #[cfg(test)]
 mod testing;
 
+pub use flota_engine::logs::Limits as LogLimits;
 pub use folder::FolderFault;
 pub use journal::JournalFault;
 pub use keepers::KeepersFault;

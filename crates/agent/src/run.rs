@@ -217,10 +217,10 @@ struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// How many programs may run: three descriptors each come from the keeper, another one is opened
-    /// for a moment, and some are needed for the agent itself.
+    /// How many programs may run: three descriptors each come from the keeper, which has two more where
+    /// logs are rotated, another one is opened for a moment, and some are needed for the agent itself.
     fn programs_max(self) -> u32 {
-        u32::try_from(self.most.saturating_sub(OPEN_FILES_OWN) / 4)
+        u32::try_from(self.most.saturating_sub(OPEN_FILES_OWN) / 6)
             .unwrap_or(u32::MAX)
             .max(1)
     }

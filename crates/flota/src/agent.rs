@@ -8,7 +8,8 @@ use std::{
 
 use clap::ArgMatches;
 use flota_agent::{
-    AgentEnd, AgentFault, AgentSettings, FolderFault, StopFault, keeper::KeeperSettings,
+    AgentEnd, AgentFault, AgentSettings, FolderFault, LogLimits as Limits, StopFault,
+    keeper::KeeperSettings,
 };
 use flota_client::{Endpoint, Exit, Failure, Screen};
 use flota_host::{Context, EndSignals, Threads, folder_held, host_name, machine};
@@ -54,7 +55,15 @@ fn settings(context: &Context) -> Result<AgentSettings, Failure> {
     let given = &context.settings;
     let machine = machine().map_err(|source| context.not_set_up(&source))?;
     let name = given.name.clone().unwrap_or_else(host_name);
+    let mut logs = Limits::default();
+    if let Some(size) = given.logs_size {
+        logs.node_bytes_max = size.0;
+    }
+    if let Some(age) = given.logs_age {
+        logs.age_max = age;
+    }
     Ok(AgentSettings {
+        logs,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capacity: Some(Resources {
             cpus: given.cpus.unwrap_or(machine.cpus),

@@ -19,7 +19,7 @@ use flota_wire::{
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
-pub(crate) const KEYS: [&str; 14] = [
+pub(crate) const KEYS: [&str; 16] = [
     "server",
     "token_file",
     "output",
@@ -34,9 +34,15 @@ pub(crate) const KEYS: [&str; 14] = [
     "line_listen",
     "log",
     "log_format",
+    "logs_size",
+    "logs_age",
 ];
 /// Listeners of the line protocol of one agent.
 const LINE_LISTENERS_MAX: usize = 16;
+/// Less would not hold a segment of each stream of a few programs.
+const LOGS_SIZE_MIN: Bytes = Bytes(1 << 20);
+/// Less would take a log away before anybody reads it.
+const LOGS_AGE_MIN: Duration = Duration::from_mins(1);
 /// Variables that are no settings: where settings are, and what is handed from process to process.
 pub(crate) const OTHER_VARIABLES: [&str; 9] = [
     "FLOTA_CONFIG",
@@ -67,6 +73,10 @@ pub struct Settings {
     pub line_listen: Vec<(Dialect, SocketAddr)>,
     pub log: Option<String>,
     pub log_as_json: bool,
+    /// Of all logs of a node together.
+    pub logs_size: Option<Bytes>,
+    /// How long a log is kept that nobody writes to.
+    pub logs_age: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -86,6 +96,8 @@ impl Default for Settings {
             line_listen: Vec::new(),
             log: None,
             log_as_json: false,
+            logs_size: None,
+            logs_age: None,
         }
     }
 }
@@ -186,6 +198,16 @@ impl Settings {
             }
             "log_format" => {
                 self.log_as_json = word(language, text, &[("text", false), ("json", true)])?;
+            }
+            "logs_size" => {
+                let parsed = quantity::parse_size(text).ok();
+                let parsed = parsed.filter(|size| *size >= LOGS_SIZE_MIN);
+                self.logs_size = Some(parsed.ok_or_else(|| language.why_not_a_logs_size())?);
+            }
+            "logs_age" => {
+                let parsed = quantity::parse_duration(text).ok();
+                let parsed = parsed.filter(|span| *span >= LOGS_AGE_MIN);
+                self.logs_age = Some(parsed.ok_or_else(|| language.why_not_a_logs_age())?);
             }
             other => unreachable!("`{other}` is one of KEYS without a meaning"),
         }

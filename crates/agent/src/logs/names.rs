@@ -2,6 +2,8 @@
 
 use flota_model::{ids::AttemptId, outcome::StreamName};
 
+/// Behind the name of a log that is being made.
+pub(super) const NEW: &str = ".new";
 /// Both streams of a program.
 pub(super) const STREAMS: [StreamName; 2] = [StreamName::Stdout, StreamName::Stderr];
 
@@ -63,7 +65,7 @@ pub(super) fn fifo(id: LogId, stream: StreamName) -> String {
 /// The folder of a log until its FIFOs are locked: nobody takes them over, and no reader takes the
 /// log for one that has ended.
 pub(super) fn new_folder(id: LogId) -> String {
-    format!("{}.new", id.folder())
+    format!("{}{NEW}", id.folder())
 }
 
 pub(super) fn new_fifo(id: LogId, stream: StreamName) -> String {

@@ -40,7 +40,7 @@ pub(crate) fn read(store: &Store, question: &LogQuestion) -> io::Result<Option<L
         attempt: question.attempt,
         run,
     };
-    if !store.logs_of(question.attempt)?.contains(&id) {
+    if !store.has(id) {
         return Ok(None);
     }
     for _ in 1..LOOKS_MAX {
@@ -266,7 +266,12 @@ impl<'a> Reading<'a> {
 }
 
 /// Adds what holds from `next` on; returns where the part ends, so that there are not too many.
-fn add_marks(marks: &mut Vec<(u64, Timestamp)>, index: &Index, next: u64, stop: u64) -> u64 {
+pub(super) fn add_marks(
+    marks: &mut Vec<(u64, Timestamp)>,
+    index: &Index,
+    next: u64,
+    stop: u64,
+) -> u64 {
     let before = index.marks.iter().rev().find(|mark| mark.offset <= next);
     let behind = index.marks.iter().filter(|mark| mark.offset > next);
     let before = before.map(|mark| Mark {

@@ -81,6 +81,10 @@ impl Store {
         Ok(logs.filter(|log| log.attempt == attempt).collect())
     }
 
+    pub(super) fn has(&self, id: LogId) -> bool {
+        rustix::fs::statat(&self.folder, id.folder(), AtFlags::empty()).is_ok()
+    }
+
     /// Looks for the parts of a stream.
     pub(super) fn find(&self, id: LogId, stream: StreamName) -> io::Result<Found> {
         let fifo = rustix::fs::statat(&self.folder, names::fifo(id, stream), AtFlags::empty());
@@ -211,19 +215,38 @@ impl Store {
                 let found = self.find(id, stream)?;
                 is_empty &= !found.is_open && found.segments.is_empty();
             }
-            if is_empty && self.is_old(id) {
+            if is_empty && self.is_old(&id.folder()) {
                 // Not empty where somebody is about to make a log there.
                 let _ = rustix::fs::unlinkat(&self.folder, id.folder(), AtFlags::REMOVEDIR);
             }
         }
+        self.remove_unfinished()?;
         self.prune_node(self.limits.node_bytes_max)?;
         Ok(())
     }
 
+    /// Removes folders of logs whose keeper died while it made them.
+    fn remove_unfinished(&self) -> io::Result<()> {
+        for entry in rustix::fs::Dir::read_from(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str().unwrap_or_default();
+            let id = name.strip_suffix(names::NEW).and_then(LogId::parse);
+            let Some(id) = id.filter(|_| self.is_old(name)) else {
+                continue;
+            };
+            for stream in STREAMS {
+                let fifo = names::new_fifo(id, stream);
+                let _ = rustix::fs::unlinkat(&self.folder, fifo, AtFlags::empty());
+            }
+            rustix::fs::unlinkat(&self.folder, name, AtFlags::REMOVEDIR)?;
+        }
+        Ok(())
+    }
+
     /// A log that is being made has an empty folder for a moment, too.
-    fn is_old(&self, id: LogId) -> bool {
+    fn is_old(&self, folder: &str) -> bool {
         const MOMENT_MICROS: u64 = 60_000_000;
-        let status = rustix::fs::statat(&self.folder, id.folder(), AtFlags::empty());
+        let status = rustix::fs::statat(&self.folder, folder, AtFlags::empty());
         status.is_ok_and(|status| {
             clock::wall().0.saturating_sub(written_at(&status).0) > MOMENT_MICROS
         })

@@ -307,6 +307,18 @@ fn old_logs_go_with_their_folder() {
         .unwrap();
     store.tidy().unwrap();
     assert!(!folder.exists());
+    // Its keeper died while it made it.
+    let unfinished = bench.path(FOLDER).join(super::names::new_folder(id));
+    fs::create_dir(&unfinished).unwrap();
+    fs::write(unfinished.join("stdout.fifo"), "").unwrap();
+    store.tidy().unwrap();
+    assert!(unfinished.exists(), "it may still be made");
+    fs::File::open(&unfinished)
+        .unwrap()
+        .set_times(long_ago)
+        .unwrap();
+    store.tidy().unwrap();
+    assert!(!unfinished.exists());
 }
 
 #[test]
@@ -381,4 +393,129 @@ fn a_program_that_cannot_start_leaves_no_open_log() {
         "{message:?}"
     );
     assert!(!wait_closed(&store(&bench, small()), bench.attempt(1)).growing);
+}
+
+/// A file system of its own, of 512 KiB, until it is dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// `None` where nothing may be mounted; that is a failure where the tests must be complete.
+    fn mount(path: &std::path::Path) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let words = ["-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs"];
+        if run("mount", &words, path) {
+            return Some(Self(path.to_owned()));
+        }
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount");
+        println!("skipped: this user may not mount a file system");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &["-l"], &self.0);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only root can fill a disk of its own"
+)]
+fn run(program: &str, words: &[&str], path: &std::path::Path) -> bool {
+    let mut command = std::process::Command::new(program);
+    let ended = command.args(words).arg(path).status();
+    ended.is_ok_and(|status| status.success())
+}
+
+/// A bench whose logs are on a disk of their own.
+fn on_small_disk(limits: Limits) -> Option<(Bench, SmallDisk)> {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::mount(&folder.path().join(FOLDER))?;
+    Some((Bench::with(folder, 1 << 20, limits), disk))
+}
+
+fn crowded() -> Limits {
+    Limits {
+        segment_bytes: 32 << 10,
+        ..small()
+    }
+}
+
+#[test]
+fn on_a_full_disk_the_oldest_segments_make_room_and_what_is_gone_is_told() {
+    let Some((bench, _disk)) = on_small_disk(crowded()) else {
+        return;
+    };
+    let (mut client, _) = bench.agent();
+    let attempt = bench.attempt(1);
+    client.start(rotated(&bench, 1, &lines(60_000)));
+    client.wait_end(attempt);
+    let (bytes, missing) = all(
+        &store(&bench, crowded()),
+        question(attempt, LogFrom::Offset(0)),
+    );
+    let whole = written(1..=60_000).len() as u64;
+    assert_eq!(missing + bytes.len() as u64, whole);
+    assert!(missing > whole / 2, "{missing} of {whole} are missing");
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.ends_with("line 60000 of the log\n"));
+    assert!(
+        text.lines().all(|line| line.ends_with(" of the log")),
+        "torn"
+    );
+}
+
+#[test]
+fn a_full_disk_stops_no_program_and_what_was_dropped_is_a_gap() {
+    let Some((bench, disk)) = on_small_disk(crowded()) else {
+        return;
+    };
+    let ballast = disk.0.join("ballast");
+    // As much as there is room for.
+    let _ = fs::write(&ballast, vec![1; 1 << 20]);
+    let (mut client, _) = bench.agent();
+    let attempt = bench.attempt(1);
+    let (passed, gate) = (bench.path("passed"), bench.path("gate"));
+    let script = format!(
+        "{}; touch {}; until [ -e {} ]; do :; done; echo late",
+        lines(20_000),
+        passed.display(),
+        gate.display()
+    );
+    client.start(rotated(&bench, 1, &script));
+    wait_for("the program to go on", || passed.exists().then_some(()));
+    fs::remove_file(&ballast).unwrap();
+    fs::write(&gate, "").unwrap();
+    client.wait_end(attempt);
+    let (bytes, missing) = all(
+        &store(&bench, crowded()),
+        question(attempt, LogFrom::Offset(0)),
+    );
+    let whole = written(1..=20_000).len() + "late\n".len();
+    assert_eq!(missing + bytes.len() as u64, whole as u64);
+    assert!(missing > 0, "nothing was dropped");
+    assert!(bytes.ends_with(b"late\n"));
+}
+
+#[test]
+fn a_part_ends_before_it_has_too_many_times() {
+    use flota_engine::logs::Mark;
+    use flota_model::log::LOG_MARKS_MAX;
+
+    let mark = |number: u64| Mark {
+        offset: 10 * number,
+        at: Timestamp(number),
+    };
+    let index = super::index::Index {
+        marks: (0..1_000).map(mark).collect(),
+        begins_inside_line: false,
+    };
+    let mut marks = Vec::new();
+    let stop = super::reader::add_marks(&mut marks, &index, 15, 100_000);
+    assert_eq!(marks.len(), LOG_MARKS_MAX);
+    assert_eq!(marks[0], (15, Timestamp(1)), "the time that holds there");
+    assert_eq!(stop, 10 * (LOG_MARKS_MAX as u64 + 1));
+    let stop = super::reader::add_marks(&mut Vec::new(), &index, 15, 45);
+    assert_eq!(stop, 45);
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod harness;
+mod logs;
 mod server;
 
 use std::{fs, time::Duration};

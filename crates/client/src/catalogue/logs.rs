@@ -23,5 +23,7 @@ texts! { LOGS:
         "la salida del trabajo {job} está capturada: no tiene líneas ni momentos que elegir";
     hint_logs_captured => "`flota start` and jobs with \"logs\": \"rotated\" in their program have them",
         "los tienen `flota start` y los trabajos con \"logs\": \"rotated\" en su programa";
+    why_not_a_logs_size => "write a size of at least 1 MiB, for instance 2GiB", "escriba un tamaño de al menos 1 MiB, por ejemplo 2GiB";
+    why_not_a_logs_age => "write a duration of at least 1m, for instance 14d", "escriba una duración de al menos 1m, por ejemplo 14d";
     exit_program => "as the program ended", "como terminó el programa";
 }

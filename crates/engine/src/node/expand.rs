@@ -128,7 +128,7 @@ pub(super) fn launch(
         places: terms.places,
         logs: match program.logs {
             LogKind::Captured => LogMode::Captured,
-            LogKind::Rotated => LogMode::Rotated { run: 1 },
+            LogKind::Rotated => LogMode::Rotated { run: terms.run },
         },
         execution: (execution != Execution::default()).then(|| Box::new(execution)),
         guard,

@@ -17,6 +17,8 @@ mod jobs;
 #[cfg(test)]
 mod line;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod words;

@@ -138,6 +138,16 @@ impl Fleet {
             .expect("the binary runs")
     }
 
+    /// `flota logs JOB -f`, while it goes on.
+    pub(crate) fn follow(&self, job: &str) -> Child {
+        let token = self.folder.join("server/token").display().to_string();
+        let url = format!("http://{}", self.address);
+        let arguments = ["--server", &url, "--token-file", &token, "logs", job, "-f"];
+        let mut command = flota(&arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.spawn().expect("the binary runs")
+    }
+
     /// Submits a job; repeats with the same key until the server has answered.
     pub(crate) fn submit(&self, arguments: &[&str]) -> u64 {
         let all = [&["submit", "-q"], arguments].concat();

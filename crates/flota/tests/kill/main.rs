@@ -17,6 +17,34 @@ mod tests {
         std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
     }
 
+    /// The log of a program is followed while server and agent are killed: each line comes once, and the
+    /// command ends as the program did.
+    #[test]
+    fn a_log_is_followed_across_kills_of_server_and_agent() {
+        const LINES: u32 = 400;
+        let seed = number("FLOTA_SEED", 20_261_121);
+        println!("repeat with FLOTA_SEED={seed}");
+        let mut random = Random(seed);
+        let mut fleet = Fleet::start(1);
+        let script = format!(
+            "i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.02; done; exit 7"
+        );
+        let started = fleet.ask(&["start", "n1", "-q", "--", "/bin/sh", "-c", &script]);
+        let job = String::from_utf8(started.stdout).unwrap().trim().to_owned();
+        let followed = fleet.follow(&job);
+        for _ in 0..4 {
+            fleet.pause(Duration::from_millis(500 + random.below(1_000)));
+            fleet.kill_one(&mut random);
+        }
+        let output = followed.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let expected: Vec<String> = (1..=LINES).map(|i| format!("line {i}")).collect();
+        assert_eq!(lines, expected);
+        assert_eq!(output.status.code(), Some(7));
+        fleet.stop();
+    }
+
     /// Program tasks and, beside them, as many no-op kernel tasks.
     #[test]
     fn nothing_is_lost_or_done_twice_while_server_and_agents_are_killed() {

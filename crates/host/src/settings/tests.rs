@@ -54,6 +54,8 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         ("line_listen", "posix=127.0.0.1:5002,gestor=[::1]:0"),
         ("log", "info,flota_server=debug"),
         ("log_format", "json"),
+        ("logs_size", "1GiB"),
+        ("logs_age", "7d"),
     ];
     assert_eq!(
         values.map(|(key, _)| key),
@@ -90,6 +92,8 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         ],
         log: Some("info,flota_server=debug".into()),
         log_as_json: true,
+        logs_size: Some(Bytes(1 << 30)),
+        logs_age: Some(Duration::from_hours(7 * 24)),
     };
     assert_eq!(from_file, expected);
 }
@@ -147,6 +151,8 @@ fn values_out_of_range_are_refused() {
         ("memory", "4G"),
         ("log", "flota=loud"),
         ("log_format", "xml"),
+        ("logs_size", "1kB"),
+        ("logs_age", "1s"),
         ("labels", "=x"),
         ("labels", "a b=x"),
         ("labels", LONG_LABEL),

@@ -83,3 +83,44 @@ pub(super) fn decode_part(part: proto::LogPart) -> Result<LogPart, DecodeFault> 
             .collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_a_part_is_refused() {
+        let question = || LogQuestion {
+            attempt: flota_model::ids::AttemptId::default(),
+            run: None,
+            stream: flota_model::outcome::StreamName::Stdout,
+            from: LogFrom::Tail(LOG_TAIL_MAX),
+            until: None,
+            length: LOG_PART_MAX,
+            marks: true,
+        };
+        let asked = |question| decode_question(encode_question(&question));
+        assert_eq!(asked(question()), Ok(question()));
+        let long = LogQuestion {
+            length: LOG_PART_MAX + 1,
+            ..question()
+        };
+        assert!(asked(long).is_err());
+        let far = LogQuestion {
+            from: LogFrom::Tail(LOG_TAIL_MAX + 1),
+            ..question()
+        };
+        assert!(asked(far).is_err());
+        let answered = |bytes: u32, marks: usize| {
+            let part = LogPart {
+                bytes: vec![0; bytes as usize],
+                marks: vec![(0, Timestamp(0)); marks],
+                ..LogPart::default()
+            };
+            decode_part(encode_part(&part)).is_ok()
+        };
+        assert!(answered(LOG_PART_MAX, LOG_MARKS_MAX));
+        assert!(!answered(LOG_PART_MAX + 1, 0));
+        assert!(!answered(0, LOG_MARKS_MAX + 1));
+    }
+}

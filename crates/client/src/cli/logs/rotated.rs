@@ -224,7 +224,7 @@ impl Merge {
                 }
                 match source.move_on(session.client().await?).await {
                     Ok(moved) => has_moved |= moved,
-                    Err(fault) if is_absent(&fault) => {}
+                    Err(fault) if is_absent(&fault) || is_away(&fault) => {}
                     Err(fault) => return Ok(Err(fault)),
                 }
             }
@@ -244,9 +244,11 @@ impl Merge {
                     match source.read(session.client().await?).await {
                         Ok(()) => {}
                         Err(fault) if is_absent(&fault) => source.is_absent(),
-                        Err(fault) if patience == Patience::Now && is_away(&fault) => {
-                            let failure = session.failure(&fault);
-                            failure.tell(session.screen);
+                        // It is asked again at the next look, where there is one.
+                        Err(fault) if is_away(&fault) => {
+                            if patience == Patience::Now {
+                                session.failure(&fault).tell(session.screen);
+                            }
                             source.is_absent();
                         }
                         Err(fault) => return Ok(Err(fault)),

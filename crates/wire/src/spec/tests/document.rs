@@ -77,6 +77,7 @@ fn the_schema_refuses_what_is_no_job() {
         json!({"name": "n", "program": {"argv": ["a", 1]}}),
         json!({"name": "n", "program": {"argv": ["a", "{indx}"]}}),
         json!({"name": "n", "program": {"argv": ["a"], "stdin": "relative"}}),
+        json!({"name": "n", "program": {"argv": ["a"], "logs": "tape"}}),
         json!({"name": "n", "program": {"argv": ["a"], "environment": {"A": "}"}}}),
         json!({"name": "n", "program": {"argv": ["a"], "environment": {"A=": ""}}}),
         with("name", json!("-x")),
@@ -106,4 +107,11 @@ fn the_schema_refuses_what_is_no_job() {
     let absent = json!({"name": "n", "program": program, "kernel": null, "timeout": null});
     parse_json(absent.to_string().as_bytes()).unwrap();
     assert_fits(&absent);
+    let rotated = json!({"name": "n", "program": {"argv": ["a"], "logs": "rotated"}});
+    let spec = parse_json(rotated.to_string().as_bytes()).unwrap();
+    assert_fits(&rotated);
+    let sealed = crate::spec::seal(spec.clone());
+    assert_eq!(crate::spec::unseal(&sealed.blob).unwrap(), spec);
+    let form: Value = serde_json::from_slice(&sealed.blob).unwrap();
+    assert_eq!(form["program"]["logs"], "rotated");
 }
