@@ -19,7 +19,8 @@ use flota_model::{
     frame::GrantOrder,
     ids::{AttemptId, AttemptRange, Authority, BootId, NodeId, Nonce, SessionNumber, SpecHash},
     outcome::{Outcome, Report, Stream},
-    units::Timestamp,
+    service::RunEnd,
+    units::{Moment, Timestamp},
 };
 
 use crate::keeper::codec::CodecFault;
@@ -70,8 +71,37 @@ pub enum Record {
     Acknowledged(Vec<AttemptRange>),
     /// Tombstones: these never start here, and are no longer held.
     Refused(Vec<AttemptRange>),
+    /// A run of a replica ended, and another one follows (PROTOCOL 17); synced before the keeper
+    /// forgets it.
+    RunEnded(Box<Rest>),
+    /// A further run of a replica is about to start; synced before.
+    RunStarting {
+        /// Which.
+        attempt: AttemptId,
+        /// Which run, from 2.
+        run: u32,
+        /// When.
+        at: Timestamp,
+    },
     /// All that was held is void: the node starts anew (PROTOCOL 3).
     Reset,
+}
+
+/// A replica between two runs, with all that decides on the next ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// The run that ended.
+    pub last: RunEnd,
+    /// Failures since the last stable run.
+    pub streak: u32,
+    /// When the last failures were.
+    pub failures: Vec<Moment>,
+    /// When the next run begins; means nothing after a boot, as the failures.
+    pub until: Moment,
+    /// Whether it fails again and again.
+    pub is_crash_loop: bool,
 }
 
 /// What the bytes of a journal say.
@@ -151,6 +181,7 @@ pub(crate) fn weight(record: &Record) -> u64 {
     const SMALL: u64 = 48;
     match record {
         Record::Spec { blob, .. } => SMALL + blob.len() as u64,
+        Record::RunEnded(rest) => SMALL + 8 * rest.failures.len() as u64,
         Record::Done(report) => SMALL + report_weight(report),
         Record::Acknowledged(ranges) | Record::Refused(ranges) => 16 * (1 + ranges.len() as u64),
         Record::Created { .. }
@@ -160,6 +191,7 @@ pub(crate) fn weight(record: &Record) -> u64 {
         | Record::Obeyed(_)
         | Record::Granted(_)
         | Record::Starting { .. }
+        | Record::RunStarting { .. }
         | Record::Reset => SMALL,
     }
 }
@@ -260,6 +292,12 @@ impl Code for Record {
             Self::Acknowledged(ranges) => put_tagged(10, ranges, out),
             Self::Refused(ranges) => put_tagged(11, ranges, out),
             Self::Reset => out.push(12),
+            Self::RunEnded(rest) => put_tagged(13, rest, out),
+            Self::RunStarting { attempt, run, at } => {
+                put_tagged(14, attempt, out);
+                run.put(out);
+                at.put(out);
+            }
         }
     }
 
@@ -288,6 +326,12 @@ impl Code for Record {
             10 => Self::Acknowledged(Code::take(input)?),
             11 => Self::Refused(Code::take(input)?),
             12 => Self::Reset,
+            13 => Self::RunEnded(Code::take(input)?),
+            14 => Self::RunStarting {
+                attempt: Code::take(input)?,
+                run: Code::take(input)?,
+                at: Code::take(input)?,
+            },
             tag => return Err(CodecFault::Tag(tag)),
         })
     }

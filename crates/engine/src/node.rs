@@ -19,6 +19,7 @@ mod ledger;
 mod queue;
 mod ranges;
 mod recovery;
+mod replica;
 mod reports;
 mod retract;
 mod session;
@@ -40,6 +41,7 @@ use crate::{
         ledger::Ledger,
         queue::Queue,
         recovery::Replay,
+        replica::Replicas,
         reports::Reports,
         session::Link,
         starting::{Paces, Stall},
@@ -60,6 +62,8 @@ pub struct Node {
     queue: Queue,
     /// Running attempts.
     table: Table,
+    /// What is known of those that are of services.
+    replicas: Replicas,
     /// Ended attempts.
     reports: Reports,
     ledger: Ledger,
@@ -110,6 +114,9 @@ impl Node {
             nonce: node.chain.nonce,
             boot,
         });
+        if replay.boot.is_some_and(|before| before != boot) {
+            node.replicas.after_boot(now.moment);
+        }
         node.refuse_misfits(&replay, &mut draft);
         let turn = node.finish(draft);
         (
@@ -129,6 +136,7 @@ impl Node {
         }
         self.conclude_listed(&mut draft);
         self.pass_time(&mut draft);
+        self.supervise(&mut draft);
         self.leave_silence(&mut draft);
         self.start_what_fits(&mut draft);
         self.greet_waiting(&mut draft);
@@ -157,6 +165,7 @@ impl Node {
             keeper: None,
             queue: Queue::default(),
             table: Table::default(),
+            replicas: Replicas::default(),
             reports: Reports::default(),
             ledger: Ledger::default(),
             progress: Progress::default(),
@@ -187,10 +196,12 @@ impl Node {
             } => {
                 self.not_started(attempt, stage, errno, draft);
             }
+            Event::Ended { attempt, run, .. } if self.is_of_earlier_run(attempt, run) => {}
             Event::Ended {
                 attempt,
                 end,
                 output,
+                ..
             } => self.ended(attempt, end, output, draft),
             Event::KeeperGone {
                 keeper,
@@ -223,8 +234,14 @@ impl Node {
             Event::DiskFull => self.disk_is_full = true,
             Event::DiskFree => self.disk_is_free(draft),
             Event::StopAll => self.stop_all(draft),
-            // Nobody asks for probes yet.
-            Event::ProbeEnded { .. } | Event::Tick => {}
+            Event::ProbeEnded {
+                attempt,
+                run,
+                probe,
+                number,
+                result,
+            } => self.probe_ended((attempt, run), (probe, number), result, draft),
+            Event::Tick => {}
         }
     }
 

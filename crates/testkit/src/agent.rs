@@ -289,7 +289,7 @@ impl World {
                 if let Some(agent) = self.machines[machine].living(life) {
                     agent
                         .children
-                        .insert(attempt, ChildOfKeeper::ordered(keeper));
+                        .insert(attempt, ChildOfKeeper::ordered(keeper, launch.run));
                 }
                 self.tell_keeper(machine, life, keeper, ToKeeper::Start(launch));
                 self.start_is_lost(machine, life, (keeper, attempt));
@@ -439,6 +439,7 @@ fn child_of_keeper(owner: Option<KeeperId>, child: &Child) -> Option<ChildOfKeep
     };
     Some(ChildOfKeeper {
         keeper: owner.unwrap_or(KeeperId(0)),
+        run: child.run,
         pidfd: owner.is_some() && started_at.is_some(),
         stopped: None,
         watched: owner.is_none(),
@@ -447,9 +448,10 @@ fn child_of_keeper(owner: Option<KeeperId>, child: &Child) -> Option<ChildOfKeep
 }
 
 impl ChildOfKeeper {
-    fn ordered(keeper: KeeperId) -> Self {
+    fn ordered(keeper: KeeperId, run: u32) -> Self {
         Self {
             keeper,
+            run,
             pidfd: false,
             stopped: None,
             watched: false,

@@ -64,6 +64,7 @@ impl World {
                 );
             }
             FromKeeper::Ended { attempt, end } => {
+                let run = agent.run_of(attempt);
                 agent.children.remove(&attempt);
                 let output = None;
                 self.tell_agent(
@@ -71,6 +72,7 @@ impl World {
                     life,
                     node::Event::Ended {
                         attempt,
+                        run,
                         end,
                         output,
                     },
@@ -86,11 +88,14 @@ impl World {
             started_at: None,
             found_at,
         };
+        let agent = self.machines[machine].living(life);
+        let run = agent.map_or(1, |agent| agent.run_of(attempt));
         self.tell_agent(
             machine,
             life,
             node::Event::Ended {
                 attempt,
+                run,
                 end,
                 output: None,
             },
@@ -228,6 +233,7 @@ impl World {
             life,
             node::Event::Ended {
                 attempt,
+                run: child.run,
                 end,
                 output: None,
             },

@@ -147,6 +147,8 @@ pub(crate) struct Agent {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildOfKeeper {
     pub(crate) keeper: KeeperId,
+    /// Which run of its attempt (PROTOCOL 17).
+    pub(crate) run: u32,
     /// The descriptors that the keeper sends are here.
     pub(crate) pidfd: bool,
     /// Why its dead keeper, or the shell itself since, was told to stop it.
@@ -192,6 +194,13 @@ pub(crate) struct KeeperHost {
     pub(crate) next_peer: u32,
     /// When the last message of each way arrives.
     pub(crate) last: [Time; 2],
+}
+
+impl Agent {
+    /// Which run of an attempt its shell has.
+    pub(crate) fn run_of(&self, attempt: AttemptId) -> u32 {
+        self.children.get(&attempt).map_or(1, |child| child.run)
+    }
 }
 
 impl Machine {

@@ -118,6 +118,8 @@ impl JournalFile {
                 | Record::Obeyed(_)
                 | Record::Spec { .. }
                 | Record::Starting { .. }
+                | Record::RunEnded(_)
+                | Record::RunStarting { .. }
                 | Record::Done(_) => {}
             }
         }

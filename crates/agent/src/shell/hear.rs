@@ -207,6 +207,7 @@ impl Shell {
         for burial in self.state.dead.values_mut() {
             burial.unresolved.remove(&attempt);
         }
+        let run = self.state.table.run(attempt).unwrap_or(1);
         // No keeper will be told to forget it.
         let is_orphan = self
             .state
@@ -219,6 +220,7 @@ impl Shell {
         }
         self.state.events.push(Event::Ended {
             attempt,
+            run,
             end,
             output,
         });

@@ -81,6 +81,7 @@ impl Shell {
                 let streams = listed.carried.map(|carried| carried.streams);
                 event = Some(Event::Ended {
                     attempt,
+                    run,
                     end,
                     output: self.outputs.collect(attempt, streams.as_ref()),
                 });
@@ -126,6 +127,7 @@ impl Shell {
                 }
                 ChildState::Ended(end) => ends.push(Event::Ended {
                     attempt,
+                    run,
                     end,
                     output: self.outputs.collect(attempt, None),
                 }),

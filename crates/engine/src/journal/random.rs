@@ -7,10 +7,11 @@ use flota_model::{
         SpecHash, TaskIndex, Term,
     },
     outcome::{Outcome, Output, Report, StartStage, Stream, Usage},
-    units::Timestamp,
+    service::RunEnd,
+    units::{Moment, Timestamp},
 };
 
-use crate::journal::Record;
+use crate::journal::{Record, Rest};
 
 /// Numbers from a seed (splitmix64: Steele, Lea, Flood 2014).
 pub(crate) struct Random(pub(crate) u64);
@@ -153,8 +154,30 @@ impl Random {
         }
     }
 
+    fn rest(&mut self) -> Rest {
+        Rest {
+            attempt: self.attempt(),
+            last: RunEnd {
+                run: self.small(),
+                outcome: self.outcome(),
+                unhealthy: self.below(2) == 1,
+                ended_at: Timestamp(self.number()),
+            },
+            streak: self.small(),
+            failures: (0..self.below(5)).map(|_| Moment(self.number())).collect(),
+            until: Moment(self.number()),
+            is_crash_loop: self.below(2) == 1,
+        }
+    }
+
     pub(crate) fn record(&mut self) -> Record {
-        match self.below(12) {
+        match self.below(14) {
+            12 => Record::RunEnded(Box::new(self.rest())),
+            13 => Record::RunStarting {
+                attempt: self.attempt(),
+                run: self.small(),
+                at: Timestamp(self.number()),
+            },
             0 => Record::Created {
                 journal: Nonce(self.next()),
             },

@@ -9,10 +9,12 @@ use flota_model::{
         SpecHash, TaskIndex, Term,
     },
     outcome::{INLINE_OUTPUT_MAX, Outcome, Output, Report, StartStage, Stream, Usage},
+    service::RunEnd,
     units::{Moment, Timestamp},
 };
 
 use crate::{
+    journal::Rest,
     journal::bytes::{Code, Reader, code_fields, code_number, put_block, put_fixed},
     keeper::codec::CodecFault,
 };
@@ -38,6 +40,20 @@ code_fields!(Output {
     stdout,
     stderr,
     result
+});
+code_fields!(RunEnd {
+    run,
+    outcome,
+    unhealthy,
+    ended_at
+});
+code_fields!(Rest {
+    attempt,
+    last,
+    streak,
+    failures,
+    until,
+    is_crash_loop
 });
 code_fields!(Report {
     attempt,

@@ -73,6 +73,8 @@ pub enum Event {
     Ended {
         /// Which attempt.
         attempt: AttemptId,
+        /// Which run of it.
+        run: u32,
         /// How.
         end: End,
         /// What it wrote.

@@ -25,6 +25,8 @@ pub(super) struct Key {
     pub(super) request: Resources,
     /// Whether they may run under a lease only (`on_disconnect = stop`).
     pub(super) leased: bool,
+    /// Whether they are replicas: what one holds goes over to nobody when a run of it ends.
+    services: bool,
     /// Whether they are kernels: these and programs take only their own places.
     kernels: bool,
     /// Whether an earlier start of the agent started them: the keeper lets nothing that it is handed
@@ -86,6 +88,7 @@ impl Classes {
         let key = Key {
             request: spec.resources.clone(),
             leased: is_leased(spec),
+            services: spec.service.is_some(),
             kernels: matches!(spec.work, Work::Kernel(_)),
             adopted,
         };

@@ -137,6 +137,7 @@ impl Node {
         running.confirmed = true;
         let (turn, timeout) = (running.turn, running.spec.spec.timeout);
         self.progress.prove(turn);
+        self.replica_runs(attempt, draft.now.moment, draft.now.wall);
         // `execve` may have taken its time: the program has all of its own.
         self.table
             .rearm(attempt, timeout.map(|timeout| draft.now.moment + timeout));
@@ -247,9 +248,13 @@ impl Node {
     /// Settles an attempt that ended, frees what it held, and lets its keeper forget it once the
     /// report (or tombstone) is durable (PROTOCOL 22).
     pub(super) fn conclude(&mut self, attempt: AttemptId, fact: Fact, draft: &mut Draft) {
+        if self.rests(attempt, &fact, draft) {
+            return;
+        }
         let Some(running) = self.table.remove(attempt) else {
             return self.conclude_stray(attempt, draft);
         };
+        self.replicas.remove(attempt);
         self.release(running.class, attempt, draft.now);
         let fate = fate_of(&running, &fact);
         if fate == Fate::Forgotten || is_given_back(fate, &fact) {
@@ -297,6 +302,15 @@ pub(super) fn fact_of_listed(state: ChildState, now: Now) -> Option<Fact> {
         }
         ChildState::Ended(end) => Some(Fact::of_end(end, None)),
     }
+}
+
+/// How a run of a replica ended, and why it was stopped, if it was.
+pub(super) fn judge_run(running: &Running, fact: &Fact) -> (Outcome, Fate) {
+    let fate = fate_of(running, fact);
+    if died_with_keeper(running, fact) {
+        return (Outcome::Lost, fate);
+    }
+    (judge(fate, fact), fate)
 }
 
 fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {

@@ -118,10 +118,7 @@ pub(super) fn launch(
         run: terms.run,
         argv,
         environment: environment(program, names, host),
-        working_directory: program
-            .working_directory
-            .as_ref()
-            .map_or_else(|| "/".to_owned(), |path| expand(path, names)),
+        working_directory: working_directory(program, names),
         stdin: program.stdin.as_ref().map(|path| expand(path, names)),
         fence: terms.fence,
         class: terms.class,
@@ -135,9 +132,18 @@ pub(super) fn launch(
     })
 }
 
+pub(super) fn working_directory(program: &Program, names: Names) -> String {
+    let given = program.working_directory.as_ref();
+    given.map_or_else(|| "/".to_owned(), |path| expand(path, names))
+}
+
 /// The clean environment, what the spec adds or replaces, and what Flota tells, which cannot be
 /// replaced.
-fn environment(program: &Program, names: Names, host: Host<'_>) -> Vec<(String, String)> {
+pub(super) fn environment(
+    program: &Program,
+    names: Names,
+    host: Host<'_>,
+) -> Vec<(String, String)> {
     let mut environment = BTreeMap::new();
     for (name, value) in [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")] {
         environment.insert(name.to_owned(), value.to_owned());

@@ -100,7 +100,8 @@ impl Node {
         } else {
             None
         };
-        [heartbeat, self.table.next_expiry(), fence]
+        let replica = self.replicas.next_due();
+        [heartbeat, self.table.next_expiry(), fence, replica]
             .into_iter()
             .flatten()
             .min()

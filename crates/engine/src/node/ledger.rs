@@ -47,6 +47,8 @@ impl Ledger {
             | Record::Obeyed(_)
             | Record::Granted(_)
             | Record::Starting { .. }
+            | Record::RunEnded(_)
+            | Record::RunStarting { .. }
             | Record::Done(_)
             | Record::Acknowledged(_)
             | Record::Refused(_)

@@ -99,6 +99,8 @@ impl Node {
                     self.drop_held(range, replay);
                 }
             }
+            Record::RunEnded(rest) => self.replay_rest(*rest),
+            Record::RunStarting { attempt, run, at } => self.replay_run(attempt, run, at),
             Record::Reset => self.replay_reset(replay),
         }
     }
@@ -126,12 +128,16 @@ impl Node {
             confirmed: false,
             expires: None,
         };
+        if piece.spec.spec.service.is_some() {
+            self.replicas.begin(piece.order.attempts.first, ordered_at);
+        }
         self.table.insert(piece.order.attempts.first, running);
     }
 
     fn drop_held(&mut self, range: AttemptRange, replay: &mut Replay) {
         self.queue.carve(range);
         for attempt in self.table.within(range) {
+            self.replicas.remove(attempt);
             if let Some(running) = self.table.remove(attempt) {
                 self.queue.classes.release(running.class, attempt);
             }
@@ -148,6 +154,7 @@ impl Node {
         replay.undecodable.clear();
         let running: Vec<AttemptId> = self.table.iter().map(|(attempt, _)| attempt).collect();
         for attempt in running {
+            self.replicas.remove(attempt);
             if let Some(running) = self.table.remove(attempt) {
                 self.queue.classes.release(running.class, attempt);
             }
@@ -187,10 +194,15 @@ impl Node {
         draft: &mut Draft,
     ) {
         self.keeper = Some(keeper);
-        let mut unseen: BTreeSet<AttemptId> =
-            self.table.iter().map(|(attempt, _)| attempt).collect();
+        let running = self.table.iter();
+        let mut unseen: BTreeSet<AttemptId> = running
+            .filter(|(_, running)| running.place != Place::Resting)
+            .map(|(attempt, _)| attempt)
+            .collect();
         for (_, child) in &children {
-            unseen.remove(&child.attempt);
+            if !self.is_of_earlier_run(child.attempt, child.run) {
+                unseen.remove(&child.attempt);
+            }
         }
         // First, while nothing waits that could take over what they held: keepers did not let
         // anything start in their place.
@@ -207,6 +219,13 @@ impl Node {
 
     fn adopt(&mut self, keeper: Option<KeeperId>, child: Child, draft: &mut Draft) {
         let (attempt, state) = (child.attempt, child.state);
+        if self.is_of_earlier_run(attempt, child.run) {
+            // Its end is in the journal; the order to forget it was lost.
+            if let Some(keeper) = keeper {
+                draft.after(Effect::Forget { keeper, attempt });
+            }
+            return;
+        }
         // The record of the start was not synced, and the child shows that there was one.
         for piece in self.queue.carve(AttemptRange::one(attempt)) {
             draft.record(Record::Starting {
@@ -225,6 +244,14 @@ impl Node {
             }
             self.table
                 .insert(attempt, adopted(running, place, state, draft.now));
+            if let ChildState::Running {
+                identity,
+                started_at,
+            } = state
+            {
+                let since = runs_since(&identity, started_at, draft.now);
+                self.replica_runs(attempt, since, draft.now.wall);
+            }
             draft.listed_ends.push((attempt, state));
             return;
         }
@@ -297,8 +324,24 @@ impl Node {
             attempt,
             at: running.ordered_at,
         }));
+        for (attempt, running) in self.table.iter() {
+            self.put_runs(attempt, running.ordered_at, &mut records);
+        }
         records.extend(self.reports.iter().cloned().map(Record::Done));
         records
+    }
+
+    /// What the journal must say of the runs of a replica.
+    fn put_runs(&self, attempt: AttemptId, at: Timestamp, records: &mut Vec<Record>) {
+        let Some(replica) = self.replicas.get(attempt) else {
+            return;
+        };
+        let rest = replica.rest(attempt);
+        records.extend(rest.map(|rest| Record::RunEnded(Box::new(rest))));
+        if replica.run > 1 && !replica.is_resting() {
+            let run = replica.run;
+            records.push(Record::RunStarting { attempt, run, at });
+        }
     }
 
     fn identity_records(&self) -> Vec<Record> {

@@ -13,6 +13,7 @@ use crate::{
     node::{
         Node, Stopping,
         api::Effect,
+        ending::Fact,
         queue::Piece,
         ranges::without,
         table::{Fate, Place, Stray},
@@ -110,6 +111,11 @@ impl Node {
         let is_news = running.fate < fate;
         running.fate = running.fate.max(fate);
         let reason = running.fate.reason();
+        if running.place == Place::Resting {
+            // Nothing of it runs.
+            let fact = Fact::bare(Outcome::Lost, draft.now.wall);
+            return self.conclude(attempt, fact, draft);
+        }
         let (place, confirmed) = (running.place, running.confirmed);
         // The lease leaves no time for a grace, not even for one that has begun.
         let grace = if fate == Fate::Fenced {
@@ -127,6 +133,7 @@ impl Node {
         if let Some(reason) = reason.filter(|_| is_news || fate == Fate::Fenced) {
             self.order_stop(attempt, (place, confirmed), (grace, reason), draft);
         }
+        self.note_replica(attempt, draft.now.wall);
     }
 
     /// Everything held is void (PROTOCOL 3).
@@ -141,7 +148,12 @@ impl Node {
         draft.reports.clear();
         draft.tombstones.clear();
         for attempt in running {
+            self.replicas.remove(attempt);
             if let Some(running) = self.table.remove(attempt) {
+                if running.place == Place::Resting {
+                    self.queue.classes.release(running.class, attempt);
+                    continue;
+                }
                 let stray = Stray {
                     class: Some(running.class),
                     place: running.place,
@@ -239,6 +251,7 @@ impl Node {
     ) {
         let effect = match place {
             Place::Pool => Effect::StopKernel { attempt },
+            Place::Resting => return,
             Place::Keeper(_) | Place::Orphaned => Effect::Stop {
                 keeper: place.keeper(),
                 attempt,

@@ -10,7 +10,7 @@ use std::{
 use flota_model::{
     frame::{
         Down, DownBody, Held, HeldState, Hello, HelloRefusal, OUTPUT_PART_MAX, OutputFault,
-        OutputPart, PROTOCOL_VERSION, SpecWindow, Up, UpBody,
+        OutputPart, PROTOCOL_VERSION, REPLICAS_PER_FRAME, SpecWindow, Up, UpBody,
     },
     ids::{AttemptRange, Authority, ConnectionId, NodeId, RequestId, SessionNumber},
     outcome::Report,
@@ -287,6 +287,10 @@ impl Node {
         if !tombstones.is_empty() {
             self.send(UpBody::Forgotten(tombstones), draft);
         }
+        let statuses = self.take_statuses();
+        for part in statuses.chunks(REPLICAS_PER_FRAME) {
+            self.send(UpBody::Replicas(part.to_vec()), draft);
+        }
     }
 
     fn greet(&mut self, connection: ConnectionId, draft: &mut Draft) {
@@ -449,6 +453,7 @@ impl Node {
             draft.record_synced(Record::Joined(node));
         }
         draft.reports = self.reports.iter().cloned().collect();
+        self.replicas.all_changed();
     }
 
     fn refused(&mut self, refusal: HelloRefusal, draft: &mut Draft) {

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use flota_model::{
-    ids::{AttemptId, NodeId, SpecHash},
+    ids::{AttemptId, SpecHash},
     outcome::StartStage,
     resources::Resources,
     spec::{KernelCall, Program, Retry, Work},
@@ -21,7 +21,7 @@ use crate::{
         Node, Stopping,
         api::Effect,
         classes::{self, ClassId},
-        expand::{self, Host, Names, Terms},
+        expand::{self, Names, Terms},
         queue::Piece,
         table::{Fate, Place, Running},
         turn::Draft,
@@ -42,7 +42,7 @@ const TIMEOUT_AHEAD_MIN: Duration = Duration::from_secs(1);
 /// Specs of which the run time is remembered.
 const PACES_MAX: usize = 1_024;
 /// `E2BIG` (`man 3 errno`): the arguments do not fit into a message to the keeper.
-const TOO_LONG: i32 = 7;
+pub(super) const TOO_LONG: i32 = 7;
 
 /// The oldest attempt that does not fit, and since when.
 pub(super) type Stall = (AttemptId, Moment);
@@ -149,7 +149,7 @@ impl Node {
     }
 
     /// Whether nothing may start now.
-    fn holds_back(&self) -> bool {
+    pub(super) fn holds_back(&self) -> bool {
         self.disk_is_full
             || self.stopping != Stopping::No
             || self.reports.bytes() > self.opening.settings.unacknowledged_bytes_max
@@ -224,6 +224,7 @@ impl Node {
             Work::Kernel(_) if micros < SHORT_KERNEL_MICROS => settings.kernels_ahead,
             Work::Program(_)
                 if spec.retry != Retry::Never
+                    && spec.service.is_none()
                     && !classes::is_leased(spec)
                     && spec
                         .timeout
@@ -279,7 +280,7 @@ impl Node {
         }
     }
 
-    fn terms(&self, id: ClassId, is_ahead: bool) -> Terms {
+    pub(super) fn terms(&self, id: ClassId, is_ahead: bool) -> Terms {
         let class = self.queue.classes.get(id);
         Terms {
             run: 1,
@@ -301,12 +302,10 @@ impl Node {
         let place = Place::Keeper(keeper);
         self.table
             .insert(names.attempt, running(piece, class, names, place, draft));
-        let host = Host {
-            node: self.chain.node.unwrap_or(NodeId(0)),
-            name: &self.opening.name,
-            policy: &self.opening.settings.policy,
-        };
-        let launch = match expand::launch(program, names, host, terms) {
+        if piece.spec.spec.service.is_some() {
+            self.replicas.begin(names.attempt, draft.now.wall);
+        }
+        let launch = match expand::launch(program, names, self.host(), terms) {
             Ok(launch) => launch,
             Err(rule) => {
                 let stage = StartStage::Policy;

@@ -16,6 +16,7 @@ use crate::{
     node::{
         classes::{ClassId, is_leased},
         ranges::keys_within,
+        turn::Draft,
     },
 };
 
@@ -52,8 +53,45 @@ impl Running {
     /// must start at most once are recorded.
     pub(super) fn is_recorded(&self) -> bool {
         match self.place {
-            Place::Keeper(_) | Place::Orphaned => true,
+            Place::Keeper(_) | Place::Orphaned | Place::Resting => true,
             Place::Pool => self.spec.spec.retry == Retry::Never,
+        }
+    }
+}
+
+impl Running {
+    /// Between two runs.
+    pub(super) fn at_rest(self) -> Self {
+        Self {
+            place: Place::Resting,
+            started_at: None,
+            fate: Fate::Open,
+            turn: 0,
+            confirmed: true,
+            expires: None,
+            ..self
+        }
+    }
+
+    /// A further run of it is ordered in this turn, after its batch.
+    pub(super) fn started_again(self, place: Place, draft: &Draft) -> Self {
+        Self {
+            place,
+            ordered_at: draft.now.wall,
+            turn: draft.number,
+            confirmed: false,
+            ..self
+        }
+    }
+
+    /// Started, by nobody knows whom.
+    pub(super) fn orphaned(self, ordered_at: Timestamp) -> Self {
+        Self {
+            ordered_at,
+            place: place_of_work(&self.spec.spec.work),
+            turn: 0,
+            confirmed: false,
+            ..self
         }
     }
 }
@@ -67,6 +105,8 @@ pub(super) enum Place {
     Orphaned,
     /// A kernel in the pool.
     Pool,
+    /// A replica between two runs: nothing of it runs.
+    Resting,
 }
 
 impl Place {
@@ -74,7 +114,7 @@ impl Place {
     pub(super) fn keeper(self) -> Option<KeeperId> {
         match self {
             Self::Keeper(keeper) => Some(keeper),
-            Self::Orphaned | Self::Pool => None,
+            Self::Orphaned | Self::Pool | Self::Resting => None,
         }
     }
 }
@@ -308,7 +348,7 @@ impl Table {
     fn fences_of(&mut self, place: Place) -> &mut BTreeSet<AttemptId> {
         match place {
             Place::Keeper(_) => &mut self.fenced_by_keeper,
-            Place::Orphaned | Place::Pool => &mut self.fenced_here,
+            Place::Orphaned | Place::Pool | Place::Resting => &mut self.fenced_here,
         }
     }
 }

@@ -11,6 +11,7 @@ mod lease;
 mod orders;
 mod queue;
 mod recovery;
+mod replica;
 mod retract;
 mod session;
 mod starting;

@@ -20,6 +20,8 @@ pub struct Run {
     pub ended_at: Moment,
     /// How.
     pub outcome: Outcome,
+    /// It was stopped because a liveness probe failed: whatever its exit code, that is a failure.
+    pub is_unhealthy: bool,
 }
 
 /// What follows.
@@ -53,7 +55,7 @@ impl Restarts {
     /// between nothing and the longest one ("full jitter"), so that replicas that failed together
     /// do not come back together.
     pub fn ended(&mut self, settings: &RestartSettings, run: &Run, draw: u64) -> Verdict {
-        let failed = !is_success(settings, &run.outcome);
+        let failed = run.is_unhealthy || !is_success(settings, &run.outcome);
         self.note(settings, run, failed);
         let runs_again = match settings.policy {
             RestartPolicy::Never => false,
@@ -68,6 +70,17 @@ impl Restarts {
             at,
             is_crash_loop: self.is_crash_loop(settings, run.ended_at),
         }
+    }
+
+    /// For a journal: failures in a row, and when the last failures were.
+    pub fn parts(&self) -> (u32, Vec<Moment>) {
+        (self.streak, self.failures.iter().copied().collect())
+    }
+
+    /// From what [`Self::parts`] gave.
+    pub fn of_parts(streak: u32, failures: Vec<Moment>) -> Self {
+        let failures = VecDeque::from(failures);
+        Self { streak, failures }
     }
 
     /// Forgets all failures: a person has started it anew.

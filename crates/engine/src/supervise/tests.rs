@@ -23,6 +23,7 @@ fn run(started: u64, ended: u64, code: u8) -> Run {
         started_at: at(started),
         ended_at: at(ended),
         outcome,
+        is_unhealthy: false,
     }
 }
 

@@ -10,6 +10,7 @@ use flota_model::{
     },
     outcome::{Outcome, Report, Usage},
     resources::Resources,
+    service::{Check, ProbeSettings, ProbeSpec, Purpose, RestartPolicy, RestartSettings, Service},
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SealedSpec,
         TaskRange, Work,
@@ -48,10 +49,18 @@ pub(super) enum Kind {
     Narrow = 9,
     /// Arguments that fit into no packet.
     Long = 10,
+    /// A service that always runs again.
+    Service = 11,
+    /// One that runs once.
+    ServiceOnce = 12,
+    /// One that runs under a lease only.
+    ServiceLeased = 13,
+    /// One with a liveness and a readiness probe, and SIGINT to stop it.
+    ServiceProbed = 14,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Noop,
         Self::NoopOnce,
         Self::NoopLeased,
@@ -63,6 +72,10 @@ impl Kind {
         Self::Huge,
         Self::Narrow,
         Self::Long,
+        Self::Service,
+        Self::ServiceOnce,
+        Self::ServiceLeased,
+        Self::ServiceProbed,
     ];
 
     fn blob(self) -> [u8; 1] {
@@ -99,7 +112,10 @@ impl Kind {
             _ => Cpus::whole(1),
         };
         let is_once = matches!(self, Self::NoopOnce | Self::ProgramOnce);
-        let is_leased = matches!(self, Self::NoopLeased | Self::ProgramLeased);
+        let is_leased = matches!(
+            self,
+            Self::NoopLeased | Self::ProgramLeased | Self::ServiceLeased
+        );
         JobSpec {
             name: "test".to_owned(),
             tasks: TaskRange {
@@ -122,8 +138,43 @@ impl Kind {
             } else {
                 OnDisconnect::default()
             },
-            service: None,
+            service: self.service().map(Box::new),
         }
+    }
+
+    fn service(self) -> Option<Service> {
+        let policy = match self {
+            Self::Service | Self::ServiceLeased | Self::ServiceProbed => RestartPolicy::Always,
+            Self::ServiceOnce => RestartPolicy::Never,
+            _ => return None,
+        };
+        let tcp = |purpose| ProbeSpec {
+            settings: ProbeSettings {
+                failure_threshold: 1,
+                ..ProbeSettings::of(purpose)
+            },
+            check: Check::Tcp {
+                host: "h{index}".to_owned(),
+                port: 80,
+            },
+        };
+        let is_probed = self == Self::ServiceProbed;
+        let probes = [Purpose::Liveness, Purpose::Readiness].map(tcp);
+        Some(Service {
+            replicas: 1,
+            restart: RestartSettings {
+                policy,
+                loop_failures: 3,
+                ..RestartSettings::default()
+            },
+            probes: if is_probed {
+                probes.to_vec()
+            } else {
+                Vec::new()
+            },
+            stop_signal: is_probed.then_some(2),
+            ..Service::default()
+        })
     }
 
     pub(super) fn sealed(self) -> SealedSpec {
@@ -194,8 +245,19 @@ pub(super) fn stopped(reason: StopReason, mut end: End) -> End {
     end
 }
 
+/// The end of a run of a replica.
+pub(super) fn run_ended(sequence: u64, run: u32, end: End) -> Event {
+    Event::Ended {
+        run,
+        attempt: attempt(sequence),
+        end,
+        output: None,
+    }
+}
+
 pub(super) fn ended(sequence: u64, end: End) -> Event {
     Event::Ended {
+        run: 1,
         attempt: attempt(sequence),
         end,
         output: None,

@@ -94,6 +94,7 @@ fn a_report_is_durable_before_it_is_sent_and_before_the_keeper_forgets() {
         ..Output::default()
     };
     let event = Event::Ended {
+        run: 1,
         attempt: attempt(42),
         end: exit(3),
         output: Some(Box::new(output.clone())),

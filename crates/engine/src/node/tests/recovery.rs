@@ -164,6 +164,7 @@ fn children_that_ended_meanwhile_are_reported_with_the_output_of_the_batch() {
         keeper: super::bench::KEEPER,
     };
     let with_output = Event::Ended {
+        run: 1,
         attempt: attempt(1),
         end: exit(4),
         output: Some(output.clone()),
