@@ -165,3 +165,35 @@ pub(super) fn environment(
     environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
     environment.into_iter().collect()
 }
+
+/// A check of a probe with all placeholders replaced.
+pub(super) fn check(
+    check: &Check,
+    program: &Program,
+    names: Names,
+    host: Host<'_>,
+) -> ExpandedCheck {
+    match check {
+        Check::Http {
+            host: name,
+            port,
+            path,
+        } => ExpandedCheck::Http {
+            host: expand(name, names),
+            port: *port,
+            path: expand(path, names),
+        },
+        Check::Tcp { host: name, port } => ExpandedCheck::Tcp {
+            host: expand(name, names),
+            port: *port,
+        },
+        Check::Exec { argv } => ExpandedCheck::Exec {
+            argv: argv
+                .iter()
+                .map(|argument| expand(argument, names))
+                .collect(),
+            environment: environment(program, names, host),
+            working_directory: working_directory(program, names),
+        },
+    }
+}

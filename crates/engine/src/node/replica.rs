@@ -10,10 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     ids::{AttemptId, NodeId},
     outcome::{Outcome, StartStage},
-    service::{
-        Check, ExpandedCheck, ProbeNumber, ProbeResult, Purpose, ReplicaState, ReplicaStatus,
-        RunEnd, Service,
-    },
+    service::{ProbeNumber, ProbeResult, Purpose, ReplicaState, ReplicaStatus, RunEnd, Service},
     spec::{Program, Work},
     units::{Moment, Timestamp},
 };
@@ -522,7 +519,7 @@ impl Node {
             run: self.replicas.get(attempt)?.run,
             probe: u32::try_from(index).ok()?,
             number,
-            check: Box::new(expanded(&spec.check, program, names, self.host())),
+            check: Box::new(expand::check(&spec.check, program, names, self.host())),
             timeout: spec.settings.timeout,
         })
     }
@@ -564,32 +561,6 @@ impl Node {
         self.replicas
             .get(attempt)
             .is_some_and(|replica| run < replica.run || run == replica.run && replica.is_resting())
-    }
-}
-
-fn expanded(check: &Check, program: &Program, names: Names, host: Host<'_>) -> ExpandedCheck {
-    match check {
-        Check::Http {
-            host: name,
-            port,
-            path,
-        } => ExpandedCheck::Http {
-            host: expand::expand(name, names),
-            port: *port,
-            path: expand::expand(path, names),
-        },
-        Check::Tcp { host: name, port } => ExpandedCheck::Tcp {
-            host: expand::expand(name, names),
-            port: *port,
-        },
-        Check::Exec { argv } => ExpandedCheck::Exec {
-            argv: argv
-                .iter()
-                .map(|argument| expand::expand(argument, names))
-                .collect(),
-            environment: expand::environment(program, names, host),
-            working_directory: expand::working_directory(program, names),
-        },
     }
 }
 
