@@ -6,6 +6,7 @@ use flota_model::{
     execution::Execution,
     ids::{AttemptId, JobId, NodeId, TaskIndex},
     policy::Rule,
+    service::{Check, ExpandedCheck},
     spec::{KernelCall, LogKind, Program},
     units::Moment,
 };

@@ -431,7 +431,13 @@ impl Node {
 
     fn order_run(&mut self, program: &Program, names: Names, terms: Terms, draft: &mut Draft) {
         let Some(keeper) = self.keeper else { return };
-        let launch = expand::launch(program, names, self.host(), terms);
+        let launch = match expand::launch(program, names, self.host(), terms) {
+            Ok(launch) => launch,
+            Err(rule) => {
+                let stage = StartStage::Policy;
+                return self.not_started(names.attempt, stage, rule.number(), draft);
+            }
+        };
         if !codec::fits(&launch) {
             return self.not_started(names.attempt, StartStage::Execute, TOO_LONG, draft);
         }
@@ -445,6 +451,7 @@ impl Node {
         Host {
             node: self.chain.node.unwrap_or(NodeId(0)),
             name: &self.opening.name,
+            policy: &self.opening.settings.policy,
         }
     }
 
@@ -514,12 +521,18 @@ impl Node {
             job: running.job,
             task: running.task,
         };
+        let check = expand::check(&spec.check, program, names, self.host());
+        if let ExpandedCheck::Exec { argv, .. } = &check {
+            // What the policy of the node forbids is never run: the probe gets no result, and fails.
+            let policy = &self.opening.settings.policy;
+            policy.admit(argv, &program.execution).ok()?;
+        }
         Some(Effect::Probe {
             attempt,
             run: self.replicas.get(attempt)?.run,
             probe: u32::try_from(index).ok()?,
             number,
-            check: Box::new(expand::check(&spec.check, program, names, self.host())),
+            check: Box::new(check),
             timeout: spec.settings.timeout,
         })
     }
