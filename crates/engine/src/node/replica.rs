@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     ids::{AttemptId, NodeId},
     outcome::{Outcome, StartStage},
-    service::{ProbeNumber, ProbeResult, Purpose, ReplicaState, ReplicaStatus, RunEnd, Service},
+    service::{
+        ExpandedCheck, ProbeNumber, ProbeResult, Purpose, ReplicaState, ReplicaStatus, RunEnd,
+        Service,
+    },
     spec::{Program, Work},
     units::{Moment, Timestamp},
 };
