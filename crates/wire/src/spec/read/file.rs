@@ -16,8 +16,8 @@ use flota_model::{
 };
 
 use super::{
-    Fields, GRACE_DEFAULT, Given, constraints, entries, logs, on_disconnect, program, resources,
-    service,
+    Fields, GRACE_DEFAULT, Given, constraints, entries, execution, logs, on_disconnect, program,
+    resources, service,
 };
 use crate::spec::{check, fault::Faults, tree::Tree};
 
@@ -133,7 +133,15 @@ fn one(name: Option<String>, given: Given, faults: &mut Faults) -> Option<Declar
 /// `program` is a name with `args` beside it, a list, or a table as in the spec of a job. Logs are
 /// rotated if nothing is said: a service writes for as long as it runs.
 fn of_program(fields: &mut Fields, faults: &mut Faults) -> Program {
-    let mut program = match fields.required("program", faults) {
+    let given = fields.required("program", faults);
+    let is_long = matches!(
+        &given,
+        Some(Given {
+            tree: Tree::Table(_),
+            ..
+        })
+    );
+    let mut program = match given {
         Some(Given {
             tree: Tree::Text(name),
             ..
@@ -157,6 +165,9 @@ fn of_program(fields: &mut Fields, faults: &mut Faults) -> Program {
             ..Program::default()
         },
     };
+    if !is_long {
+        *program.execution = execution::read(fields, faults);
+    }
     if let Some(given) = fields.take("args") {
         program.argv.extend(given.texts(faults));
     }
@@ -258,7 +269,8 @@ impl Place {
             let rest = field.strip_prefix(long)?;
             Some(format!("{short}{rest}"))
         });
-        renamed.unwrap_or_else(|| field.to_owned())
+        let bare = field.strip_prefix("program.").unwrap_or(field);
+        renamed.unwrap_or_else(|| bare.to_owned())
     }
 
     /// `rest` is `INDEX].FIELD`.

@@ -303,6 +303,8 @@ cwd = "/srv/web"
 replicas = 3
 constraints = { labels = { zone = "a" } }
 resources = { cpus = 0.5, memory = "64MiB" }
+user = "web"
+limits = { memory = "1GiB" }
 restart = "always"
 readiness = { http = ":8080/ready", interval = "1s" }
 dependencies = { db = "healthy" }
@@ -319,6 +321,8 @@ service:
     replicas: 3
     constraints: {labels: {zone: a}}
     resources: {cpus: 0.5, memory: 64MiB}
+    user: web
+    limits: {memory: 1GiB}
     restart: always
     readiness: {http: ":8080/ready", interval: 1s}
     dependencies: {db: healthy}
@@ -336,6 +340,7 @@ const FILE_JSON: &str = r#"{"services": [
         "env": {"MODE": "fast", "WORKERS": 4}, "env_file": "web.env", "cwd": "/srv/web",
         "replicas": 3, "constraints": {"labels": {"zone": "a"}},
         "resources": {"cpus": 0.5, "memory": "64MiB"}, "restart": "always",
+        "user": "web", "limits": {"memory": "1GiB"},
         "readiness": {"http": ":8080/ready", "interval": "1s"}, "dependencies": {"db": "healthy"}}
 ]}"#;
 
@@ -348,7 +353,7 @@ fn a_file_says_the_same_in_all_notations() {
     assert_eq!(web.environment_files, ["web.env"]);
     let as_spec = json!({"name": "web",
         "program": {"argv": ["./web", "--port", "8080"], "working_directory": "/srv/web",
-            "logs": "rotated",
+            "logs": "rotated", "user": "web", "limits": {"memory": "1GiB"},
             "environment": {"MODE": "fast", "WORKERS": "4"}},
         "constraints": {"labels": {"zone": "a"}},
         "resources": {"cpus": 0.5, "memory": "64MiB"},
@@ -387,6 +392,7 @@ args = ["a{b}", 3]
 enf = { A = "1" }
 cwd = "srv"
 replicas = 0
+nice = 99
 probes = [{ purpose = "liveness", tcp = 1 }]
 readiness = { http = ":0/x" }
 restart = { backoff = "10m", backoff_max = "1s" }
@@ -404,6 +410,7 @@ program = "x"
         "service.web.enf: unknown field (did you mean `env`?)",
         "service.web.args[0]: unknown placeholder {b}",
         "service.web.cwd: `srv` is not absolute (start it with `/`)",
+        "service.web.nice: 99 is not in -20..=19",
         "service.web.replicas: 0 is not in 1..=10000",
         "service.web.restart.backoff_max: below `service.restart.backoff`",
         "service.web.readiness.http.port: 0 is not in 1..=65535",
