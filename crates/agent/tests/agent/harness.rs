@@ -279,7 +279,7 @@ fn finish(mut child: Child) -> String {
 }
 
 /// Looks again and again until there is something.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let pause = Duration::from_millis(2);
     let mut waited = Duration::ZERO;
     loop {

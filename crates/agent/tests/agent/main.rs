@@ -4,6 +4,7 @@
 mod harness;
 mod logs;
 mod server;
+mod services;
 
 use std::{fs, time::Duration};
 

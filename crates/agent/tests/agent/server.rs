@@ -12,6 +12,7 @@ use flota_model::{
     },
     outcome::{Report, StreamName},
     resources::Resources,
+    service::ReplicaStatus,
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SealedSpec,
         TaskRange, Work,
@@ -38,6 +39,8 @@ pub(crate) struct Server {
     pub(crate) reports: BTreeMap<u64, Report>,
     pub(crate) forgotten: Vec<AttemptRange>,
     pub(crate) parts: BTreeMap<RequestId, Result<OutputPart, OutputFault>>,
+    /// The last word about each replica.
+    pub(crate) replicas: BTreeMap<u64, ReplicaStatus>,
     /// Of the last heartbeat.
     pub(crate) running: u64,
     pub(crate) hellos: Vec<Hello>,
@@ -75,6 +78,7 @@ impl Server {
             reports: BTreeMap::new(),
             forgotten: Vec::new(),
             parts: BTreeMap::new(),
+            replicas: BTreeMap::new(),
             running: 0,
             hellos: Vec::new(),
         }
@@ -175,7 +179,11 @@ impl Server {
             UpBody::OutputPart { request, part } => {
                 self.parts.insert(request, part);
             }
-            UpBody::Answer { .. } | UpBody::Replicas(_) | UpBody::LocalOrder { .. } => {}
+            UpBody::Replicas(statuses) => {
+                let by_sequence = |status: ReplicaStatus| (status.attempt.sequence, status);
+                self.replicas.extend(statuses.into_iter().map(by_sequence));
+            }
+            UpBody::Answer { .. } | UpBody::LocalOrder { .. } => {}
         }
     }
 
