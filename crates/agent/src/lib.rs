@@ -17,6 +17,7 @@ mod logs;
 mod machine;
 mod orphans;
 mod outputs;
+pub mod policy;
 mod pool;
 mod probes;
 mod proc;

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     net::{SocketAddr, ToSocketAddrs as _},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::ArgMatches;
@@ -62,7 +63,7 @@ fn settings(context: &Context) -> Result<AgentSettings, Failure> {
     if let Some(age) = given.logs_age {
         logs.age_max = age;
     }
-    Ok(AgentSettings {
+    let mut settings = AgentSettings {
         logs,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capacity: Some(Resources {
@@ -73,7 +74,24 @@ fn settings(context: &Context) -> Result<AgentSettings, Failure> {
         labels: given.labels.clone(),
         line: given.line_listen.clone(),
         ..AgentSettings::new(context.data()?, server(context)?, name)
-    })
+    };
+    apply_policy(context, &mut settings)?;
+    Ok(settings)
+}
+
+/// What the owner of this machine allows: by the file that is named, or that is there, or as usual.
+fn apply_policy(context: &Context, settings: &mut AgentSettings) -> Result<(), Failure> {
+    let environment = &context.environment;
+    let named = context.settings.policy.clone();
+    let path = named.or_else(|| environment.policy_file());
+    let policy = flota_agent::policy::load(path.as_deref(), environment.is_root);
+    settings.node.policy = Arc::new(policy.map_err(|fault| {
+        let language = context.language;
+        Failure::new("E-POLICY-INVALID", Exit::Usage, language.error_policy())
+            .because_of(&fault)
+            .hint(language.hint_policy())
+    })?);
+    Ok(())
 }
 
 /// The address of the server: the one that is set, or the usual one on this machine.

@@ -93,6 +93,20 @@ impl Environment {
         Ok(None)
     }
 
+    /// The policy file of an agent, where nobody names one: the first that is there.
+    pub fn policy_file(&self) -> Option<PathBuf> {
+        let own = self
+            .base("XDG_CONFIG_HOME", ".config")
+            .map(|base| base.join("flota/policy.toml"));
+        let places = own
+            .into_iter()
+            .chain([PathBuf::from("/etc/flota/policy.toml")]);
+        // One that cannot be looked at counts as there: its rules must not be passed over.
+        places
+            .into_iter()
+            .find(|path| path.try_exists().unwrap_or(true))
+    }
+
     /// An XDG base folder; relative ones are invalid and do not count.
     fn base(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
         let set = self

@@ -44,7 +44,15 @@ fn of_options(language: Language, matches: &ArgMatches) -> Vec<Given> {
     let inner = innermost(matches);
     let own: &[&str] = match flota_client::path_of(matches).as_slice() {
         ["server" | "dev" | "doctor"] => &["data", "listen"],
-        ["agent"] => &["data", "name", "cpus", "memory", "label", "line-listen"],
+        ["agent"] => &[
+            "data",
+            "policy",
+            "name",
+            "cpus",
+            "memory",
+            "label",
+            "line-listen",
+        ],
         ["agent", "stop"] | ["bench" | "backup" | "restore"] => &["data"],
         _ => &[],
     };

@@ -19,13 +19,14 @@ use flota_wire::{
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
-pub(crate) const KEYS: [&str; 16] = [
+pub(crate) const KEYS: [&str; 17] = [
     "server",
     "token_file",
     "output",
     "color",
     "timeout",
     "data",
+    "policy",
     "listen",
     "name",
     "cpus",
@@ -65,6 +66,8 @@ pub struct Settings {
     pub color: Color,
     pub timeout: Duration,
     pub data: Option<PathBuf>,
+    /// What the owner of the node allows.
+    pub policy: Option<PathBuf>,
     pub listen: SocketAddr,
     pub name: Option<String>,
     pub cpus: Option<Cpus>,
@@ -88,6 +91,7 @@ impl Default for Settings {
             color: Color::default(),
             timeout: flota_client::TIMEOUT,
             data: None,
+            policy: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
             name: None,
             cpus: None,
@@ -182,6 +186,7 @@ impl Settings {
                 self.timeout = parsed.ok_or_else(|| language.why_not_a_duration())?;
             }
             "data" => self.data = Some(text.into()),
+            "policy" => self.policy = Some(text.into()),
             "listen" => {
                 self.listen = text.parse().map_err(|_| language.why_not_an_address())?;
             }

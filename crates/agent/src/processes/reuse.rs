@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use flota_engine::policy::Policy;
 use flota_model::{
     ids::NodeId,
     process::{AskFault, Columns, ProcessHandle, ProcessTarget},
@@ -107,9 +108,9 @@ fn inside_a_namespace_of_its_own() {
         let mut newcomer = sleeper_with(number);
         let target = ProcessTarget::Handle(stale);
         let grace = std::time::Duration::ZERO;
-        let stopped = signal::stop(boot, target, grace);
+        let stopped = signal::stop((boot, &Policy::usual(true)), target, grace);
         assert_eq!(stopped, Err(AskFault::Reused), "round {round}");
-        let killed = signal::signal(boot, target, 9);
+        let killed = signal::signal((boot, &Policy::usual(true)), target, 9);
         assert_eq!(killed, Err(AskFault::Reused), "round {round}");
         assert_eq!(newcomer.try_wait().unwrap(), None, "hit in round {round}");
         let fresh = handle_of(&processes, number);

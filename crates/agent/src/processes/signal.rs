@@ -3,6 +3,7 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, time::Duration};
 
+use flota_engine::policy::{Policy, Target};
 use flota_model::{
     ids::BootId,
     process::{Answer, AskFault, ProcessHandle, ProcessTarget, Protection},
@@ -23,7 +24,11 @@ const KILL_WITHIN: Duration = Duration::from_secs(5);
 const KEEPER: &[u8] = b"__keeper";
 
 /// Sends a signal.
-pub(crate) fn signal(here: BootId, target: ProcessTarget, signal: u8) -> Result<Answer, AskFault> {
+pub(crate) fn signal(
+    here: (BootId, &Policy),
+    target: ProcessTarget,
+    signal: u8,
+) -> Result<Answer, AskFault> {
     let (_, pidfd) = find(here, target)?;
     pidfd.signal(signal.into()).map_err(|error| fault(&error))?;
     Ok(Answer::Signalled)
@@ -31,7 +36,7 @@ pub(crate) fn signal(here: BootId, target: ProcessTarget, signal: u8) -> Result<
 
 /// Ends a process and its descendants, and waits until they are gone.
 pub(crate) fn stop(
-    here: BootId,
+    here: (BootId, &Policy),
     target: ProcessTarget,
     grace: Duration,
 ) -> Result<Answer, AskFault> {
@@ -54,7 +59,10 @@ pub(crate) fn stop(
 
 /// Opens the process that is meant, if it may be signalled. The descriptor comes first: whatever is
 /// read afterwards is of this process, unless it has ended, which is looked at last.
-fn find(here: BootId, target: ProcessTarget) -> Result<(u32, PidFd), AskFault> {
+fn find(
+    (here, policy): (BootId, &Policy),
+    target: ProcessTarget,
+) -> Result<(u32, PidFd), AskFault> {
     let pid = match target {
         ProcessTarget::Handle(handle) => handle.pid,
         ProcessTarget::Pid { pid, .. } => pid,
@@ -75,6 +83,7 @@ fn find(here: BootId, target: ProcessTarget) -> Result<(u32, PidFd), AskFault> {
         recognise(&pidfd, &handle)?;
     }
     protect(pid)?;
+    permit(pid, policy)?;
     if is_over(&pidfd) {
         return Err(AskFault::Gone);
     }
@@ -104,6 +113,18 @@ pub(super) fn protect(pid: u32) -> Result<(), AskFault> {
         return Err(AskFault::Protected(Protection::Flota));
     }
     Ok(())
+}
+
+/// Refuses what the owner of this node does not want to be signalled from outside.
+fn permit(pid: u32, policy: &Policy) -> Result<(), AskFault> {
+    // As seen in `/proc`: one that hides what it does counts as root's (`man 5 proc_pid`).
+    let user = fs::metadata(format!("/proc/{pid}")).map_err(|error| fault(&error))?;
+    let target = Target {
+        is_managed: proc::cookie(pid).is_some(),
+        user: user.uid(),
+        own_user: rustix::process::geteuid().as_raw(),
+    };
+    policy.signal(target).map_err(|_| AskFault::NotPermitted)
 }
 
 /// Whether it runs the program that we run, or is a keeper of any version.

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use flota_engine::policy::Policy;
 use flota_model::{
     ids::{BootId, NodeId},
     process::{Answer, AskFault, ProcessHandle, ProcessTarget, Protection},
@@ -75,12 +76,12 @@ fn boot() -> BootId {
 
 fn signal(target: ProcessTarget, number: i32) -> Result<Answer, AskFault> {
     let number = u8::try_from(number).unwrap_or(u8::MAX);
-    signal::signal(boot(), target, number)
+    signal::signal((boot(), &Policy::usual(true)), target, number)
 }
 
 fn stop(pid: u32, grace: Duration) -> Result<Answer, AskFault> {
     let target = ProcessTarget::Handle(handle_of(pid));
-    signal::stop(boot(), target, grace)
+    signal::stop((boot(), &Policy::usual(true)), target, grace)
 }
 
 fn of_pid(pid: u32) -> ProcessTarget {

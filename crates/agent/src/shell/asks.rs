@@ -36,6 +36,7 @@ impl Shell {
             return;
         };
         let (processes, boot) = (Arc::clone(&self.processes), self.here.boot);
+        let policy = self.node.policy();
         let (post, logs) = (self.post.clone(), Arc::clone(&self.logs.store));
         let programs = match question {
             Question::Processes { .. } | Question::Inspect { .. } => self.programs(),
@@ -58,8 +59,10 @@ impl Shell {
                     let detail = processes.inspect(target, values, &programs);
                     detail.map(|detail| Answer::Inspected(Box::new(detail)))
                 }
-                Question::Signal { target, signal } => signal::signal(boot, target, signal),
-                Question::Stop { target, grace } => signal::stop(boot, target, grace),
+                Question::Signal { target, signal } => {
+                    signal::signal((boot, &policy), target, signal)
+                }
+                Question::Stop { target, grace } => signal::stop((boot, &policy), target, grace),
                 Question::Log(question) => log(&logs, &question),
             };
             // Only an agent that ends does not take it.

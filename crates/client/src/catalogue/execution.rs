@@ -36,6 +36,11 @@ texts! { EXECUTION:
         "Parte del disco frente a otros, de 1 a 10000; otros tienen 100";
     help_limits_best_effort => "Start it also where a limit cannot be enforced",
         "Arrancarlo también donde un límite no se puede imponer";
+    help_agent_policy => "What may be started and signalled here [FLOTA_POLICY]; otherwise policy.toml beside the settings file",
+        "Qué se puede arrancar y señalar aquí [FLOTA_POLICY]; si no, policy.toml junto al archivo de ajustes";
+    error_policy => "the policy of this node cannot be used", "la política de este nodo no se puede usar";
+    hint_policy => "nothing is started without it: correct the file, or name another one with --policy",
+        "sin ella no se arranca nada: corrija el archivo o indique otro con --policy";
     why_not_a_mask => "write octal digits, for instance 022", "escriba dígitos octales, por ejemplo 022";
     why_not_an_io_priority => "write idle, best-effort:4 or realtime:0; levels are 0 to 7",
         "escriba idle, best-effort:4 o realtime:0; los niveles van de 0 a 7";

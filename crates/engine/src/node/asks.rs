@@ -1,5 +1,7 @@
 //! Questions of the server that have nothing to do with attempts.
 
+use std::sync::Arc;
+
 use flota_model::{
     frame::UpBody,
     ids::{AttemptId, ConnectionId, NodeId, RequestId},
@@ -7,9 +9,17 @@ use flota_model::{
     process::{Answer, AskFault, ProcessTask, Question},
 };
 
-use crate::node::{Node, api::Effect, session::Session, table::Place, turn::Draft};
+use crate::{
+    node::{Node, api::Effect, session::Session, table::Place, turn::Draft},
+    policy::Policy,
+};
 
 impl Node {
+    /// What the owner of the node allows.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.opening.settings.policy)
+    }
+
     /// The programs that run as far as this engine knows, with what they run for.
     pub fn programs(&self) -> impl Iterator<Item = ProcessTask> + '_ {
         let programs = self.table.iter();

@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// Longest wait for anything that does happen.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// A policy that allows shells: the tests are written in them.
+pub(crate) const SHELL_POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shell.toml");
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Home {
@@ -86,6 +88,7 @@ impl Home {
             .env("HOME", self.path())
             .env("FLOTA_CONFIG", self.path().join("none.toml"))
             .env("FLOTA_DATA", self.data())
+            .env("FLOTA_POLICY", SHELL_POLICY)
             .current_dir(self.path())
             .stdin(Stdio::null());
         command

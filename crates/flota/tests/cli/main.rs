@@ -19,6 +19,8 @@ mod line;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod words;

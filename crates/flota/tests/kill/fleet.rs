@@ -42,7 +42,11 @@ struct Member {
 fn flota(arguments: &[&str]) -> Command {
     #[expect(clippy::disallowed_methods, reason = "a test starts the binary itself")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_flota"));
-    command.args(arguments).env("FLOTA_LANG", "en");
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shell.toml");
+    command
+        .args(arguments)
+        .env("FLOTA_LANG", "en")
+        .env("FLOTA_POLICY", policy);
     // Ours, and no settings of the binary.
     for name in ["FLOTA_SEED", "FLOTA_KILLS", "FLOTA_KILL_TASKS"] {
         command.env_remove(name);

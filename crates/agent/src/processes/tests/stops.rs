@@ -160,7 +160,7 @@ fn one_that_the_kernel_holds_is_said_to_be_unkillable() {
         return;
     };
     let target = ProcessTarget::Handle(handle);
-    let result = signal::stop(boot(), target, Duration::ZERO);
+    let result = signal::stop((boot(), &Policy::usual(true)), target, Duration::ZERO);
     let expected = AskFault::Alive {
         processes: 1,
         pid,

@@ -26,6 +26,11 @@ pub(super) fn agent(language: Language) -> Command {
         .args([
             option("name", language.value_name(), language.help_agent_name()),
             data(language, language.help_data()),
+            option(
+                "policy",
+                language.value_file(),
+                language.help_agent_policy(),
+            ),
             amount("cpus", language.help_agent_cpus()),
             amount("memory", language.help_agent_memory()),
             label(language),
