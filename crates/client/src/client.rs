@@ -4,6 +4,7 @@ mod answer;
 mod logs;
 mod processes;
 mod request;
+mod watch;
 
 use std::{fs, io, io::Write, path::Path, time::Duration};
 
@@ -12,6 +13,7 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 
 use self::request::Call;
+pub(crate) use self::watch::Event;
 pub use self::{
     logs::{LogPart, LogQuery, LogStart},
     processes::{ProcessName, ProcessesQuery},

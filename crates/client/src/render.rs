@@ -126,6 +126,8 @@ pub struct Style {
     pub headers: bool,
     /// Whether only names are printed, and no progress.
     pub quiet: bool,
+    /// Whether standard output is a terminal, which can be drawn anew.
+    pub terminal: bool,
     /// Whether standard output takes colours.
     pub color_out: bool,
     /// Whether standard error takes colours.
@@ -160,6 +162,11 @@ impl Screen {
     /// Whether only what was asked for is told.
     pub fn is_quiet(&self) -> bool {
         self.style.quiet
+    }
+
+    /// Whether what is printed can be drawn anew.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.style.terminal
     }
 
     /// The format of reads; `-q` is the same as `-o name`.

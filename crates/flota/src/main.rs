@@ -176,6 +176,7 @@ fn style(context: &Context, matches: &ArgMatches) -> Style {
         format: settings.output,
         headers: !matches.get_flag("no-headers"),
         quiet: matches.get_flag("quiet"),
+        terminal: environment.out_is_terminal,
         color_out: settings.output == Format::Table && wanted(environment.out_is_terminal),
         color_err: !settings.output.is_json() && wanted(environment.err_is_terminal),
         bar: environment.err_is_terminal && environment.get("TERM") != Some("dumb"),

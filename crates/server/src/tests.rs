@@ -16,3 +16,4 @@ mod pages;
 mod processes;
 mod recover;
 mod starts;
+mod watch;

@@ -32,6 +32,9 @@ texts! { PROCESSES:
         "Solo procesos con al menos esta memoria residente";
     help_ps_group => "Sums instead of processes, by what they have in common: name, user, cgroup, job or node",
         "Sumas en vez de procesos, por lo que tienen en común: name, user, cgroup, job o node";
+    help_ps_watch => "Goes on, drawn anew every second or as often as said (500ms to 1m); in a pipe, a line of JSON for each change",
+        "Sigue, dibujado de nuevo cada segundo o cada cuanto se diga (de 500ms a 1m); en una tubería, una línea de JSON por cada cambio";
+    error_watch_ended => "the server ended the watch", "el servidor terminó la observación";
     help_ps_tree => "Each process below its parent", "Cada proceso debajo de su padre";
     help_ps_user => "Only processes of this user, by name or number", "Solo procesos de este usuario, por nombre o número";
     help_ps_job => "Only processes of this job", "Solo procesos de este trabajo";

@@ -3,6 +3,7 @@
 mod groups;
 mod show;
 mod tree;
+mod watch;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,6 +32,9 @@ const SILENT_SHOWN: usize = 20;
 pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exit, Failure> {
     if let Some(by) = matches.get_one::<String>("group").cloned() {
         return groups::list(session, matches, &by).await;
+    }
+    if let Some(interval) = matches.get_one::<Duration>("watch").copied() {
+        return watch::watch(session, matches, interval).await;
     }
     let wanted = matches.get_one::<u32>("limit").copied();
     let mut found = Found::default();

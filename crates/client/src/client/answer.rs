@@ -191,14 +191,14 @@ impl Client {
         }
     }
 
-    fn broken(&self, source: hyper::Error) -> ClientFault {
+    pub(super) fn broken(&self, source: hyper::Error) -> ClientFault {
         ClientFault::Broken {
             endpoint: self.endpoint.clone(),
             source,
         }
     }
 
-    fn late(&mut self, after: Duration) -> ClientFault {
+    pub(super) fn late(&mut self, after: Duration) -> ClientFault {
         self.connection = None;
         ClientFault::TimedOut {
             endpoint: self.endpoint.clone(),

@@ -71,6 +71,14 @@ impl ProcessesQuery {
         with_query("/api/v1/processes/groups", &pairs)
     }
 
+    pub(super) fn watch_path(&self, interval: Duration) -> String {
+        let tick = [("interval", Some(format_duration(interval)))];
+        with_query(
+            "/api/v1/processes/watch",
+            &[&self.filter()[..], &tick].concat(),
+        )
+    }
+
     /// Whose processes, and which.
     fn filter(&self) -> Vec<(&'static str, Option<String>)> {
         let nodes = (!self.nodes.is_empty()).then(|| self.nodes.join(","));

@@ -13,6 +13,8 @@ mod home;
 #[cfg(test)]
 mod hosts;
 #[cfg(test)]
+mod inspect;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod line;

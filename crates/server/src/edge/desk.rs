@@ -19,7 +19,7 @@ use tokio::{
     task,
 };
 
-use super::bug;
+use super::{bug, processes::Shared};
 use crate::{
     access::{Caller, Credentials, Denied, Permit, local},
     listener::Arrival,
@@ -49,6 +49,7 @@ struct Inner {
     reads: Semaphore,
     lists: Semaphore,
     watchers: Arc<Semaphore>,
+    shared_lists: Shared,
 }
 
 /// What a desk is made of.
@@ -69,6 +70,7 @@ impl Desk {
         Self(Arc::new(Inner {
             parts,
             watchers,
+            shared_lists: Shared::default(),
             reads: Semaphore::new(READS_MAX),
             lists: Semaphore::new(LISTS_MAX),
         }))
@@ -184,6 +186,11 @@ impl Desk {
     /// desk is closed, which it never is.
     pub(crate) async fn list_place(&self) -> Option<SemaphorePermit<'_>> {
         self.0.lists.acquire().await.ok()
+    }
+
+    /// Lists of processes that several watchers look at.
+    pub(crate) fn shared_lists(&self) -> &Shared {
+        &self.0.shared_lists
     }
 
     /// How many watch for a long time.

@@ -40,11 +40,13 @@ pub(super) const ROUTES: &[Route] = &[Route {
 /// What schemas of types are written in; the one of OpenAPI itself allows the same.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Types that no JSON body is made of: the data of events.
-const OF_EVENTS: [routes::SchemaOf; 4] = [
+const OF_EVENTS: [routes::SchemaOf; 6] = [
     schema::<rest::JobEvent>,
     schema::<rest::NodeEvent>,
     schema::<rest::ProgressEvent>,
     schema::<rest::ResyncEvent>,
+    schema::<rest::process::ProcessSnapshot>,
+    schema::<rest::process::ProcessDelta>,
 ];
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(make);

@@ -8,6 +8,8 @@ mod groups;
 mod orders;
 mod routes;
 mod selection;
+mod shared;
+mod watch;
 
 use axum::{
     Extension, Json,
@@ -34,7 +36,7 @@ use self::{
     groups::Grouping,
     selection::{Selection, Wanted},
 };
-pub(super) use self::{orders::end_now, routes::ROUTES};
+pub(super) use self::{orders::end_now, routes::ROUTES, shared::Shared};
 use super::{Desk, Parameters, bug, fleet, node_views};
 use crate::{
     access::{Caller, Object},

@@ -86,6 +86,12 @@ impl Watcher {
         Some(data.map(|data| Event { id, name, data }))
     }
 
+    /// Name and data of the next event.
+    pub(super) async fn tick(&mut self) -> (String, Value) {
+        let event = self.next().await;
+        (event.name, event.data)
+    }
+
     async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.step().await.expect("the answer ended") {

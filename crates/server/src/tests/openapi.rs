@@ -88,7 +88,14 @@ fn the_document_is_whole() {
         .collect();
     let dangling: Vec<&String> = found.difference(&targets).collect();
     assert!(dangling.is_empty(), "{dangling:?}");
-    let events = ["JobEvent", "NodeEvent", "ProgressEvent", "ResyncEvent"];
+    let events = [
+        "JobEvent",
+        "NodeEvent",
+        "ProgressEvent",
+        "ResyncEvent",
+        "ProcessSnapshot",
+        "ProcessDelta",
+    ];
     let unused: Vec<&String> = targets
         .difference(&found)
         .filter(|target| !events.iter().any(|event| target.ends_with(event)))

@@ -7,7 +7,7 @@ use flota_model::{
 use hyper::Method;
 use serde_json::json;
 
-use super::{agent::Agent, harness::Harness};
+use super::{agent::Agent, harness::Harness, processes};
 use crate::problem::CATALOGUE;
 
 #[tokio::test]
@@ -188,5 +188,32 @@ async fn every_problem_points_to_a_page_that_everybody_may_read() {
         let page = server.get(&format!("/docs/errors/{missing}")).await;
         assert_eq!(page.status, 404, "{missing}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn processes_have_pages_that_link_to_each_other() {
+    let server = Harness::start().await;
+    let mut agent = Agent::join(&server, "n1").await;
+    let node = server.get("/nodes/n1").await;
+    let link = "<a href=\"/nodes/1/processes?sort=cpu&amp;kernel=false&amp;lang=en\">";
+    assert!(node.text().contains(link), "{}", node.text());
+    let answer = agent.answer(|question| Ok(processes::one(question)));
+    let (list, ()) = tokio::join!(server.get("/nodes/n1/processes?lang=es&sort=cpu"), answer);
+    let text = list.text();
+    assert!(text.contains("Procesos de"), "{text}");
+    let link = "<a href=\"/nodes/1/processes/7?lang=es\">7</a>";
+    assert!(text.contains(link), "{text}");
+
+    let answer = agent.answer(|question| Ok(processes::one(question)));
+    let (page, ()) = tokio::join!(server.get("/nodes/n1/processes/7"), answer);
+    let text = page.text();
+    assert_eq!(page.status, 200, "{text}");
+    for part in ["Open files", "Permission denied", "Sockets", "Children"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let answer = agent.answer(|_| Err(flota_model::process::AskFault::Gone));
+    let (gone, ()) = tokio::join!(server.get("/nodes/n1/processes/8"), answer);
+    assert_eq!(gone.problem(), (404, "E-PROCESS-NOTFOUND".into()));
     server.stop().await;
 }

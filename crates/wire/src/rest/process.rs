@@ -156,6 +156,35 @@ pub struct ProcessGroup {
     pub memory_unknown: u64,
 }
 
+/// Event `snapshot` of `GET /api/v1/processes/watch`: everything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessSnapshot {
+    /// At most 16,384, by node and number.
+    pub processes: Vec<Process>,
+    /// How many match beyond these.
+    pub left_out: u64,
+    /// Nodes that answered, by number.
+    pub answered: Vec<AnsweredNode>,
+    /// Nodes that did not, by number.
+    pub unanswered: Vec<SilentNode>,
+}
+
+/// Event `delta` of `GET /api/v1/processes/watch`: what differs from the event before. What a node had
+/// that is `unanswered` is not known any more; when it is back, all of it is in `changed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessDelta {
+    /// New ones, and those of which anything is another, as they are now.
+    pub changed: Vec<Process>,
+    /// Handles of those that ended, or do not match any more.
+    pub gone: Vec<String>,
+    /// As in the snapshot.
+    pub left_out: u64,
+    /// Nodes that answered, by number.
+    pub answered: Vec<AnsweredNode>,
+    /// Nodes that did not, by number.
+    pub unanswered: Vec<SilentNode>,
+}
+
 /// What a process runs for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessTask {

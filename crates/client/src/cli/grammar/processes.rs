@@ -1,5 +1,7 @@
 //! The commands about processes.
 
+use std::time::Duration;
+
 use clap::{Arg, Command};
 use flota_model::process::GRACE_MAX;
 
@@ -35,6 +37,9 @@ const GROUPS: [&str; 5] = ["name", "user", "cgroup", "job", "node"];
 /// Highest share of a core that can be asked for, in percent.
 const CPU_PERCENT_MAX: u32 = 100_000;
 
+/// Longest time between two looks of a watcher.
+const WATCH_MAX: Duration = Duration::from_mins(1);
+
 pub(super) fn list(language: Language) -> Command {
     let nodes = argument("nodes", language.value_node(), language.help_ps_nodes());
     let job = option("job", language.value_job(), language.help_ps_job());
@@ -48,6 +53,7 @@ pub(super) fn list(language: Language) -> Command {
         language.value_amount(),
         language.help_ps_memory_min(),
     );
+    let tick = option("watch", language.value_duration(), language.help_ps_watch());
     let by = option("group", language.value_key(), language.help_ps_group());
     let sort = option("sort", language.value_order(), language.help_ps_sort());
     leaf("ps", language.about_ps())
@@ -59,6 +65,7 @@ pub(super) fn list(language: Language) -> Command {
                 "flota ps --managed",
                 "flota ps --user ana --name python -o json",
                 "flota ps --tree n1",
+                "flota ps --sort cpu --watch",
                 "flota ps --group name --sort memory",
             ],
         ))
@@ -76,6 +83,11 @@ pub(super) fn list(language: Language) -> Command {
             sort.value_parser(ORDERS),
             by.value_parser(GROUPS),
             flag("tree", language.help_ps_tree()).conflicts_with("group"),
+            tick.value_parser(values::duration_at_most(language, WATCH_MAX))
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("1s")
+                .conflicts_with_all(["group", "tree"]),
             jobs::limit(language),
             timeout(language),
         ])

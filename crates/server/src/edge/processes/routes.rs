@@ -16,6 +16,7 @@ use super::{
 use crate::problem::{
     Kind, NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_ALIVE, PROCESS_FORBIDDEN, PROCESS_NOT_FOUND,
     PROCESS_NUMBER, PROCESS_PROTECTED, PROCESS_REUSED, PROCESS_UNCERTAIN, PROCESS_UNREADABLE,
+    WATCHERS_TOO_MANY,
 };
 
 const YES_OR_NO: Shape = Shape::OneOf(&["true", "false"]);
@@ -116,6 +117,11 @@ const ENVIRONMENT: Parameter = Parameter::query(
     YES_OR_NO,
     "Whether the values of its variables are told too; else `false`. They may be secrets.",
 );
+const INTERVAL: Parameter = Parameter::query(
+    "interval",
+    Shape::Text,
+    "Between two events, from `500ms` to `1m`; else `1s`.",
+);
 const SIGNAL: Parameter = Parameter::query(
     "signal",
     Shape::Text,
@@ -215,6 +221,25 @@ pub(in super::super) const ROUTES: &[Route] = &[
             "groupProcesses",
             "Sums of the processes of all nodes that have something in common.",
             |method| on(method, super::grouped),
+        )
+    },
+    Route {
+        parameters: &[
+            NODES, NAME, REGEX, USER, STATES, CPU_MIN, MEMORY_MIN, OF_JOB, MANAGED, KERNEL,
+            INTERVAL,
+        ],
+        answers: &[Answer::media(
+            "Events `snapshot`, once, and then `delta`. Their data are the schemas \
+             `ProcessSnapshot` and `ProcessDelta`.",
+            &["text/event-stream"],
+        )],
+        problems: &[OF_FLEET, &[NODE_NOT_FOUND, WATCHERS_TOO_MANY]],
+        chapter: Chapter::Processes,
+        ..Route::get(
+            "/api/v1/processes/watch",
+            "watchProcesses",
+            "Server-sent events: all processes, and then what changes.",
+            |method| on(method, super::watch::watch),
         )
     },
     Route {
