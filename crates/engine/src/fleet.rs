@@ -22,6 +22,7 @@ mod placement;
 mod queue;
 mod requests;
 mod retract;
+mod services;
 mod sessions;
 mod settle;
 
@@ -67,6 +68,7 @@ impl Fleet {
             }
         }
         self.expire();
+        self.move_services();
         self.place();
         self.close_turn()
     }
@@ -116,6 +118,13 @@ impl Fleet {
                 .known
                 .values()
                 .map(|node| node.record.clone())
+                .collect(),
+            services: self
+                .jobs
+                .services
+                .known
+                .values()
+                .map(|entry| entry.record.clone())
                 .collect(),
             keys: self.keys.all(),
         }
@@ -181,12 +190,21 @@ impl Fleet {
                 self.nodes.known(node).record.clone(),
             )));
         }
+        for name in ledger.services {
+            changes.push(match self.jobs.services.known.get(&name) {
+                Some(entry) => Change::ServiceWritten(Box::new(entry.record.clone())),
+                None => Change::ServiceRemoved(name),
+            });
+        }
         if ledger.counters {
             changes.push(Change::CountersWritten(self.office.counters));
         }
         for job in ledger.jobs {
             let entry = self.jobs.live(job);
             if entry.record.phase == JobPhase::Finished && entry.grants.is_empty() {
+                if let Some(name) = self.jobs.service_of(job) {
+                    self.revision_gone(job, &name);
+                }
                 self.jobs.remove(job);
             }
         }

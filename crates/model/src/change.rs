@@ -100,6 +100,10 @@ pub enum Change {
     },
     /// A key is older than the retention.
     KeyRemoved(IdempotencyKey),
+    /// A service was applied, or went on. At most one per service and batch.
+    ServiceWritten(Box<ServiceRecord>),
+    /// A service was removed.
+    ServiceRemoved(String),
     /// A command was carried out or refused.
     Audited(AuditRecord),
     /// The next numbers to give out. At most one per batch.
@@ -123,6 +127,42 @@ pub struct JobRecord {
     pub counts: Counts,
     /// When it finished.
     pub finished_at: Option<Timestamp>,
+}
+
+/// A service: what is wanted, and which jobs are its revisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRecord {
+    /// Its name.
+    pub name: String,
+    /// As applied last.
+    pub spec: SealedSpec,
+    /// Who applied it last.
+    pub principal: String,
+    /// How many replicas are wanted.
+    pub replicas: u32,
+    /// Its current revision: the last one, even when it is stopped.
+    pub job: JobId,
+    /// The update that is under way.
+    pub update: Option<UpdateRecord>,
+    /// Whether a person has stopped it.
+    pub stopped: bool,
+    /// Whether all replicas of the current revision have ended with success.
+    pub completed: bool,
+    /// When it was changed last by a person.
+    pub changed_at: Timestamp,
+}
+
+/// An update that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateRecord {
+    /// The revision before.
+    pub from: JobId,
+    /// Its spec, for a roll-back.
+    pub spec: SealedSpec,
+    /// Replicas below this index are those of the new revision.
+    pub moved: u32,
+    /// The new revision did not come up, and the update stopped there.
+    pub halted: bool,
 }
 
 /// What happened to a task so far.
@@ -305,6 +345,8 @@ pub struct Snapshot {
     pub grants: Vec<GrantRecord>,
     /// All nodes, by number.
     pub nodes: Vec<NodeRecord>,
+    /// All services, by name.
+    pub services: Vec<ServiceRecord>,
     /// All keys.
     pub keys: Vec<(IdempotencyKey, KeyRecord)>,
 }

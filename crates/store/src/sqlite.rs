@@ -16,6 +16,7 @@ mod load;
 mod open;
 mod read;
 mod restore;
+mod services;
 #[cfg(test)]
 pub(crate) mod tests;
 

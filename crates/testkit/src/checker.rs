@@ -53,6 +53,8 @@ impl World {
                 | Change::NodeWritten(_)
                 | Change::KeyAdded { .. }
                 | Change::KeyRemoved(_)
+                | Change::ServiceWritten(_)
+                | Change::ServiceRemoved(_)
                 | Change::CountersWritten(_) => Ok(()),
             };
             self.check(result);

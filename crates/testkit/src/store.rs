@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flota_model::{
     change::{
         AttemptRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey, JobRecord, KeyRecord,
-        NodeRecord, Snapshot, TaskHistory,
+        NodeRecord, ServiceRecord, Snapshot, TaskHistory,
     },
     ids::{AttemptId, Authority, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     state::JobPhase,
@@ -25,6 +25,7 @@ pub(crate) struct Store {
     /// Grants with an unsettled attempt.
     pub(crate) grants: BTreeMap<GrantId, GrantRecord>,
     nodes: BTreeMap<NodeId, NodeRecord>,
+    services: BTreeMap<String, ServiceRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     /// All attempts that ever ended.
     pub(crate) attempts: BTreeMap<AttemptId, AttemptRecord>,
@@ -134,6 +135,7 @@ impl Store {
                 .collect(),
             grants: self.grants.values().cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
+            services: self.services.values().cloned().collect(),
             keys: self
                 .keys
                 .iter()
@@ -213,6 +215,16 @@ impl Store {
             }
             Change::KeyRemoved(key) => {
                 return fits(self.keys.remove(key).is_some(), "the key is not there");
+            }
+            Change::ServiceWritten(record) => {
+                self.services
+                    .insert(record.name.clone(), (**record).clone());
+            }
+            Change::ServiceRemoved(name) => {
+                return fits(
+                    self.services.remove(name).is_some(),
+                    "the service is not there",
+                );
             }
             Change::Audited(_) => {}
             Change::CountersWritten(counters) => self.counters = *counters,

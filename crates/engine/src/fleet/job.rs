@@ -1,6 +1,9 @@
 //! Live jobs: their spec, the state of each task, and what happened to tasks that came back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use flota_model::{
     change::{JobRecord, TaskHistory},
@@ -12,6 +15,7 @@ use flota_model::{
 use super::{
     chunk::{CHUNK_TASKS, Chunk},
     queue::ClassKey,
+    services::Services,
 };
 
 /// All jobs that are not finished, and finished ones that still have grants.
@@ -20,6 +24,8 @@ pub(crate) struct Jobs {
     pub(crate) live: BTreeMap<JobId, Job>,
     /// Tasks of all of them, for the limit.
     pub(crate) tasks: u64,
+    /// What some of them are revisions of.
+    pub(crate) services: Services,
 }
 
 impl Jobs {
@@ -37,6 +43,12 @@ impl Jobs {
     pub(crate) fn insert(&mut self, job: Job) {
         self.tasks += u64::from(job.tasks().count());
         self.live.insert(job.record.job, job);
+    }
+
+    /// The service that a live job is a revision of.
+    pub(crate) fn service_of(&self, job: JobId) -> Option<String> {
+        let spec = &self.live.get(&job)?.record.spec.spec;
+        spec.service.as_ref().map(|_| spec.name.clone())
     }
 
     pub(crate) fn remove(&mut self, job: JobId) {
@@ -59,6 +71,10 @@ pub(crate) struct Job {
     pub(crate) grants: BTreeSet<(TaskIndex, GrantId)>,
     /// Attempts that are not settled.
     pub(crate) unsettled: u32,
+    /// Of a service: which of its replicas are wanted.
+    pub(crate) wanted: Option<Range<u32>>,
+    /// Of a service: it waits for others that it depends on.
+    pub(crate) is_held: bool,
 }
 
 #[derive(Debug)]
@@ -86,7 +102,52 @@ impl Job {
             histories: BTreeMap::new(),
             grants: BTreeSet::new(),
             unsettled: 0,
+            wanted: None,
+            is_held: false,
         }
+    }
+
+    /// A revision of a service, of which no replica is wanted yet.
+    pub(crate) fn of_service(record: JobRecord) -> Self {
+        let mut job = Self::new(record);
+        for slot in &mut job.chunks {
+            let count = slot.chunk.count();
+            slot.chunk.set(0, count, TaskState::Cancelled);
+        }
+        job
+    }
+
+    /// Whether a task is to run: any of a batch job, some of a service.
+    pub(crate) fn wants(&self, task: TaskIndex) -> bool {
+        self.wanted
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(&task.0))
+    }
+
+    pub(crate) fn is_service(&self) -> bool {
+        self.record.spec.spec.service.is_some()
+    }
+
+    /// Whether nothing of it was ever granted, as far as its tasks tell.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let counts = &self.record.counts;
+        let idle = counts.of(TaskState::Waiting) + counts.of(TaskState::Cancelled);
+        u64::from(idle) == counts.total()
+    }
+
+    /// Whether some replica is wanted that another revision still holds.
+    pub(crate) fn is_unfilled(&self) -> bool {
+        let Some(wanted) = self.wanted.as_ref().filter(|_| self.is_active()) else {
+            return false;
+        };
+        let all = self.tasks().count();
+        let wanted = wanted.end.saturating_sub(wanted.start);
+        self.record.counts.of(TaskState::Cancelled) > all - wanted.min(all)
+    }
+
+    /// Numbers of all its chunks.
+    pub(crate) fn chunk_numbers(&self) -> Range<u32> {
+        0..u32::try_from(self.chunks.len()).expect("a job has few chunks")
     }
 
     /// Puts a stored chunk in its place; `false` if it does not fit there.

@@ -133,7 +133,8 @@ impl Fleet {
 
     fn give_up(&mut self, place: Place) {
         let job = self.jobs.live(place.job);
-        let (never, cancelling) = (job.never_retries(), job.is_cancelling());
+        let cancelling = job.is_cancelling() || !job.wants(place.task);
+        let never = job.never_retries();
         if job.state(place.task).is_terminal() {
             return;
         }

@@ -22,6 +22,7 @@ pub(crate) struct Ledger {
     pub(crate) histories: BTreeSet<(JobId, TaskIndex)>,
     pub(crate) grants: BTreeSet<GrantId>,
     pub(crate) nodes: BTreeSet<NodeId>,
+    pub(crate) services: BTreeSet<String>,
     pub(crate) counters: bool,
     /// Nodes with orders of this turn's placement are told in one frame each.
     pub(crate) orders: BTreeSet<(NodeId, GrantId)>,

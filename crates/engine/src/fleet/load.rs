@@ -81,8 +81,20 @@ impl Load {
         free
     }
 
+    /// Replicas of a service that it has, of any revision.
+    pub(crate) fn replicas_of(&self, name: &str) -> u32 {
+        let of_service = self.classes.iter().filter(|(class, _)| {
+            let service = class.service.as_ref();
+            service.is_some_and(|(other, _)| **other == *name)
+        });
+        of_service.map(|(_, load)| load.active + load.ahead).sum()
+    }
+
     /// How many attempts of `class` may be sent ahead now.
     pub(crate) fn room_ahead(&self, class: &ClassKey) -> u32 {
+        if class.service.is_some() {
+            return 0;
+        }
         let Some(load) = self.classes.get(class) else {
             return 0;
         };
@@ -126,7 +138,7 @@ impl Load {
         self.used.subtract(&class.resources, 1);
         if self.ahead > 0 {
             self.promote(capacity);
-        } else if idle && self.classes.len() > CLASSES_KEPT {
+        } else if idle && (self.classes.len() > CLASSES_KEPT || class.service.is_some()) {
             self.classes.remove(class);
         }
     }

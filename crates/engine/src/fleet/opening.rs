@@ -59,6 +59,7 @@ impl Fleet {
             at: now.wall,
             recovered: false,
         });
+        fleet.load_services(&snapshot);
         fleet.load_jobs(&snapshot)?;
         for node in snapshot.nodes {
             fleet.load_node(node, now);
@@ -78,6 +79,13 @@ impl Fleet {
     /// The authority that the fleet speaks for, and the salt of its attempts.
     pub fn mandate(&self) -> Mandate {
         self.office.mandate
+    }
+
+    fn load_services(&mut self, snapshot: &Snapshot) {
+        let now = self.office.now.moment;
+        for record in &snapshot.services {
+            self.jobs.services.load(record.clone(), now);
+        }
     }
 
     fn load_jobs(&mut self, snapshot: &Snapshot) -> Result<(), LoadFault> {
@@ -105,6 +113,7 @@ impl Fleet {
         }
         let records: Vec<JobRecord> = snapshot.jobs.clone();
         for record in records {
+            self.adopt_revision(record.job);
             let entry = self.jobs.live(record.job);
             if entry.recount() != record.counts {
                 return Err(fault(format!(

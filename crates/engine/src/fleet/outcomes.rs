@@ -21,7 +21,7 @@ const JUST_STARTED: Duration = Duration::from_secs(3);
 const REFUSING: Duration = Duration::from_secs(1);
 
 /// What a task does after an attempt of it ended.
-enum Next {
+pub(crate) enum Next {
     End(TaskState),
     Again(Option<Duration>),
 }
@@ -100,10 +100,12 @@ impl Fleet {
     fn conclude(&mut self, place: Place, report: Report) {
         // Beside its replacement a suspect counts only if it succeeds. A task that is being cancelled
         // has ended only when the last of its attempts has.
-        let cancelling = self.jobs.live(place.job).is_cancelling();
+        let job = self.jobs.live(place.job);
+        let cancelling = job.is_cancelling() || !job.wants(place.task);
+        let is_service = job.is_service();
         let beside =
             place.suspect && self.is_replaced(place) || cancelling && self.has_other(place);
-        let next = if beside && !report.outcome.is_success() {
+        let next = if beside && (is_service || !report.outcome.is_success()) {
             None
         } else {
             Some(self.next(place, &report.outcome))
@@ -139,6 +141,9 @@ impl Fleet {
     }
 
     fn next(&mut self, place: Place, outcome: &Outcome) -> Next {
+        if self.jobs.live(place.job).is_service() {
+            return self.next_of_replica(place, outcome);
+        }
         if outcome.is_success() {
             return Next::End(TaskState::Succeeded);
         }
@@ -190,7 +195,8 @@ impl Fleet {
     /// A lost attempt may have been killed by its own task (PROTOCOL 30).
     fn after_loss(&mut self, place: Place) -> Next {
         let blame = self.blame(place);
-        if blame == Blame::None {
+        // A service is to stay up, whatever it does to its nodes.
+        if blame == Blame::None || self.jobs.live(place.job).is_service() {
             return Next::Again(None);
         }
         let most = self.office.settings.losses_max;
@@ -275,7 +281,8 @@ impl Fleet {
         }
         let replaced = place.suspect && self.is_replaced(place);
         let job = self.jobs.live(place.job);
-        let (never, cancelling) = (job.never_retries(), job.is_cancelling());
+        let cancelling = job.is_cancelling() || !job.wants(place.task);
+        let never = job.never_retries();
         let state = job.state(place.task);
         if state.is_terminal() || replaced || cancelling && self.has_other(place) {
             self.settle(place);

@@ -10,6 +10,7 @@ use flota_model::{
     frame::{DownBody, GrantOrder},
     ids::{GrantId, JobId, NodeId, TaskIndex},
     resources::Resources,
+    service::Placement,
     spec::SealedSpec,
     state::TaskState,
     units::Moment,
@@ -63,7 +64,10 @@ impl Fleet {
             for (node, count) in shares {
                 self.grant(&class, node, count);
             }
-            if reserved.is_none() && self.queue.head(&class).is_some() {
+            // A service holds what it has for ever: a node kept free for what does not fit now would
+            // stay empty.
+            let may_reserve = reserved.is_none() && class.service.is_none();
+            if may_reserve && self.queue.head(&class).is_some() {
                 reserved = self.reserve(&class);
                 open.retain(|node| Some(*node) != reserved);
             }
@@ -135,6 +139,9 @@ impl Fleet {
     /// Work that may start at once goes to the node with most room, one by one; then each node gets
     /// as much ahead as it will need before the next round.
     fn share_out(&self, class: &ClassKey, open: &[NodeId]) -> Shares {
+        if let Some((name, placement)) = &class.service {
+            return self.spread(class, (name, *placement), open);
+        }
         let mut heap = BinaryHeap::new();
         let mut ahead: Vec<(NodeId, u32)> = Vec::new();
         let mut wanted = 0_u64;
@@ -166,6 +173,45 @@ impl Fleet {
             }
         }
         share_ahead(&ahead, left.min(ahead_max), &mut shares);
+        shares
+    }
+
+    /// Replicas of a service go, one by one, to the node with the fewest of them, of these to the one
+    /// with most room.
+    fn spread(
+        &self,
+        class: &ClassKey,
+        (name, placement): (&str, Placement),
+        open: &[NodeId],
+    ) -> Shares {
+        let mut heap = BinaryHeap::new();
+        for id in open {
+            let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class)) else {
+                continue;
+            };
+            let held = node.load.replicas_of(name);
+            let free = node.load.free(&node.record.capacity);
+            let most = match placement {
+                Placement::Spread => GRANT_TASKS_MAX,
+                Placement::OnePerNode => 1_u32.saturating_sub(held),
+            };
+            let fit = free.times_that_fit(&class.resources).min(most);
+            if fit > 0 {
+                heap.push((Reverse(held), Candidate::new(*id, free, fit, node)));
+            }
+        }
+        let room = heap.iter().map(|(_, node)| u64::from(node.fit)).sum();
+        let mut left = self.waiting_up_to(class, room);
+        let mut shares = Shares::new();
+        while left > 0
+            && let Some((Reverse(held), mut best)) = heap.pop()
+        {
+            *shares.entry(best.node).or_default() += 1;
+            left -= 1;
+            if best.take(class) {
+                heap.push((Reverse(held + 1), best));
+            }
+        }
         shares
     }
 

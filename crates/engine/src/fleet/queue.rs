@@ -1,10 +1,14 @@
 //! Waiting work: one queue per class of requests, first in first out by job (PROTOCOL 27).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use flota_model::{
     ids::{JobId, NodeId, TaskIndex},
     resources::Resources,
+    service::Placement,
     spec::{Constraints, JobSpec, Priority},
     units::Moment,
 };
@@ -15,6 +19,8 @@ pub(crate) struct ClassKey {
     pub(crate) priority: Priority,
     pub(crate) resources: Resources,
     pub(crate) constraints: Constraints,
+    /// Replicas of a service are placed with an eye on each other.
+    pub(crate) service: Option<(Arc<str>, Placement)>,
 }
 
 impl ClassKey {
@@ -23,6 +29,10 @@ impl ClassKey {
             priority: spec.priority,
             resources: spec.resources.clone(),
             constraints: spec.constraints.clone(),
+            service: spec
+                .service
+                .as_ref()
+                .map(|service| (Arc::from(spec.name.as_str()), service.placement)),
         }
     }
 }

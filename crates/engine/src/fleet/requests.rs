@@ -76,12 +76,12 @@ impl Fleet {
                 let question = Question::Stop { target, grace };
                 self.order(id, target.node(), question, order)
             }
-            Command::ApplyService { .. } => Some(Err(Refusal::ServiceKind)),
-            Command::ScaleService { name, .. }
-            | Command::RestartService { name }
-            | Command::StopService { name }
-            | Command::StartService { name }
-            | Command::RemoveService { name } => Some(Err(Refusal::ServiceNotFound(name))),
+            Command::ApplyService { spec } => Some(self.apply_service(&principal, spec)),
+            Command::ScaleService { name, replicas } => Some(self.scale_service(&name, replicas)),
+            Command::RestartService { name } => Some(self.restart_service(&name)),
+            Command::StopService { name } => Some(self.stop_service(&name)),
+            Command::StartService { name } => Some(self.start_service(&name)),
+            Command::RemoveService { name } => Some(self.remove_service(&name)),
         };
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
@@ -158,37 +158,62 @@ impl Fleet {
             self.keys.insert(key.clone(), made);
             self.ledger.changes.push(Change::KeyAdded { key, made });
         }
-        self.ledger
-            .changes
-            .push(Change::JobAdded(Box::new(record.clone())));
-        self.jobs.insert(Job::new(record));
-        self.enqueue(job);
-        self.publish(FleetEvent::Job {
-            job,
-            phase: JobPhase::Active,
-            at,
-        });
+        self.add_job(record, Job::new);
         Ok(Reply::Submitted {
             job,
             existing: false,
         })
     }
 
+    /// Takes a job in.
+    pub(crate) fn add_job(&mut self, record: JobRecord, make: fn(JobRecord) -> Job) {
+        let (job, at) = (record.job, record.submitted_at);
+        self.ledger
+            .changes
+            .push(Change::JobAdded(Box::new(record.clone())));
+        let entry = make(record);
+        if entry.is_service() {
+            // A chunk that was never written is all waiting.
+            let numbers = entry.chunk_numbers();
+            self.ledger
+                .chunks
+                .extend(numbers.map(|number| (job, number)));
+        }
+        self.jobs.insert(entry);
+        self.enqueue(job);
+        self.publish(FleetEvent::Job {
+            job,
+            phase: JobPhase::Active,
+            at,
+        });
+    }
+
     fn admit(&self, spec: &SealedSpec) -> Result<(), Refusal> {
         if spec.spec.service.is_some() {
             return Err(Refusal::ServiceKind);
         }
+        self.admit_job(spec.spec.tasks.count())?;
+        self.admit_node(spec)
+    }
+
+    /// Whether there is room for one more job of so many tasks.
+    pub(crate) fn admit_job(&self, tasks: u32) -> Result<(), Refusal> {
         let settings = &self.office.settings;
         if self.jobs.live.len() as u64 >= settings.jobs_max {
             return Err(Refusal::TooManyJobs {
                 limit: settings.jobs_max,
             });
         }
-        if self.jobs.tasks + u64::from(spec.spec.tasks.count()) > settings.tasks_max {
+        if self.jobs.tasks + u64::from(tasks) > settings.tasks_max {
             return Err(Refusal::TooManyTasks {
                 limit: settings.tasks_max,
             });
         }
+        Ok(())
+    }
+
+    /// Whether the node that a spec names has ever joined.
+    pub(crate) fn admit_node(&self, spec: &SealedSpec) -> Result<(), Refusal> {
         match &spec.spec.constraints.node {
             Some(name) if self.nodes.named(name).is_none() => {
                 Err(Refusal::NodeUnknown(name.clone()))
@@ -209,6 +234,10 @@ impl Fleet {
                 Refusal::JobNotFound(job)
             });
         };
+        if entry.is_service() {
+            // Its service would make another one at once, or believe that it runs.
+            return Err(Refusal::ServiceKind);
+        }
         match entry.record.phase {
             JobPhase::Finished => return Err(Refusal::JobFinished(job)),
             JobPhase::Cancelling => {}
@@ -218,7 +247,7 @@ impl Fleet {
         Ok(Reply::Cancelling { job, phase })
     }
 
-    fn begin_cancel(&mut self, job: JobId) {
+    pub(crate) fn begin_cancel(&mut self, job: JobId) {
         self.reclaim_suspects(job);
         let entry = self.jobs.live(job);
         entry.record.phase = JobPhase::Cancelling;
@@ -377,8 +406,11 @@ impl Fleet {
                 None
             }
             Query::Ask { node, question } => self.ask(request, node, question),
-            Query::Services => Some(Reply::Services(Vec::new())),
-            Query::Service { .. } => Some(Reply::ServiceDetail(None)),
+            Query::Services => Some(Reply::Services(self.service_views())),
+            Query::Service { name } => {
+                let detail = self.service_detail(&name).map(Box::new);
+                Some(Reply::ServiceDetail(detail))
+            }
             Query::TellNode {
                 node,
                 order,
@@ -399,6 +431,11 @@ impl Fleet {
                 jobs_cancelling += u64::from(job.is_cancelling());
                 for (sum, count) in tasks.0.iter_mut().zip(job.record.counts.0) {
                     *sum = sum.saturating_add(count);
+                }
+                if job.is_service() {
+                    // Replicas that were never wanted are no work.
+                    let unwanted = job.record.counts.of(TaskState::Cancelled);
+                    tasks.0[TaskState::Cancelled as usize] -= unwanted;
                 }
             }
         }

@@ -82,7 +82,8 @@ impl Fleet {
 
     fn body(&mut self, node: NodeId, body: UpBody) {
         match body {
-            UpBody::Hello(_) | UpBody::Replicas(_) => {}
+            UpBody::Hello(_) => {}
+            UpBody::Replicas(statuses) => self.replicas(node, statuses),
             UpBody::Heartbeat {
                 sent_at,
                 running,
@@ -317,6 +318,10 @@ impl Fleet {
                     continue;
                 };
                 seen.insert(attempt);
+                if place.suspect && self.is_surplus(place) {
+                    forget.push(attempt);
+                    continue;
+                }
                 if place.suspect && !self.is_replaced(place) {
                     self.suspect(place, false);
                 }
@@ -339,6 +344,28 @@ impl Fleet {
         }
     }
 
+    /// Whether a replica that was believed lost was replaced meanwhile. One whose replacement was not
+    /// granted yet is taken back.
+    fn is_surplus(&mut self, place: Place) -> bool {
+        let job = self.jobs.live(place.job);
+        if !job.is_service() {
+            return false;
+        }
+        match job.state(place.task) {
+            TaskState::Waiting | TaskState::Parked => {
+                self.set_task(place.job, place.task, TaskState::Granted);
+                self.enqueue(place.job);
+                false
+            }
+            TaskState::Granted => self.is_replaced(place),
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Cancelled
+            | TaskState::Dead
+            | TaskState::Unknown => false,
+        }
+    }
+
     fn sort_held(
         &mut self,
         (place, held): (Place, HeldState),
@@ -348,7 +375,7 @@ impl Fleet {
         let job = self.jobs.live(place.job);
         match job.state(place.task) {
             TaskState::Waiting | TaskState::Parked | TaskState::Granted => {
-                if job.is_cancelling() {
+                if job.is_cancelling() || !job.wants(place.task) {
                     cancel.push(place.attempt);
                 }
             }

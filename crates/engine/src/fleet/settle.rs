@@ -94,6 +94,7 @@ impl Fleet {
         }
         node.asked.remove(&place.attempt);
         self.nodes.dirty.insert(place.node);
+        self.jobs.services.forget(place.attempt);
     }
 
     /// Marks an attempt suspect or clears the mark.
@@ -136,7 +137,8 @@ impl Fleet {
 
     /// A task goes back to the queue, at once or after a back-off.
     pub(crate) fn requeue(&mut self, job: JobId, task: TaskIndex, after: Option<Duration>) {
-        if self.jobs.live(job).is_cancelling() {
+        let entry = self.jobs.live(job);
+        if entry.is_cancelling() || !entry.wants(task) {
             self.end_task(job, task, TaskState::Cancelled);
             return;
         }
@@ -171,7 +173,7 @@ impl Fleet {
     /// Puts a job into the queue of its class, or takes it out, as its waiting tasks demand.
     pub(crate) fn enqueue(&mut self, job: JobId) {
         let entry = self.jobs.live(job);
-        if entry.waiting() == 0 {
+        if entry.waiting() == 0 || entry.is_held {
             self.queue.remove(&entry.class, job);
         } else if self.queue.add(&entry.class, job) {
             self.nodes.all_dirty();
@@ -181,6 +183,9 @@ impl Fleet {
     pub(crate) fn finish_if_ended(&mut self, job: JobId) {
         let at = self.office.now.wall;
         let entry = self.jobs.live(job);
+        if entry.is_unfilled() {
+            return;
+        }
         let record = &mut entry.record;
         let all = u64::from(record.spec.spec.tasks.count());
         if record.phase == JobPhase::Finished || record.counts.ended() < all {
@@ -189,6 +194,7 @@ impl Fleet {
         record.phase = JobPhase::Finished;
         record.finished_at = Some(at);
         self.ledger.jobs.insert(job);
+        self.revision_finished(job);
         self.publish(FleetEvent::Job {
             job,
             phase: JobPhase::Finished,

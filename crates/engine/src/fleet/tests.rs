@@ -6,6 +6,7 @@
 mod asks;
 mod bench;
 mod orders;
+mod services;
 
 use std::time::Duration;
 

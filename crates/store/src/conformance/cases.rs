@@ -12,7 +12,7 @@ use super::{
     Subject,
     sample::{
         SALT, added, attempt, audited, authority, batch, ended, first, grant, job, key, made, node,
-        progressed, stdout, taken,
+        progressed, service, stdout, taken,
     },
 };
 use crate::{history::AuditPage, journal::ApplyFault};
@@ -76,6 +76,8 @@ pub(super) fn everything_applied_comes_back_after_reopening(subject: &impl Subje
             audited("job/1", None),
             Change::CountersWritten(counters),
             ended(attempt(1, 100, 500)),
+            Change::ServiceWritten(Box::new(service("b", false))),
+            Change::ServiceWritten(Box::new(service("a", true))),
         ]],
     );
     let expected = Snapshot {
@@ -88,6 +90,7 @@ pub(super) fn everything_applied_comes_back_after_reopening(subject: &impl Subje
         histories: vec![(JobId(1), TaskIndex(150), history)],
         grants: vec![grant(5, 1)],
         nodes: vec![node(3)],
+        services: vec![service("a", true), service("b", false)],
         keys: vec![(key("a"), made(1))],
     };
     assert_eq!(snapshot, expected);
@@ -114,6 +117,7 @@ pub(super) fn what_was_removed_does_not_come_back(subject: &impl Subject) {
                     key: key("a"),
                     made: made(1),
                 },
+                Change::ServiceWritten(Box::new(service("a", true))),
             ],
             vec![
                 history(None),
@@ -122,6 +126,7 @@ pub(super) fn what_was_removed_does_not_come_back(subject: &impl Subject) {
                 // Removing what is not there changes nothing.
                 Change::GrantRemoved(GrantId(6)),
                 Change::KeyRemoved(key("b")),
+                Change::ServiceRemoved("a".to_owned()),
             ],
         ],
     );
@@ -129,6 +134,7 @@ pub(super) fn what_was_removed_does_not_come_back(subject: &impl Subject) {
     assert_eq!(snapshot.histories, []);
     assert_eq!(snapshot.grants, []);
     assert_eq!(snapshot.keys, []);
+    assert_eq!(snapshot.services, []);
 }
 
 pub(super) fn the_last_write_of_a_record_stands(subject: &impl Subject) {

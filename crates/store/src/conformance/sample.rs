@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flota_model::{
     change::{
         AttemptRecord, AuditRecord, Batch, Change, Grace, GrantRecord, IdempotencyKey, JobRecord,
-        KeyRecord, NodeRecord,
+        KeyRecord, NodeRecord, ServiceRecord, UpdateRecord,
     },
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, Epoch, GrantId, JobId, NodeId,
@@ -103,6 +103,25 @@ pub(crate) fn job(number: u64) -> JobRecord {
         phase: JobPhase::Active,
         counts: Counts([199_900, 0, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
+    }
+}
+
+pub(crate) fn service(name: &str, is_updating: bool) -> ServiceRecord {
+    ServiceRecord {
+        name: name.to_owned(),
+        spec: spec(name, range(0, 9_999)),
+        principal: "local".to_owned(),
+        replicas: 7,
+        job: JobId(1 << 40),
+        update: is_updating.then(|| UpdateRecord {
+            from: JobId(3),
+            spec: spec("before", range(0, 9_999)),
+            moved: 2,
+            halted: true,
+        }),
+        stopped: !is_updating,
+        completed: is_updating,
+        changed_at: Timestamp(1_700_000_000_000_001),
     }
 }
 

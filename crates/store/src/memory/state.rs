@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     change::{
         AttemptRecord, AuditRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey,
-        JobRecord, KeyRecord, NodeRecord, Snapshot, TaskHistory,
+        JobRecord, KeyRecord, NodeRecord, ServiceRecord, Snapshot, TaskHistory,
     },
     ids::{AttemptId, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     outcome::Output,
@@ -35,6 +35,7 @@ pub(super) struct State {
     pub(super) grants: BTreeMap<GrantId, GrantRecord>,
     pub(super) attempts: BTreeMap<(JobId, TaskIndex, AttemptOrder), AttemptRecord>,
     pub(super) nodes: BTreeMap<NodeId, NodeRecord>,
+    services: BTreeMap<String, ServiceRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     pub(super) audit: Vec<AuditRecord>,
 }
@@ -98,9 +99,7 @@ impl State {
                 record.unsettled.clone_from(unsettled);
                 record.suspect.clone_from(suspect);
             }
-            Change::GrantRemoved(grant) => {
-                self.grants.remove(grant);
-            }
+            Change::GrantRemoved(grant) => drop(self.grants.remove(grant)),
             Change::AttemptEnded(record) => {
                 self.attempts
                     .entry(key(record))
@@ -113,13 +112,17 @@ impl State {
                 self.nodes.insert(record.node, (**record).clone());
             }
             Change::KeyAdded { key, made } => self.add_key(key, *made)?,
-            Change::KeyRemoved(key) => {
-                self.keys.remove(key);
-            }
+            Change::KeyRemoved(key) => drop(self.keys.remove(key)),
+            Change::ServiceWritten(record) => self.write_service(record),
+            Change::ServiceRemoved(name) => drop(self.services.remove(name)),
             Change::Audited(record) => self.audit.push(record.clone()),
             Change::CountersWritten(counters) => self.counters = *counters,
         }
         Ok(())
+    }
+
+    fn write_service(&mut self, record: &ServiceRecord) {
+        self.services.insert(record.name.clone(), record.clone());
     }
 
     fn add_key(&mut self, key: &IdempotencyKey, made: KeyRecord) -> Result<(), String> {
@@ -171,6 +174,7 @@ impl State {
                 .collect(),
             grants: self.grants.values().cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
+            services: self.services.values().cloned().collect(),
             keys: self
                 .keys
                 .iter()

@@ -15,6 +15,7 @@ use super::{
     attempts::AttemptWriter,
     columns::{Columns, boot_bytes, phase_number},
     fault::is_constraint,
+    services,
 };
 use crate::{head::Head, journal::ApplyFault};
 
@@ -109,6 +110,8 @@ impl Writer<'_, '_> {
             Change::NodeWritten(record) => self.write_node(record),
             Change::KeyAdded { key, made } => self.add_key(key, made),
             Change::KeyRemoved(key) => self.remove_key(key),
+            Change::ServiceWritten(record) => services::write(self.connection, record),
+            Change::ServiceRemoved(name) => services::remove(self.connection, name),
             Change::Audited(record) => self.audit(record),
             Change::CountersWritten(counters) => self.write_counters(counters),
         }

@@ -15,7 +15,7 @@ use flota_model::{
 };
 use rusqlite::{Connection, Params, Result, Row, types::FromSql};
 
-use super::{apply::read_head, columns::Columns};
+use super::{apply::read_head, columns::Columns, services};
 use crate::{DecodeSpec, journal::LoadFault};
 
 /// Jobs that are not finished, and finished ones that still have grants. Both sides use an index
@@ -44,6 +44,7 @@ pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Sn
         jobs,
         grants: all(connection, &format!("{GRANT} ORDER BY grant"), [], grant)?,
         nodes: nodes(connection)?,
+        services: services::all(connection, decode)?,
         keys: keys(connection)?,
     })
 }

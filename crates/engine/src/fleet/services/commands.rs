@@ -1,0 +1,308 @@
+//! What people ask of services.
+
+use std::collections::BTreeSet;
+
+use flota_model::{
+    change::{JobRecord, ServiceRecord, UpdateRecord},
+    command::{Principal, Refusal, Reply},
+    ids::JobId,
+    service::{Applied, REPLICAS_MAX},
+    spec::SealedSpec,
+    state::{Counts, JobPhase, TaskState},
+};
+
+use super::Entry;
+use crate::fleet::{Fleet, job::Job};
+
+impl Fleet {
+    pub(crate) fn apply_service(
+        &mut self,
+        principal: &Principal,
+        spec: SealedSpec,
+    ) -> Result<Reply, Refusal> {
+        let Some(service) = spec.spec.service.as_deref() else {
+            return Err(Refusal::ServiceKind);
+        };
+        self.may_change()?;
+        self.admit_node(&spec)?;
+        let (name, replicas) = (spec.spec.name.clone(), service.replicas);
+        self.refuse_cycle(&spec)?;
+        let before = self.jobs.services.known.get(&name);
+        let applied = match before.map(|entry| &entry.record) {
+            None => Applied::Created,
+            Some(record) if record.stopped => Applied::Started,
+            Some(record) if !is_same_but_for_replicas(&record.spec, &spec) => Applied::Updated,
+            Some(record) if record.replicas != replicas => Applied::Scaled,
+            Some(_) => Applied::Unchanged,
+        };
+        match applied {
+            Applied::Created => self.create(principal, &name, spec, replicas)?,
+            Applied::Started => {
+                self.is_down(&name)?;
+                self.admit_job(spec.spec.tasks.count())?;
+                self.change(&name, |record| {
+                    (record.spec, record.replicas) = (spec, replicas);
+                });
+                self.start_anew(&name);
+            }
+            Applied::Updated => {
+                self.admit_job(spec.spec.tasks.count())?;
+                self.change(&name, |record| record.replicas = replicas);
+                self.begin_update(&name, spec);
+            }
+            Applied::Scaled => self.scale_to(&name, replicas)?,
+            Applied::Unchanged => {}
+        }
+        if applied != Applied::Unchanged {
+            self.change(&name, |record| record.principal.clone_from(&principal.name));
+        }
+        let service = Box::new(self.view_of(&name)?);
+        Ok(Reply::Applied { applied, service })
+    }
+
+    pub(crate) fn scale_service(&mut self, name: &str, replicas: u32) -> Result<Reply, Refusal> {
+        self.may_change()?;
+        self.known_service(name)?;
+        if replicas > REPLICAS_MAX {
+            let limit = REPLICAS_MAX;
+            return Err(Refusal::TooManyReplicas { limit });
+        }
+        self.scale_to(name, replicas)?;
+        self.reply_with(name)
+    }
+
+    pub(crate) fn restart_service(&mut self, name: &str) -> Result<Reply, Refusal> {
+        self.may_change()?;
+        let record = self.known_service(name)?;
+        if record.stopped {
+            return Err(Refusal::ServiceStopped(name.to_owned()));
+        }
+        let spec = record.spec.clone();
+        self.admit_job(spec.spec.tasks.count())?;
+        self.begin_update(name, spec);
+        self.reply_with(name)
+    }
+
+    pub(crate) fn stop_service(&mut self, name: &str) -> Result<Reply, Refusal> {
+        self.may_change()?;
+        self.known_service(name)?;
+        self.change(name, |record| {
+            (record.stopped, record.update) = (true, None);
+        });
+        for job in self.jobs.services.revisions_of(name) {
+            if self.is_going(job) {
+                self.begin_cancel(job);
+            }
+        }
+        self.reply_with(name)
+    }
+
+    pub(crate) fn start_service(&mut self, name: &str) -> Result<Reply, Refusal> {
+        self.may_change()?;
+        let record = self.known_service(name)?;
+        if !record.stopped {
+            return Err(Refusal::ServiceRunning(name.to_owned()));
+        }
+        let tasks = record.spec.spec.tasks.count();
+        self.is_down(name)?;
+        self.admit_job(tasks)?;
+        self.start_anew(name);
+        self.reply_with(name)
+    }
+
+    pub(crate) fn remove_service(&mut self, name: &str) -> Result<Reply, Refusal> {
+        self.may_change()?;
+        if !self.known_service(name)?.stopped {
+            return Err(Refusal::ServiceRunning(name.to_owned()));
+        }
+        self.is_down(name)?;
+        let reply = self.reply_with(name)?;
+        self.jobs.services.known.remove(name);
+        self.ledger.services.insert(name.to_owned());
+        Ok(reply)
+    }
+
+    fn may_change(&self) -> Result<(), Refusal> {
+        if self.office.is_frozen() {
+            return Err(Refusal::StoreBehind);
+        }
+        Ok(())
+    }
+
+    fn known_service(&self, name: &str) -> Result<&ServiceRecord, Refusal> {
+        let entry = self.jobs.services.known.get(name);
+        entry
+            .map(|entry| &entry.record)
+            .ok_or_else(|| Refusal::ServiceNotFound(name.to_owned()))
+    }
+
+    /// Nothing of it may be left of the time before.
+    fn is_down(&self, name: &str) -> Result<(), Refusal> {
+        if self.jobs.services.revisions_of(name).is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::ServiceRunning(name.to_owned()))
+        }
+    }
+
+    fn reply_with(&self, name: &str) -> Result<Reply, Refusal> {
+        Ok(Reply::Service(Box::new(self.view_of(name)?)))
+    }
+
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut ServiceRecord)) {
+        let at = self.office.now.wall;
+        if let Some(entry) = self.jobs.services.known.get_mut(name) {
+            change(&mut entry.record);
+            entry.record.changed_at = at;
+            self.ledger.services.insert(name.to_owned());
+        }
+    }
+
+    fn create(
+        &mut self,
+        principal: &Principal,
+        name: &str,
+        spec: SealedSpec,
+        replicas: u32,
+    ) -> Result<(), Refusal> {
+        self.admit_job(spec.spec.tasks.count())?;
+        let record = ServiceRecord {
+            name: name.to_owned(),
+            spec,
+            principal: principal.name.clone(),
+            replicas,
+            job: JobId(0),
+            update: None,
+            stopped: false,
+            completed: false,
+            changed_at: self.office.now.wall,
+        };
+        let step_since = self.office.now.moment;
+        let entry = Entry { record, step_since };
+        self.jobs.services.known.insert(name.to_owned(), entry);
+        self.start_anew(name);
+        Ok(())
+    }
+
+    /// A new revision of which all replicas are wanted, and no other one.
+    fn start_anew(&mut self, name: &str) {
+        self.change(name, |record| {
+            (record.stopped, record.completed, record.update) = (false, false, None);
+        });
+        self.new_revision(name);
+        self.set_windows(name);
+    }
+
+    fn scale_to(&mut self, name: &str, replicas: u32) -> Result<(), Refusal> {
+        let record = self.known_service(name)?;
+        let (job, tasks) = (record.job, record.spec.spec.tasks.count());
+        let needs_revision = !record.stopped && replicas > 0 && !self.is_going(job);
+        if needs_revision {
+            self.admit_job(tasks)?;
+        }
+        self.change(name, |record| record.replicas = replicas);
+        if needs_revision {
+            self.new_revision(name);
+        }
+        self.set_windows(name);
+        Ok(())
+    }
+
+    /// Replicas move to a new revision, a few at a time. An update that runs is cut short.
+    fn begin_update(&mut self, name: &str, spec: SealedSpec) {
+        let Some(entry) = self.jobs.services.known.get(name) else {
+            return;
+        };
+        let from = entry.record.job;
+        let previous = entry.record.spec.clone();
+        let parallel = super::update::parallel(&spec);
+        let is_going = self.is_going(from);
+        self.change(name, |record| {
+            record.update = is_going.then(|| UpdateRecord {
+                from,
+                spec: previous,
+                moved: parallel.min(record.replicas),
+                halted: false,
+            });
+            (record.spec, record.completed) = (spec, false);
+        });
+        self.new_revision(name);
+        self.note_step(name);
+        self.set_windows(name);
+    }
+
+    /// Makes the job of a new revision; none of its replicas is wanted yet.
+    pub(super) fn new_revision(&mut self, name: &str) {
+        let Some(entry) = self.jobs.services.known.get(name) else {
+            return;
+        };
+        let (spec, principal) = (entry.record.spec.clone(), entry.record.principal.clone());
+        let mut counts = Counts::default();
+        counts.0[TaskState::Cancelled as usize] = spec.spec.tasks.count();
+        let record = JobRecord {
+            job: self.office.next_job(),
+            principal,
+            submitted_at: self.office.now.wall,
+            phase: JobPhase::Active,
+            counts,
+            finished_at: None,
+            spec,
+        };
+        let job = record.job;
+        self.ledger.counters = true;
+        self.change(name, |service| service.job = job);
+        self.add_job(record, Job::of_service);
+        self.adopt_revision(job);
+    }
+
+    /// Whether a service with these dependencies would wait for itself.
+    fn refuse_cycle(&self, spec: &SealedSpec) -> Result<(), Refusal> {
+        let mut path = vec![spec.spec.name.clone()];
+        let mut seen = BTreeSet::new();
+        if self.leads_back(spec, &spec.spec.name, &mut path, &mut seen) {
+            return Err(Refusal::ServiceCycle(path));
+        }
+        Ok(())
+    }
+
+    /// Walks along dependencies, each service once. `path` ends before `target` where that is found.
+    fn leads_back(
+        &self,
+        spec: &SealedSpec,
+        target: &str,
+        path: &mut Vec<String>,
+        seen: &mut BTreeSet<String>,
+    ) -> bool {
+        let service = spec.spec.service.as_deref();
+        let dependencies = service.map_or(&[][..], |service| &service.dependencies);
+        for dependency in dependencies {
+            if dependency.service == target {
+                return true;
+            }
+            let Some(next) = self.jobs.services.known.get(&dependency.service) else {
+                continue;
+            };
+            if !seen.insert(dependency.service.clone()) {
+                continue;
+            }
+            path.push(dependency.service.clone());
+            if self.leads_back(&next.record.spec, target, path, seen) {
+                return true;
+            }
+            path.pop();
+        }
+        false
+    }
+}
+
+/// Whether two specs differ in the number of replicas at most: that alone needs no new revision.
+fn is_same_but_for_replicas(left: &SealedSpec, right: &SealedSpec) -> bool {
+    let plain = |sealed: &SealedSpec| {
+        let mut spec = (*sealed.spec).clone();
+        if let Some(service) = &mut spec.service {
+            service.replicas = 0;
+        }
+        spec
+    };
+    left.hash == right.hash || plain(left) == plain(right)
+}
