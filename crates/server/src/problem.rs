@@ -95,9 +95,9 @@ catalogue! {
     OUTPUT_UNREADABLE = 502 "E-OUTPUT-UNREADABLE" "the node could not read the output", "";
     OUTPUT_UNREACHABLE = 503 "E-OUTPUT-UNREACHABLE" "the node with the output does not answer",
         "try again once the node is up";
-    SERVICE_NOT_FOUND = 404 "E-SERVICE-NOTFOUND" "no such service", "`flota service list` shows all";
+    SERVICE_NOT_FOUND = 404 "E-SERVICE-NOTFOUND" "no such service", "";
     SERVICE_KIND = 422 "E-SERVICE-KIND" "a service where a batch job is expected, or the other way round",
-        "POST /api/v1/services takes services, POST /api/v1/jobs takes batch jobs";
+        "leave `service` out: this version has no way to apply services yet";
     SERVICE_STOPPED = 409 "E-SERVICE-STOPPED" "the service is stopped", "start it first";
     SERVICE_RUNNING = 409 "E-SERVICE-RUNNING" "the service is not stopped", "stop it first";
     SERVICE_CYCLE = 422 "E-SERVICE-CYCLE" "the service would depend on itself",

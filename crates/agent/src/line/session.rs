@@ -56,6 +56,8 @@ pub(super) async fn serve(
             if respond(&mut stream, dialect, counter, piece).await? == Next::Close {
                 return Ok(());
             }
+            // What is left is of another command, whose time begins now.
+            begun = Instant::now();
         }
         let is_within = framer.is_within();
         let wait = if is_within { SILENCE } else { IDLE_MAX };

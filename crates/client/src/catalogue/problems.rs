@@ -105,15 +105,12 @@ problems! {
         "libere espacio en el disco de la carpeta de datos; los resultados del trabajo en marcha se siguen guardando";
     "E-STORE-BEHIND" "flota fleet recover goes on with it", "el almacén es más antiguo que la flota",
         "flota fleet recover sigue con él";
-    "E-SERVICE-NOTFOUND" "flota service list shows all services", "no hay ningún servicio con ese nombre",
-        "flota service list muestra todos los servicios";
-    "E-SERVICE-KIND" "flota service apply takes services, flota submit takes batch jobs",
+    "E-SERVICE-NOTFOUND" "", "no hay ningún servicio con ese nombre", "";
+    "E-SERVICE-KIND" "",
         "un servicio donde se espera un trabajo por lotes, o al revés",
-        "flota service apply acepta servicios, flota submit acepta trabajos por lotes";
-    "E-SERVICE-STOPPED" "flota service start starts it", "el servicio está detenido",
-        "flota service start lo inicia";
-    "E-SERVICE-RUNNING" "flota service stop stops it", "el servicio no está detenido",
-        "flota service stop lo detiene";
+        "quite `service`: esta versión todavía no puede aplicar servicios";
+    "E-SERVICE-STOPPED" "", "el servicio está detenido", "inícielo antes";
+    "E-SERVICE-RUNNING" "", "el servicio no está detenido", "deténgalo antes";
     "E-SERVICE-CYCLE" "", "el servicio dependería de sí mismo", "quite una de las dependencias";
     "E-SERVICE-LIMIT" "", "más réplicas de las que puede tener un servicio", "";
     "E-STORE-CURRENT" "", "el almacén no está atrasado", "";
