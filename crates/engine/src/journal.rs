@@ -83,6 +83,13 @@ pub enum Record {
         /// When.
         at: Timestamp,
     },
+    /// A replica is being stopped for good: whatever comes, no run follows.
+    Stopping {
+        /// Which.
+        attempt: AttemptId,
+        /// The server wants it gone: a tombstone follows instead of a report.
+        is_forgotten: bool,
+    },
     /// All that was held is void: the node starts anew (PROTOCOL 3).
     Reset,
 }
@@ -192,6 +199,7 @@ pub(crate) fn weight(record: &Record) -> u64 {
         | Record::Granted(_)
         | Record::Starting { .. }
         | Record::RunStarting { .. }
+        | Record::Stopping { .. }
         | Record::Reset => SMALL,
     }
 }
@@ -298,6 +306,13 @@ impl Code for Record {
                 run.put(out);
                 at.put(out);
             }
+            Self::Stopping {
+                attempt,
+                is_forgotten,
+            } => {
+                put_tagged(15, attempt, out);
+                is_forgotten.put(out);
+            }
         }
     }
 
@@ -331,6 +346,10 @@ impl Code for Record {
                 attempt: Code::take(input)?,
                 run: Code::take(input)?,
                 at: Code::take(input)?,
+            },
+            15 => Self::Stopping {
+                attempt: Code::take(input)?,
+                is_forgotten: Code::take(input)?,
             },
             tag => return Err(CodecFault::Tag(tag)),
         })

@@ -18,6 +18,16 @@ pub enum Rule {
     Tombstone,
     /// The agent's lease runs from the sending of the heartbeat (PROTOCOL 9).
     LeaseFromSending,
+    /// An update takes a few replicas at a time, and waits for them to be up.
+    UpdatePace,
+    /// A revision waits for what its service depends on.
+    Dependencies,
+    /// A replica is granted only when no other revision holds one of its number.
+    OneOfANumber,
+    /// A run that ended is followed by a delay.
+    BackOff,
+    /// What was stopped is not run again.
+    StaysStopped,
 }
 
 /// The rule that is broken, if any.

@@ -13,9 +13,9 @@ mod view;
 
 use std::num::NonZero;
 
-use crate::{fault::KernelFault, parameters::Parameters, simd, stop::Stop};
-
 pub(crate) use view::{Line, View};
+
+use crate::{fault::KernelFault, parameters::Parameters, simd, stop::Stop};
 
 /// Most iterations of a point; more shows no further detail in double precision.
 const ITERATIONS_MAX: u32 = 1_000_000;

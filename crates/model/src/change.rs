@@ -146,23 +146,63 @@ pub struct ServiceRecord {
     pub update: Option<UpdateRecord>,
     /// Whether a person has stopped it.
     pub stopped: bool,
+    /// Of one that a person has stopped and whose policy is `always`: when it starts again.
+    pub revival: Revival,
     /// Whether all replicas of the current revision have ended with success.
     pub completed: bool,
     /// When it was changed last by a person.
     pub changed_at: Timestamp,
 }
 
-/// An update that is under way.
+/// What starts a service again that a person has stopped (`always`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Revival {
+    /// Nodes that had a replica of it when it was stopped, ascending: a boot of one starts it.
+    pub nodes: Vec<NodeId>,
+    /// One of them was booted: it starts as soon as the stop is over.
+    pub due: bool,
+}
+
+/// An update that is under way, or the way back from one that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateRecord {
-    /// The revision before.
+    /// The last revision that all replicas had: where a roll-back leads.
     pub from: JobId,
-    /// Its spec, for a roll-back.
+    /// Its spec.
     pub spec: SealedSpec,
-    /// Replicas below this index are those of the new revision.
-    pub moved: u32,
+    /// Replicas that other revisions still have, ascending; all others are those of the current
+    /// one. Several revisions where an update began before the one before it was done.
+    pub left: Vec<Left>,
+    /// It leads back to `from`, which is the current revision again.
+    pub goes_back: bool,
     /// The new revision did not come up, and the update stopped there.
     pub halted: bool,
+}
+
+/// Replicas in a row that an update has not moved yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    /// The first of them.
+    pub first: u32,
+    /// How many; at least 1.
+    pub count: u32,
+    /// The revision that has them.
+    pub job: JobId,
+}
+
+impl Left {
+    /// The replicas.
+    pub fn range(&self) -> std::ops::Range<u32> {
+        self.first..self.first.saturating_add(self.count)
+    }
+}
+
+impl UpdateRecord {
+    /// How many replicas are to be moved.
+    pub fn left_count(&self) -> u32 {
+        let counts = self.left.iter().map(|left| left.count);
+        counts.fold(0, u32::saturating_add)
+    }
 }
 
 /// What happened to a task so far.

@@ -55,9 +55,10 @@ pub enum RestartPolicy {
     /// After a failure only.
     #[default]
     OnFailure,
-    /// After every end. After a boot also where a person had stopped it.
+    /// After every end. Where a person had stopped it, it starts again when a machine that had a
+    /// replica of it is booted (but not with a new agent on the same boot: an upgrade starts nothing).
     Always,
-    /// After every end. After a boot not where a person had stopped it.
+    /// After every end. Where a person had stopped it, only a person starts it.
     UnlessStopped,
 }
 
@@ -268,7 +269,8 @@ pub enum OnUpdateFailure {
     /// The update stops where it is; a person decides.
     #[default]
     Stop,
-    /// The replicas that were replaced go back to the revision before.
+    /// The replicas that were replaced go back to the last revision that all of them had, as many at a
+    /// time as an update takes.
     RollBack,
 }
 

@@ -5,9 +5,8 @@ mod sessions;
 
 use std::fmt;
 
-use flota_model::{command::Principal, ids::JobId, process::ProcessTarget};
-
 pub(crate) use credentials::{COOKIE, Caller, Credentials, Origin, Unproven, refuse_forgeable};
+use flota_model::{command::Principal, ids::JobId, process::ProcessTarget};
 pub(crate) use sessions::{SESSION_AGE_MAX, Sessions};
 
 /// The administrator of the machine.

@@ -26,7 +26,6 @@ use axum::{
     http::{Method, Uri},
     middleware,
 };
-
 pub(crate) use desk::{Desk, DeskParts};
 pub(crate) use fleet::{node_named, node_views};
 pub(crate) use jobs::{record, summaries};

@@ -16,6 +16,9 @@ use std::{
 };
 
 use axum::Router;
+pub(crate) use connection::Arrival;
+#[cfg(test)]
+pub(crate) use connection::STREAMS_MAX;
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
@@ -23,10 +26,6 @@ use tokio::{
     task::JoinSet,
     time,
 };
-
-pub(crate) use connection::Arrival;
-#[cfg(test)]
-pub(crate) use connection::STREAMS_MAX;
 
 use crate::{
     holder::{self, Holder},

@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::on,
 };
+pub(crate) use processes::processes;
 
 use crate::{
     edge::{
@@ -36,8 +37,6 @@ use crate::{
     },
     random,
 };
-
-pub(crate) use processes::processes;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route {

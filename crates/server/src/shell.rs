@@ -14,17 +14,16 @@ mod publish;
 pub(crate) use collect::Collector;
 pub use commit::CommitFault;
 pub(crate) use commit::{Committer, commit};
-pub(crate) use handle::{AskFault, Asker, FleetHandle, Inbound};
-#[cfg(test)]
-pub(crate) use publish::EVENTS_KEPT;
-pub(crate) use publish::{Progress, Published, Publisher, Since};
-
 use flota_engine::fleet::api::Effect;
 use flota_model::{
     change::Batch,
     ids::{NodeId, RequestId},
     local::LocalOrder,
 };
+pub(crate) use handle::{AskFault, Asker, FleetHandle, Inbound};
+#[cfg(test)]
+pub(crate) use publish::EVENTS_KEPT;
+pub(crate) use publish::{Progress, Published, Publisher, Since};
 
 /// Turns between the collector and the end of their commit. Above it the collector waits, so that
 /// events gather into larger turns instead of more of them.

@@ -1,5 +1,7 @@
 //! The trait of readers, with the rows and pages it answers.
 
+use std::ops::RangeInclusive;
+
 use flota_model::{
     change::{AttemptRecord, GrantRecord, JobRecord, NodeRecord},
     ids::{AttemptId, JobId, NodeId, SpecHash, TaskIndex},
@@ -8,8 +10,6 @@ use flota_model::{
     state::{Counts, JobPhase},
     units::Timestamp,
 };
-
-use std::ops::RangeInclusive;
 
 use crate::journal::LoadFault;
 

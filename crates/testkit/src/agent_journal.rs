@@ -1,6 +1,6 @@
 //! The agent's journal on its disk: appended in order, synced one at a time, effects after that.
 
-use flota_engine::{journal, node::api::Event};
+use flota_engine::{journal, journal::Record, node::api::Event};
 
 use crate::{
     hosts::Write,
@@ -8,7 +8,6 @@ use crate::{
     tally::Trouble,
     world::{AtAgent, Happening, World},
 };
-use flota_engine::journal::Record;
 
 /// Between two tries while the disk is full.
 const RETRY: u64 = 100_000;

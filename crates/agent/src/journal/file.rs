@@ -120,6 +120,7 @@ impl JournalFile {
                 | Record::Starting { .. }
                 | Record::RunEnded(_)
                 | Record::RunStarting { .. }
+                | Record::Stopping { .. }
                 | Record::Done(_) => {}
             }
         }

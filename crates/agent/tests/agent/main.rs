@@ -8,9 +8,11 @@ mod services;
 
 use std::{fs, time::Duration};
 
-use flota_model::outcome::{Outcome, Report, Stream, StreamName};
-use flota_model::spec::{JobSpec, Retry};
-use flota_model::units::Cpus;
+use flota_model::{
+    outcome::{Outcome, Report, Stream, StreamName},
+    spec::{JobSpec, Retry},
+    units::Cpus,
+};
 
 use crate::{
     harness::{Gate, Node},

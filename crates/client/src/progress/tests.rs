@@ -4,8 +4,7 @@ use flota_model::units::Moment;
 use flota_wire::rest::Job;
 
 use super::{Progress, Tally, bar, time_left};
-use crate::render::Style;
-use crate::render::tests::screen;
+use crate::render::{Style, tests::screen};
 
 fn tally(total: u64, ended: u64, succeeded: u64, granted: u64) -> Tally {
     Tally {

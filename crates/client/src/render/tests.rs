@@ -6,6 +6,7 @@ use std::{
     rc::Rc,
 };
 
+use flota_model::units::Timestamp;
 use serde::Serialize;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     text::{age, clean, count, cpus, duration, seconds_ago, utc},
 };
 use crate::exit::Exit;
-use flota_model::units::Timestamp;
 
 /// One stream of a screen, to read back.
 #[derive(Clone, Default)]

@@ -15,7 +15,7 @@ use flota_model::{
 use super::{
     chunk::{CHUNK_TASKS, Chunk},
     queue::ClassKey,
-    services::Services,
+    services::{Services, wanted::Wanted},
 };
 
 /// All jobs that are not finished, and finished ones that still have grants.
@@ -72,7 +72,7 @@ pub(crate) struct Job {
     /// Attempts that are not settled.
     pub(crate) unsettled: u32,
     /// Of a service: which of its replicas are wanted.
-    pub(crate) wanted: Option<Range<u32>>,
+    pub(crate) wanted: Option<Wanted>,
     /// Of a service: it waits for others that it depends on.
     pub(crate) is_held: bool,
 }
@@ -121,7 +121,7 @@ impl Job {
     pub(crate) fn wants(&self, task: TaskIndex) -> bool {
         self.wanted
             .as_ref()
-            .is_none_or(|wanted| wanted.contains(&task.0))
+            .is_none_or(|wanted| wanted.contains(task))
     }
 
     pub(crate) fn is_service(&self) -> bool {
@@ -141,8 +141,7 @@ impl Job {
             return false;
         };
         let all = self.tasks().count();
-        let wanted = wanted.end.saturating_sub(wanted.start);
-        self.record.counts.of(TaskState::Cancelled) > all - wanted.min(all)
+        self.record.counts.of(TaskState::Cancelled) > all - wanted.count().min(all)
     }
 
     /// Numbers of all its chunks.

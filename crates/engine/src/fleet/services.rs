@@ -4,14 +4,13 @@
 //! only while no other revision holds one of the same number: between two revisions there is never
 //! one too many. What agents say of runs is not durable: they say it again after each welcome.
 
-mod commands;
+pub(crate) mod commands;
+mod revival;
 mod update;
 mod view;
+pub(crate) mod wanted;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
     change::ServiceRecord,
@@ -22,9 +21,10 @@ use flota_model::{
     state::{JobPhase, TaskState},
     units::Moment,
 };
+use wanted::{Wanted, owners};
 
 use super::{Fleet, outcomes::Next, settle::Place};
-use crate::supervise::restart::is_success;
+use crate::{sabotage::Rule, supervise::restart::is_success};
 
 /// All services.
 #[derive(Debug, Default)]
@@ -62,22 +62,14 @@ impl Services {
     }
 
     /// Which replicas of a revision are wanted.
-    fn window(&self, name: &str, job: JobId) -> Range<u32> {
-        let Some(Entry { record, .. }) = self.known.get(name).filter(|one| !one.record.stopped)
-        else {
-            return 0..0;
-        };
-        let all = record.replicas;
-        match &record.update {
-            Some(update) if update.from == job => update.moved.min(all)..all,
-            Some(update) if record.job == job => 0..update.moved.min(all),
-            None if record.job == job => 0..all,
-            Some(_) | None => 0..0,
-        }
+    fn window(&self, name: &str, job: JobId) -> Wanted {
+        let entry = self.known.get(name);
+        entry.map_or_else(Wanted::default, |entry| Wanted::of(&entry.record, job))
     }
 
     /// A service as the store gives it back. The clock of its update begins anew.
     pub(crate) fn load(&mut self, record: ServiceRecord, step_since: Moment) {
+        self.moving.insert(record.name.clone());
         let entry = Entry {
             record: record.clone(),
             step_since,
@@ -187,7 +179,7 @@ impl Fleet {
     }
 
     /// Lets go of the replicas of a revision that are not wanted any more.
-    fn set_window(&mut self, job: JobId, window: Range<u32>) {
+    fn set_window(&mut self, job: JobId, window: Wanted) {
         let Some(entry) = self.jobs.live.get_mut(&job) else {
             return;
         };
@@ -196,7 +188,7 @@ impl Fleet {
             return;
         }
         let mut stops: BTreeMap<NodeId, Vec<AttemptId>> = BTreeMap::new();
-        for task in before.filter(|task| !window.contains(task)).map(TaskIndex) {
+        for task in before.iter().filter(|task| !window.contains(*task)) {
             match self.jobs.live(job).state(task) {
                 TaskState::Waiting | TaskState::Parked | TaskState::Granted => {
                     self.let_go(job, task, &mut stops);
@@ -247,7 +239,7 @@ impl Fleet {
                 continue;
             };
             let missing = wanted
-                .map(TaskIndex)
+                .iter()
                 .filter(|task| entry.state(*task) == TaskState::Cancelled);
             for task in missing.collect::<Vec<_>>() {
                 let holds = |other: &JobId| {
@@ -257,7 +249,8 @@ impl Fleet {
                             .get(*other)
                             .is_some_and(|other| !other.state(task).is_terminal())
                 };
-                if !revisions.iter().any(holds) {
+                let unchecked = self.office.settings.sabotage.breaks(Rule::OneOfANumber);
+                if unchecked || !revisions.iter().any(holds) {
                     self.set_task(*job, task, TaskState::Waiting);
                 }
             }
@@ -274,19 +267,21 @@ impl Fleet {
         for name in moving {
             self.fill(&name);
             self.advance(&name);
+            self.revive(&name);
             let is_settled = self
                 .jobs
                 .services
                 .known
                 .get(&name)
-                .is_none_or(|entry| entry.record.update.is_none())
+                .is_none_or(|entry| entry.record.update.is_none() && !entry.record.revival.due)
                 && self.jobs.services.revisions_of(&name).len() < 2;
             if !is_settled {
                 self.jobs.services.moving.insert(name);
             }
         }
+        let unchecked = self.office.settings.sabotage.breaks(Rule::Dependencies);
         for job in self.jobs.services.held.clone() {
-            if self.waits_for(job).is_empty() {
+            if unchecked || self.waits_for(job).is_empty() {
                 self.jobs.services.held.remove(&job);
                 self.jobs.live(job).is_held = false;
                 self.enqueue(job);
@@ -310,10 +305,17 @@ impl Fleet {
             return false;
         };
         let record = &entry.record;
+        let left = record
+            .update
+            .as_ref()
+            .map_or(&[][..], |update| &update.left);
+        let moved = Wanted::of(record, record.job);
+        let moved = moved.iter().map(|task| (task.0, record.job));
+        let holders: Vec<(u32, JobId)> = owners(left).chain(moved).collect();
         let all = |good: &[ReplicaState]| {
             !record.stopped
-                && (0..record.replicas).all(|task| {
-                    let state = self.replica_state(record.job, TaskIndex(task));
+                && holders.iter().all(|(replica, job)| {
+                    let state = self.replica_state(*job, TaskIndex(*replica));
                     good.contains(&state)
                 })
         };
@@ -326,6 +328,16 @@ impl Fleet {
             Condition::Healthy => all(&[ReplicaState::Ready]),
             Condition::Completed => record.completed,
         }
+    }
+
+    /// Whether a revision takes over replicas that others still have.
+    pub(crate) fn is_taking_over(&self, job: JobId) -> bool {
+        let name = self.jobs.service_of(job);
+        let entry = name.and_then(|name| self.jobs.services.known.get(&name));
+        entry.is_some_and(|Entry { record, .. }| {
+            let update = record.update.as_ref();
+            record.job == job && update.is_some_and(|update| !update.left.is_empty())
+        })
     }
 
     /// The job of a service is finished: all its replicas have ended.

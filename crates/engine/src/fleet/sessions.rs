@@ -266,6 +266,7 @@ impl Fleet {
         let entry = self.nodes.known(node);
         let record = &mut entry.record;
         record.nonce = hello.nonce;
+        let is_booted = record.boot != hello.boot;
         record.boot = hello.boot;
         record.journal = hello.journal;
         record.session = number;
@@ -281,6 +282,9 @@ impl Fleet {
         entry.version = hello.version;
         entry.welcomed = true;
         entry.unclaimed = 0;
+        if is_booted {
+            self.node_booted(node);
+        }
         self.nodes.by_connection.insert(connection, node);
         self.nodes.awaited.remove(&node);
         self.nodes.dirty.insert(node);

@@ -182,8 +182,9 @@ impl Fleet {
 
     pub(crate) fn finish_if_ended(&mut self, job: JobId) {
         let at = self.office.now.wall;
+        let is_taking_over = self.is_taking_over(job);
         let entry = self.jobs.live(job);
-        if entry.is_unfilled() {
+        if entry.is_unfilled() || (is_taking_over && entry.is_active()) {
             return;
         }
         let record = &mut entry.record;

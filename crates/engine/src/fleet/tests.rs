@@ -7,6 +7,7 @@ mod asks;
 mod bench;
 mod orders;
 mod services;
+mod updates;
 
 use std::time::Duration;
 

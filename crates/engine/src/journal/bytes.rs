@@ -264,4 +264,5 @@ macro_rules! code_number {
     )*};
 }
 
-pub(crate) use {code_fields, code_number};
+pub(crate) use code_fields;
+pub(crate) use code_number;

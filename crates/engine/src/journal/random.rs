@@ -171,7 +171,11 @@ impl Random {
     }
 
     pub(crate) fn record(&mut self) -> Record {
-        match self.below(14) {
+        match self.below(15) {
+            14 => Record::Stopping {
+                attempt: self.attempt(),
+                is_forgotten: self.below(2) == 1,
+            },
             12 => Record::RunEnded(Box::new(self.rest())),
             13 => Record::RunStarting {
                 attempt: self.attempt(),

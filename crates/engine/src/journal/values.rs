@@ -14,8 +14,10 @@ use flota_model::{
 };
 
 use crate::{
-    journal::Rest,
-    journal::bytes::{Code, Reader, code_fields, code_number, put_block, put_fixed},
+    journal::{
+        Rest,
+        bytes::{Code, Reader, code_fields, code_number, put_block, put_fixed},
+    },
     keeper::codec::CodecFault,
 };
 

@@ -49,6 +49,7 @@ impl Ledger {
             | Record::Starting { .. }
             | Record::RunEnded(_)
             | Record::RunStarting { .. }
+            | Record::Stopping { .. }
             | Record::Done(_)
             | Record::Acknowledged(_)
             | Record::Refused(_)

@@ -101,6 +101,10 @@ impl Node {
             }
             Record::RunEnded(rest) => self.replay_rest(*rest),
             Record::RunStarting { attempt, run, at } => self.replay_run(attempt, run, at),
+            Record::Stopping {
+                attempt,
+                is_forgotten,
+            } => self.replay_stop(attempt, is_forgotten),
             Record::Reset => self.replay_reset(replay),
         }
     }
@@ -252,6 +256,7 @@ impl Node {
                 let since = runs_since(&identity, started_at, draft.now);
                 self.replica_runs(attempt, since, draft.now.wall);
             }
+            self.stop_again(attempt, draft);
             draft.listed_ends.push((attempt, state));
             return;
         }
@@ -341,6 +346,14 @@ impl Node {
         if replica.run > 1 && !replica.is_resting() {
             let run = replica.run;
             records.push(Record::RunStarting { attempt, run, at });
+        }
+        let fate = self.table.get(attempt).map(|running| running.fate);
+        if let Some(fate @ (Fate::Cancelled | Fate::Forgotten)) = fate {
+            let is_forgotten = fate == Fate::Forgotten;
+            records.push(Record::Stopping {
+                attempt,
+                is_forgotten,
+            });
         }
     }
 

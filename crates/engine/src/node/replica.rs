@@ -30,6 +30,7 @@ use crate::{
         table::{Fate, Place},
         turn::Draft,
     },
+    sabotage::Rule,
     supervise::{
         probe::{Probe, Step},
         restart::{BeforeBoot, Restarts, Run, Verdict, starts_after_boot},
@@ -324,6 +325,8 @@ impl Node {
             unhealthy,
             ended_at: fact.ended_at,
         });
+        let spins = self.opening.settings.sabotage.breaks(Rule::BackOff);
+        let until = if spins { now } else { until };
         self.rest_until(attempt, until, is_crash_loop);
         if let Some(rest) = self.replicas.get(attempt).and_then(|one| one.rest(attempt)) {
             draft.record_synced(Record::RunEnded(Box::new(rest)));

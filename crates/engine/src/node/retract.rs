@@ -111,6 +111,7 @@ impl Node {
         let is_news = running.fate < fate;
         running.fate = running.fate.max(fate);
         let reason = running.fate.reason();
+        let (is_replica, fate_now) = (running.spec.spec.service.is_some(), running.fate);
         if running.place == Place::Resting {
             // Nothing of it runs.
             let fact = Fact::bare(Outcome::Lost, draft.now.wall);
@@ -131,9 +132,41 @@ impl Node {
             }
         }
         if let Some(reason) = reason.filter(|_| is_news || fate == Fate::Fenced) {
+            if is_replica && is_news && fate_now >= Fate::Cancelled {
+                // It would start again with the machine. The stop does not wait for the journal,
+                // whose disk may be full.
+                draft.record_synced(Record::Stopping {
+                    attempt,
+                    is_forgotten: fate_now == Fate::Forgotten,
+                });
+            }
             self.order_stop(attempt, (place, confirmed), (grace, reason), draft);
         }
         self.note_replica(attempt, draft.now.wall);
+    }
+
+    /// The journal says that a replica was being stopped for good.
+    pub(super) fn replay_stop(&mut self, attempt: AttemptId, is_forgotten: bool) {
+        if let Some(running) = self.table.get_mut(attempt) {
+            running.fate = if is_forgotten {
+                Fate::Forgotten
+            } else {
+                Fate::Cancelled
+            };
+        }
+    }
+
+    /// A keeper holds a replica that was being stopped for good: the order may be lost with the
+    /// agent that gave it.
+    pub(super) fn stop_again(&mut self, attempt: AttemptId, draft: &mut Draft) {
+        let Some(running) = self.table.get(attempt) else {
+            return;
+        };
+        if let Some(reason) = running.fate.reason() {
+            let place = (running.place, running.confirmed);
+            let stop = (running.spec.spec.grace, reason);
+            self.order_stop(attempt, place, stop, draft);
+        }
     }
 
     /// Everything held is void (PROTOCOL 3).

@@ -8,18 +8,16 @@ use axum::{
     Router, middleware,
     routing::{MethodFilter, MethodRouter},
 };
-
 pub(crate) use shape::{
     ATTEMPT, Answer, Body, Content, HANDLE, INDEX, JOB, LANGUAGE, NODE, PAGE, PID, Parameter,
     Place, STREAM, SchemaOf, Shape, schema,
 };
 
+use super::{Desk, etag};
 pub(crate) use super::{
     jobs::BEFORE,
     tasks::{AFTER, STATE},
 };
-
-use super::{Desk, etag};
 use crate::problem::{
     ACCESS_DENIED, CREDENTIALS_MISSING, CREDENTIALS_WRONG, CSRF_MISSING, HOST_FOREIGN, Kind,
     ORIGIN_FOREIGN, QUERY_INVALID, QUERY_UNKNOWN, SERVER_BUG, SERVER_BUSY, SERVER_STOPPING,

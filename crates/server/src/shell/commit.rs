@@ -15,9 +15,8 @@ use flota_store::{
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::{chain::Chain, clock, meter::Meter};
-
 use super::{Asker, LocalWish, NumberedTurn, Published, Publisher, TURNS_IN_FLIGHT_MAX};
+use crate::{chain::Chain, clock, meter::Meter};
 
 /// Why the server cannot go on: what was decided cannot be made durable.
 #[derive(Debug, Error)]

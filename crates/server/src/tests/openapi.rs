@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flota_model::outcome::{Outcome, Output, Stream};
 use hyper::Method;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use crate::edge::{
     openapi::document,
     routes::{self, Content, Gate, Place, Shape, Tag},
 };
-use flota_model::outcome::{Outcome, Output, Stream};
 
 /// Everything at `$ref` anywhere in the document.
 fn references(value: &Value, found: &mut BTreeSet<String>) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flota_model::{
     change::{
         AttemptRecord, AuditRecord, Batch, Change, Grace, GrantRecord, IdempotencyKey, JobRecord,
-        KeyRecord, NodeRecord, ServiceRecord, UpdateRecord,
+        KeyRecord, Left, NodeRecord, Revival, ServiceRecord, UpdateRecord,
     },
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, Epoch, GrantId, JobId, NodeId,
@@ -116,10 +116,25 @@ pub(crate) fn service(name: &str, is_updating: bool) -> ServiceRecord {
         update: is_updating.then(|| UpdateRecord {
             from: JobId(3),
             spec: spec("before", range(0, 9_999)),
-            moved: 2,
+            left: [(2, 3, 3), (6, 1, 9)]
+                .map(|(first, count, job)| Left {
+                    first,
+                    count,
+                    job: JobId(job),
+                })
+                .to_vec(),
+            goes_back: true,
             halted: true,
         }),
         stopped: !is_updating,
+        revival: Revival {
+            nodes: if is_updating {
+                Vec::new()
+            } else {
+                vec![NodeId(2), NodeId(70_000)]
+            },
+            due: !is_updating,
+        },
         completed: is_updating,
         changed_at: Timestamp(1_700_000_000_000_001),
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flota_model::{
-    change::{ServiceRecord, UpdateRecord},
-    ids::{JobId, SpecHash},
+    change::{Left, Revival, ServiceRecord, UpdateRecord},
+    ids::{JobId, NodeId, SpecHash},
     spec::SealedSpec,
 };
 use rusqlite::{Connection, params};
@@ -16,11 +16,16 @@ use crate::{
 };
 
 const COLUMNS: &str = "name, principal, replicas, job, stopped, completed, changed_at, spec_hash, \
-                       blob, from_job, from_hash, from_blob, moved, halted";
+                       blob, from_job, from_hash, from_blob, moved, halted, remaining, goes_back, \
+                       revival, revival_due";
+
+/// Bytes of one [`Left`].
+const LEFT_LENGTH: usize = 16;
 
 pub(super) fn write(connection: &Connection, record: &ServiceRecord) -> Result<(), ApplyFault> {
     const SQL: &str = "INSERT OR REPLACE INTO services VALUES \
-                       (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                       (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+                       ?17, ?18)";
     let update = record.update.as_ref();
     connection.prepare_cached(SQL)?.execute(params![
         record.name,
@@ -35,8 +40,12 @@ pub(super) fn write(connection: &Connection, record: &ServiceRecord) -> Result<(
         update.map(|update| update.from.0.cast_signed()),
         update.map(|update| update.spec.hash.0.cast_signed()),
         update.map(|update| &*update.spec.blob),
-        update.map(|update| update.moved),
+        update.map(|update| record.replicas.saturating_sub(update.left_count())),
         update.map(|update| update.halted),
+        update.map(|update| bytes_of_left(&update.left)),
+        update.map(|update| update.goes_back),
+        bytes_of_nodes(&record.revival.nodes),
+        record.revival.due,
     ])?;
     Ok(())
 }
@@ -68,14 +77,24 @@ pub(super) fn all(
         let from_hash = columns.bits_or_none()?.map(SpecHash);
         let from_blob: Option<Vec<u8>> = columns.take()?;
         let (moved, halted): (Option<u32>, Option<bool>) = (columns.take()?, columns.take()?);
+        let (left, goes_back): (Option<Vec<u8>>, Option<bool>) = (columns.take()?, columns.take()?);
+        let (nodes, due): (Option<Vec<u8>>, Option<bool>) = (columns.take()?, columns.take()?);
         let update = match (from, from_hash, from_blob, moved, halted) {
             (Some(from), Some(hash), Some(blob), Some(moved), Some(halted)) => Some(UpdateRecord {
                 from,
                 spec: sealed(hash, blob)?,
-                moved,
+                left: match left {
+                    Some(bytes) => left_of_bytes(&bytes).ok_or_else(|| damaged(&name))?,
+                    None => left_of_moved(from, moved, replicas),
+                },
+                goes_back: goes_back.unwrap_or(false),
                 halted,
             }),
             _ => None,
+        };
+        let revival = Revival {
+            nodes: nodes_of_bytes(&nodes.unwrap_or_default()).ok_or_else(|| damaged(&name))?,
+            due: due.unwrap_or(false),
         };
         services.push(ServiceRecord {
             name,
@@ -85,11 +104,64 @@ pub(super) fn all(
             job,
             update,
             stopped,
+            revival,
             completed,
             changed_at,
         });
     }
     Ok(services)
+}
+
+fn damaged(name: &str) -> LoadFault {
+    LoadFault::Damaged {
+        what: format!("the update of service `{name}` cannot be read"),
+        source: None,
+    }
+}
+
+/// What rows of before `remaining` say: replicas were moved in the order of their numbers.
+fn left_of_moved(job: JobId, moved: u32, replicas: u32) -> Vec<Left> {
+    let count = replicas.saturating_sub(moved);
+    let first = moved;
+    let left = (count > 0).then_some(Left { first, count, job });
+    left.into_iter().collect()
+}
+
+/// 16 bytes each: first, count, job, little-endian.
+fn bytes_of_left(left: &[Left]) -> Vec<u8> {
+    let bytes = left.iter().flat_map(|left| {
+        let mut bytes = [0; LEFT_LENGTH];
+        bytes[..4].copy_from_slice(&left.first.to_le_bytes());
+        bytes[4..8].copy_from_slice(&left.count.to_le_bytes());
+        bytes[8..].copy_from_slice(&left.job.0.to_le_bytes());
+        bytes
+    });
+    bytes.collect()
+}
+
+fn left_of_bytes(bytes: &[u8]) -> Option<Vec<Left>> {
+    let (parts, rest) = bytes.as_chunks::<LEFT_LENGTH>();
+    let left = parts.iter().map(|part| {
+        let (numbers, job) = part.split_at(8);
+        let (first, count) = numbers.split_at(4);
+        Some(Left {
+            first: u32::from_le_bytes(first.try_into().ok()?),
+            count: u32::from_le_bytes(count.try_into().ok()?),
+            job: JobId(u64::from_le_bytes(job.try_into().ok()?)),
+        })
+    });
+    left.collect::<Option<Vec<Left>>>()
+        .filter(|_| rest.is_empty())
+}
+
+fn bytes_of_nodes(nodes: &[NodeId]) -> Vec<u8> {
+    nodes.iter().flat_map(|node| node.0.to_le_bytes()).collect()
+}
+
+fn nodes_of_bytes(bytes: &[u8]) -> Option<Vec<NodeId>> {
+    let (parts, rest) = bytes.as_chunks::<4>();
+    let nodes = parts.iter().map(|part| NodeId(u32::from_le_bytes(*part)));
+    rest.is_empty().then(|| nodes.collect())
 }
 
 fn sealed(

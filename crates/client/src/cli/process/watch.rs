@@ -162,7 +162,11 @@ fn order(sort: &str, left: &Process, right: &Process) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use flota_model::{ids::BootId, ids::NodeId, process::ProcessRow, units::Cpus};
+    use flota_model::{
+        ids::{BootId, NodeId},
+        process::ProcessRow,
+        units::Cpus,
+    };
     use flota_wire::rest::process::Place;
 
     use super::*;

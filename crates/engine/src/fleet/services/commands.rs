@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 
 use flota_model::{
-    change::{JobRecord, ServiceRecord, UpdateRecord},
+    change::{JobRecord, Revival, ServiceRecord},
     command::{Principal, Refusal, Reply},
     ids::JobId,
-    service::{Applied, REPLICAS_MAX},
+    service::{Applied, Dependency, REPLICAS_MAX},
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
 };
 
 use super::Entry;
 use crate::fleet::{Fleet, job::Job};
+
+/// Most services of a cycle that a refusal names: more say nothing to a person.
+pub(crate) const CYCLE_NAMES_MAX: usize = 32;
 
 impl Fleet {
     pub(crate) fn apply_service(
@@ -47,8 +50,7 @@ impl Fleet {
             }
             Applied::Updated => {
                 self.admit_job(spec.spec.tasks.count())?;
-                self.change(&name, |record| record.replicas = replicas);
-                self.begin_update(&name, spec);
+                self.begin_update(&name, spec, replicas);
             }
             Applied::Scaled => self.scale_to(&name, replicas)?,
             Applied::Unchanged => {}
@@ -77,17 +79,18 @@ impl Fleet {
         if record.stopped {
             return Err(Refusal::ServiceStopped(name.to_owned()));
         }
-        let spec = record.spec.clone();
+        let (spec, replicas) = (record.spec.clone(), record.replicas);
         self.admit_job(spec.spec.tasks.count())?;
-        self.begin_update(name, spec);
+        self.begin_update(name, spec, replicas);
         self.reply_with(name)
     }
 
     pub(crate) fn stop_service(&mut self, name: &str) -> Result<Reply, Refusal> {
         self.may_change()?;
-        self.known_service(name)?;
+        let revival = self.revival_after_stop(self.known_service(name)?);
         self.change(name, |record| {
             (record.stopped, record.update) = (true, None);
+            record.revival = revival;
         });
         for job in self.jobs.services.revisions_of(name) {
             if self.is_going(job) {
@@ -137,7 +140,7 @@ impl Fleet {
     }
 
     /// Nothing of it may be left of the time before.
-    fn is_down(&self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn is_down(&self, name: &str) -> Result<(), Refusal> {
         if self.jobs.services.revisions_of(name).is_empty() {
             Ok(())
         } else {
@@ -149,7 +152,7 @@ impl Fleet {
         Ok(Reply::Service(Box::new(self.view_of(name)?)))
     }
 
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut ServiceRecord)) {
+    pub(super) fn change(&mut self, name: &str, change: impl FnOnce(&mut ServiceRecord)) {
         let at = self.office.now.wall;
         if let Some(entry) = self.jobs.services.known.get_mut(name) {
             change(&mut entry.record);
@@ -174,6 +177,7 @@ impl Fleet {
             job: JobId(0),
             update: None,
             stopped: false,
+            revival: Revival::default(),
             completed: false,
             changed_at: self.office.now.wall,
         };
@@ -185,9 +189,10 @@ impl Fleet {
     }
 
     /// A new revision of which all replicas are wanted, and no other one.
-    fn start_anew(&mut self, name: &str) {
+    pub(super) fn start_anew(&mut self, name: &str) {
         self.change(name, |record| {
             (record.stopped, record.completed, record.update) = (false, false, None);
+            record.revival = Revival::default();
         });
         self.new_revision(name);
         self.set_windows(name);
@@ -200,35 +205,18 @@ impl Fleet {
         if needs_revision {
             self.admit_job(tasks)?;
         }
-        self.change(name, |record| record.replicas = replicas);
+        self.change(name, |record| {
+            record.replicas = replicas;
+            if let Some(update) = &mut record.update {
+                // What comes back when it is scaled up again is of the new revision.
+                super::update::clip(&mut update.left, replicas);
+            }
+        });
         if needs_revision {
             self.new_revision(name);
         }
         self.set_windows(name);
         Ok(())
-    }
-
-    /// Replicas move to a new revision, a few at a time. An update that runs is cut short.
-    fn begin_update(&mut self, name: &str, spec: SealedSpec) {
-        let Some(entry) = self.jobs.services.known.get(name) else {
-            return;
-        };
-        let from = entry.record.job;
-        let previous = entry.record.spec.clone();
-        let parallel = super::update::parallel(&spec);
-        let is_going = self.is_going(from);
-        self.change(name, |record| {
-            record.update = is_going.then(|| UpdateRecord {
-                from,
-                spec: previous,
-                moved: parallel.min(record.replicas),
-                halted: false,
-            });
-            (record.spec, record.completed) = (spec, false);
-        });
-        self.new_revision(name);
-        self.note_step(name);
-        self.set_windows(name);
     }
 
     /// Makes the job of a new revision; none of its replicas is wanted yet.
@@ -257,42 +245,34 @@ impl Fleet {
 
     /// Whether a service with these dependencies would wait for itself.
     fn refuse_cycle(&self, spec: &SealedSpec) -> Result<(), Refusal> {
-        let mut path = vec![spec.spec.name.clone()];
+        let target = spec.spec.name.as_str();
         let mut seen = BTreeSet::new();
-        if self.leads_back(spec, &spec.spec.name, &mut path, &mut seen) {
-            return Err(Refusal::ServiceCycle(path));
+        // The way so far, each service with those of its dependencies that were not looked at. It is
+        // kept here and not on the stack: it may be as long as there are services.
+        let mut path = vec![(target, dependencies(spec).iter())];
+        while let Some((_, ahead)) = path.last_mut() {
+            let Some(dependency) = ahead.next() else {
+                path.pop();
+                continue;
+            };
+            if dependency.service == target {
+                let names = path.iter().map(|(name, _)| (*name).to_owned());
+                return Err(Refusal::ServiceCycle(names.take(CYCLE_NAMES_MAX).collect()));
+            }
+            if let Some(next) = self.jobs.services.known.get(&dependency.service)
+                && seen.insert(dependency.service.as_str())
+            {
+                let spec = &next.record.spec;
+                path.push((dependency.service.as_str(), dependencies(spec).iter()));
+            }
         }
         Ok(())
     }
+}
 
-    /// Walks along dependencies, each service once. `path` ends before `target` where that is found.
-    fn leads_back(
-        &self,
-        spec: &SealedSpec,
-        target: &str,
-        path: &mut Vec<String>,
-        seen: &mut BTreeSet<String>,
-    ) -> bool {
-        let service = spec.spec.service.as_deref();
-        let dependencies = service.map_or(&[][..], |service| &service.dependencies);
-        for dependency in dependencies {
-            if dependency.service == target {
-                return true;
-            }
-            let Some(next) = self.jobs.services.known.get(&dependency.service) else {
-                continue;
-            };
-            if !seen.insert(dependency.service.clone()) {
-                continue;
-            }
-            path.push(dependency.service.clone());
-            if self.leads_back(&next.record.spec, target, path, seen) {
-                return true;
-            }
-            path.pop();
-        }
-        false
-    }
+fn dependencies(spec: &SealedSpec) -> &[Dependency] {
+    let service = spec.spec.service.as_deref();
+    service.map_or(&[], |service| &service.dependencies)
 }
 
 /// Whether two specs differ in the number of replicas at most: that alone needs no new revision.

@@ -1,15 +1,17 @@
 //! A new revision replaces the one before, a few replicas at a time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use flota_model::{
+    change::{Left, ServiceRecord, UpdateRecord},
     ids::{JobId, TaskIndex},
     service::{OnUpdateFailure, Purpose, ReplicaState, Service},
     spec::SealedSpec,
     state::TaskState,
 };
 
-use crate::fleet::Fleet;
+use super::wanted::{Wanted, gather, owners};
+use crate::{fleet::Fleet, sabotage::Rule};
 
 /// How a replica of a new revision comes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,14 +21,65 @@ enum Progress {
     Up,
 }
 
-/// How many replicas are replaced at a time.
-pub(super) fn parallel(spec: &SealedSpec) -> u32 {
-    let service = spec.spec.service.as_deref();
-    service.map_or(1, |service| service.update.parallel.max(1))
+/// Which replicas a step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    All,
+    /// Those that are not up.
+    Down,
+}
+
+/// Takes those off that are beyond the number of replicas.
+pub(super) fn clip(left: &mut Vec<Left>, replicas: u32) {
+    for part in &mut *left {
+        part.count = part.count.min(replicas.saturating_sub(part.first));
+    }
+    left.retain(|part| part.count > 0);
 }
 
 impl Fleet {
-    pub(super) fn note_step(&mut self, name: &str) {
+    /// Replicas move to a new revision, a few at a time. Where an update is under way, the new one
+    /// overtakes it: replicas keep the revision that they have until it is their turn.
+    pub(super) fn begin_update(&mut self, name: &str, spec: SealedSpec, replicas: u32) {
+        let Some(entry) = self.jobs.services.known.get(name) else {
+            return;
+        };
+        let record = &entry.record;
+        let mut left = gather(self.holders(record));
+        clip(&mut left, replicas);
+        let (from, previous) = match &record.update {
+            Some(update) => (update.from, update.spec.clone()),
+            None => (record.job, record.spec.clone()),
+        };
+        self.change(name, |record| {
+            record.update = (!left.is_empty()).then_some(UpdateRecord {
+                from,
+                spec: previous,
+                left,
+                goes_back: false,
+                halted: false,
+            });
+            (record.spec, record.completed, record.replicas) = (spec, false, replicas);
+        });
+        self.new_revision(name);
+        self.take_step(name, Reach::All);
+    }
+
+    /// Which revision has which replica, of those that are live.
+    fn holders(&self, record: &ServiceRecord) -> Vec<(u32, JobId)> {
+        let left = record
+            .update
+            .as_ref()
+            .map_or(&[][..], |update| &update.left);
+        let current = Wanted::of(record, record.job);
+        let current = current.iter().map(|task| (task.0, record.job));
+        let mut holders: Vec<(u32, JobId)> = owners(left).chain(current).collect();
+        holders.retain(|(_, job)| self.is_going(*job));
+        holders.sort_unstable();
+        holders
+    }
+
+    fn note_step(&mut self, name: &str) {
         let now = self.office.now.moment;
         if let Some(entry) = self.jobs.services.known.get_mut(name) {
             entry.step_since = now;
@@ -34,7 +87,8 @@ impl Fleet {
     }
 
     /// Moves the next replicas once those moved before are up; stops or goes back where they do not
-    /// come up in time.
+    /// come up in time. On the way back nothing is given up: what is not up anyway goes on, at the
+    /// pace of the deadline.
     pub(super) fn advance(&mut self, name: &str) {
         let now = self.office.now.moment;
         let Some(entry) = self.jobs.services.known.get(name) else {
@@ -47,24 +101,57 @@ impl Fleet {
         let Some(service) = record.spec.spec.service.clone() else {
             return;
         };
-        let (job, all, moved) = (
-            record.job,
-            record.replicas,
-            update.moved.min(record.replicas),
-        );
-        let progress = (0..moved)
-            .map(|task| self.progress(job, TaskIndex(task), &service))
-            .min()
-            .unwrap_or(Progress::Up);
-        match progress {
-            Progress::Up if moved >= all => self.end_update(name),
-            Progress::Up => {
-                let next = moved.saturating_add(service.update.parallel.max(1));
-                self.move_to(name, next.min(all));
+        let (job, goes_back, is_over) = (record.job, update.goes_back, update.left.is_empty());
+        let moved = Wanted::of(record, job);
+        let progress = moved.iter().map(|task| self.progress(job, task, &service));
+        let is_late = now.since(since) >= service.update.deadline;
+        match progress.min().unwrap_or(Progress::Up) {
+            Progress::Up if is_over => self.end_update(name),
+            Progress::Up => self.take_step(name, Reach::All),
+            Progress::Coming | Progress::Failed if goes_back => {
+                if is_over {
+                    self.end_update(name);
+                } else if is_late {
+                    self.take_step(name, Reach::Down);
+                }
             }
-            Progress::Coming if now.since(since) < service.update.deadline => {}
+            Progress::Coming if !is_late => {}
             Progress::Coming | Progress::Failed => self.fail_update(name, &service),
         }
+    }
+
+    /// Takes the next replicas from the revisions that have them: first those that are not up, so
+    /// that as few as may be are taken out of service.
+    fn take_step(&mut self, name: &str, reach: Reach) {
+        let Some(entry) = self.jobs.services.known.get(name) else {
+            return;
+        };
+        let record = &entry.record;
+        let service = record.spec.spec.service.as_deref();
+        let parallel = service.map_or(1, |service| service.update.parallel.max(1));
+        let left = record.update.as_ref().map(|update| update.left.clone());
+        let mut order: Vec<(bool, u32)> = owners(left.as_deref().unwrap_or_default())
+            .map(|(replica, job)| (self.is_up(job, TaskIndex(replica)), replica))
+            .filter(|(is_up, _)| reach == Reach::All || !is_up)
+            .collect();
+        order.sort_unstable();
+        let unpaced = self.office.settings.sabotage.breaks(Rule::UpdatePace);
+        let most = if unpaced { u32::MAX } else { parallel };
+        let taken = order.iter().take(most as usize);
+        let taken: BTreeSet<u32> = taken.map(|(_, replica)| *replica).collect();
+        if let Some(entry) = self.jobs.services.known.get_mut(name)
+            && let Some(update) = &mut entry.record.update
+        {
+            let stays = owners(&update.left).filter(|(replica, _)| !taken.contains(replica));
+            update.left = gather(stays);
+            self.ledger.services.insert(name.to_owned());
+        }
+        self.note_step(name);
+        self.set_windows(name);
+    }
+
+    fn is_up(&self, job: JobId, task: TaskIndex) -> bool {
+        self.replica_state(job, task) == ReplicaState::Ready
     }
 
     fn progress(&self, job: JobId, task: TaskIndex, service: &Service) -> Progress {
@@ -106,17 +193,6 @@ impl Fleet {
             .is_some_and(|since| now.since(since) >= span)
     }
 
-    fn move_to(&mut self, name: &str, moved: u32) {
-        if let Some(entry) = self.jobs.services.known.get_mut(name)
-            && let Some(update) = &mut entry.record.update
-        {
-            update.moved = moved;
-            self.ledger.services.insert(name.to_owned());
-        }
-        self.note_step(name);
-        self.set_windows(name);
-    }
-
     fn end_update(&mut self, name: &str) {
         if let Some(entry) = self.jobs.services.known.get_mut(name) {
             entry.record.update = None;
@@ -129,25 +205,45 @@ impl Fleet {
         let Some(entry) = self.jobs.services.known.get_mut(name) else {
             return;
         };
-        let record = &mut entry.record;
         self.ledger.services.insert(name.to_owned());
         match service.update.on_failure {
             OnUpdateFailure::Stop => {
-                if let Some(update) = &mut record.update {
+                if let Some(update) = &mut entry.record.update {
                     update.halted = true;
                 }
             }
-            OnUpdateFailure::RollBack => {
-                let Some(update) = record.update.take() else {
-                    return;
-                };
-                (record.job, record.spec) = (update.from, update.spec);
-                let is_gone = !self.is_going(update.from);
-                if is_gone {
-                    self.new_revision(name);
-                }
-                self.set_windows(name);
-            }
+            OnUpdateFailure::RollBack => self.go_back(name),
         }
+    }
+
+    /// The way back is an update like any other, to the last revision that all replicas had.
+    fn go_back(&mut self, name: &str) {
+        let Some(entry) = self.jobs.services.known.get(name) else {
+            return;
+        };
+        let record = &entry.record;
+        let holders = self.holders(record);
+        let Some(UpdateRecord { from, spec, .. }) = record.update.clone() else {
+            return;
+        };
+        let is_gone = !self.is_going(from);
+        self.change(name, |record| {
+            (record.job, record.spec) = (from, spec.clone());
+        });
+        if is_gone {
+            self.new_revision(name);
+        }
+        if let Some(entry) = self.jobs.services.known.get_mut(name) {
+            let record = &mut entry.record;
+            let others = holders.into_iter().filter(|(_, job)| *job != record.job);
+            record.update = Some(UpdateRecord {
+                from: record.job,
+                spec,
+                left: gather(others),
+                goes_back: true,
+                halted: false,
+            });
+        }
+        self.take_step(name, Reach::All);
     }
 }

@@ -10,7 +10,7 @@ use flota_model::{
     state::{NodePhase, TaskState},
 };
 
-use super::Seen;
+use super::{Seen, wanted::Wanted};
 use crate::fleet::{Fleet, settle::Place};
 
 impl Fleet {
@@ -55,7 +55,10 @@ impl Fleet {
             } else {
                 Vec::new()
             },
-            updated: record.update.as_ref().map(|update| update.moved),
+            updated: record
+                .update
+                .as_ref()
+                .map(|update| record.replicas.saturating_sub(update.left_count())),
             principal: record.principal.clone(),
             changed_at: record.changed_at,
         }
@@ -67,6 +70,7 @@ impl Fleet {
             _ if record.stopped && revisions.is_empty() => ServicePhase::Stopped,
             _ if record.stopped => ServicePhase::Stopping,
             Some(update) if update.halted => ServicePhase::UpdateFailed,
+            Some(update) if update.goes_back => ServicePhase::RollingBack,
             Some(_) => ServicePhase::Updating,
             // Only what was rolled back is newer than the current one.
             None if revisions.iter().any(|job| *job > record.job) => ServicePhase::RollingBack,
@@ -83,7 +87,7 @@ impl Fleet {
                 continue;
             };
             let mut tasks = entry.tasks_in(TaskState::Granted);
-            let wanted = entry.wanted.clone().unwrap_or_default().map(TaskIndex);
+            let wanted = entry.wanted.iter().flat_map(Wanted::iter);
             tasks.extend(wanted.filter(|task| entry.state(*task) != TaskState::Granted));
             for task in tasks {
                 views.push(self.replica_view(*job, task));

@@ -195,6 +195,7 @@ pub(super) struct Agent {
     pub(super) session: u64,
     pub(super) sequence: u64,
     pub(super) cores: u32,
+    pub(super) boot: u128,
     pub(super) held: Vec<(AttemptId, HeldState)>,
     pub(super) orders: Vec<GrantOrder>,
 }
@@ -209,6 +210,7 @@ impl Agent {
             session: 0,
             sequence: 0,
             cores,
+            boot: 5,
             held: Vec::new(),
             orders: Vec::new(),
         }
@@ -232,7 +234,7 @@ impl Agent {
             node: self.node,
             nonce_previous: self.previous.map(Nonce),
             nonce: Nonce(self.nonce),
-            boot: BootId(5),
+            boot: BootId(self.boot),
             journal: Nonce(6),
             obeyed: Authority::default(),
             capacity: Resources::of_cpus(Cpus::whole(self.cores)),

@@ -18,7 +18,7 @@ use flota_model::{
 use super::bench::{Agent, Bench, sealed, spec};
 use crate::fleet::api::{Effect, Event};
 
-fn service(replicas: u32, change: impl FnOnce(&mut Service)) -> JobSpec {
+pub(super) fn service(replicas: u32, change: impl FnOnce(&mut Service)) -> JobSpec {
     let mut service = Service {
         replicas,
         update: UpdateSettings {
@@ -43,25 +43,25 @@ fn service(replicas: u32, change: impl FnOnce(&mut Service)) -> JobSpec {
     }
 }
 
-fn plain(replicas: u32) -> JobSpec {
+pub(super) fn plain(replicas: u32) -> JobSpec {
     service(replicas, |_| {})
 }
 
-fn apply(bench: &mut Bench, spec: JobSpec) -> (Applied, ServiceView) {
+pub(super) fn apply(bench: &mut Bench, spec: JobSpec) -> (Applied, ServiceView) {
     match bench.command(Command::ApplyService { spec: sealed(spec) }) {
         Ok(Reply::Applied { applied, service }) => (applied, *service),
         other => panic!("{other:?}"),
     }
 }
 
-fn order(bench: &mut Bench, command: Command) -> ServiceView {
+pub(super) fn order(bench: &mut Bench, command: Command) -> ServiceView {
     match bench.command(command) {
         Ok(Reply::Service(service)) => *service,
         other => panic!("{other:?}"),
     }
 }
 
-fn stop(bench: &mut Bench) -> ServiceView {
+pub(super) fn stop(bench: &mut Bench) -> ServiceView {
     let name = "web".to_owned();
     order(bench, Command::StopService { name })
 }
@@ -71,7 +71,7 @@ fn scale(bench: &mut Bench, replicas: u32) -> ServiceView {
     order(bench, Command::ScaleService { name, replicas })
 }
 
-fn detail(bench: &mut Bench, name: &str) -> ServiceDetail {
+pub(super) fn detail(bench: &mut Bench, name: &str) -> ServiceDetail {
     let id = RequestId(9_999);
     bench.handle(Event::Request(Request {
         id,
@@ -109,25 +109,31 @@ fn status(attempt: AttemptId, state: ReplicaState) -> ReplicaStatus {
 }
 
 /// What an agent runs: granted, and neither reported nor cancelled.
-struct Host {
-    agent: Agent,
-    holds: Vec<(AttemptId, SpecHash)>,
+pub(super) struct Host {
+    pub(super) agent: Agent,
+    pub(super) holds: Vec<(AttemptId, SpecHash)>,
     gone: Vec<AttemptId>,
+    /// Replicas of this spec do not come up, from this one of them on.
+    pub(super) bad: Option<(SpecHash, usize)>,
+    /// The fewest that it held beside a bad one.
+    pub(super) fewest: usize,
 }
 
 impl Host {
-    fn new(bench: &mut Bench, name: &'static str, nonce: u64, cores: u32) -> Self {
+    pub(super) fn new(bench: &mut Bench, name: &'static str, nonce: u64, cores: u32) -> Self {
         let mut agent = Agent::new(name, nonce, cores);
         agent.hello(bench);
         Self {
             agent,
             holds: Vec::new(),
             gone: Vec::new(),
+            bad: None,
+            fewest: usize::MAX,
         }
     }
 
     /// Starts what was granted, ends what was cancelled, until nothing more happens.
-    fn run(&mut self, bench: &mut Bench) {
+    pub(super) fn run(&mut self, bench: &mut Bench) {
         let mut frames = self.agent.listen(bench);
         loop {
             for (attempt, _, _, hash) in self.agent.attempts() {
@@ -137,7 +143,7 @@ impl Host {
                 }
             }
             let statuses = self.holds.iter();
-            let ready = statuses.map(|(attempt, _)| status(*attempt, ReplicaState::Ready));
+            let ready = statuses.map(|(attempt, hash)| status(*attempt, self.state(*hash)));
             let ready = UpBody::Replicas(ready.collect());
             let mut next = self.agent.say(bench, ready);
             for frame in frames {
@@ -157,6 +163,9 @@ impl Host {
         for attempt in ranges.iter().flat_map(|range| range.iter()) {
             self.holds.retain(|(held, _)| *held != attempt);
             self.gone.push(attempt);
+            let good = self.holds.iter();
+            let good = good.filter(|(_, hash)| self.state(*hash) == ReplicaState::Ready);
+            self.fewest = self.fewest.min(good.count());
             let all = self.agent.attempts();
             let index = all.iter().position(|(one, ..)| *one == attempt).unwrap();
             frames.extend(self.agent.report(bench, index, Outcome::Cancelled));
@@ -164,7 +173,15 @@ impl Host {
         frames
     }
 
-    fn hashes(&self) -> Vec<SpecHash> {
+    fn state(&self, hash: SpecHash) -> ReplicaState {
+        let held = self.holds.iter().filter(|(_, held)| *held == hash).count();
+        match self.bad {
+            Some((bad, from)) if bad == hash && held >= from => ReplicaState::CrashLoop,
+            Some(_) | None => ReplicaState::Ready,
+        }
+    }
+
+    pub(super) fn hashes(&self) -> Vec<SpecHash> {
         self.holds.iter().map(|(_, hash)| *hash).collect()
     }
 }

@@ -57,10 +57,12 @@ pub(super) enum Kind {
     ServiceLeased = 13,
     /// One with a liveness and a readiness probe, and SIGINT to stop it.
     ServiceProbed = 14,
+    /// One of which two thousand find room.
+    ServiceTiny = 15,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Noop,
         Self::NoopOnce,
         Self::NoopLeased,
@@ -76,6 +78,7 @@ impl Kind {
         Self::ServiceOnce,
         Self::ServiceLeased,
         Self::ServiceProbed,
+        Self::ServiceTiny,
     ];
 
     fn blob(self) -> [u8; 1] {
@@ -109,6 +112,7 @@ impl Kind {
             Self::Wide => Cpus::whole(2),
             Self::Huge => Cpus::whole(100),
             Self::Narrow => Cpus(100),
+            Self::ServiceTiny => Cpus(1),
             _ => Cpus::whole(1),
         };
         let is_once = matches!(self, Self::NoopOnce | Self::ProgramOnce);
@@ -145,7 +149,7 @@ impl Kind {
     fn service(self) -> Option<Service> {
         let policy = match self {
             Self::Service | Self::ServiceLeased | Self::ServiceProbed => RestartPolicy::Always,
-            Self::ServiceOnce => RestartPolicy::Never,
+            Self::ServiceOnce | Self::ServiceTiny => RestartPolicy::Never,
             _ => return None,
         };
         let tcp = |purpose| ProbeSpec {

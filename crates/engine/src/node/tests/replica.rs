@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flota_model::{
-    frame::{DownBody, UpBody},
+    frame::{DownBody, REPLICAS_PER_FRAME, UpBody},
     ids::BootId,
     outcome::Outcome,
     service::{ProbeNumber, ProbeResult, ReplicaState, ReplicaStatus},
@@ -256,6 +256,63 @@ fn a_replica_that_is_cancelled_while_it_runs_does_not_run_again() {
     let turn = bench.turn(vec![ended(1, end)]);
     assert_eq!(outcomes(&turn), [(1, Outcome::Cancelled)]);
     assert!(runs(&bench.pass(LONG)).is_empty());
+}
+
+#[test]
+fn a_boot_within_a_stop_does_not_start_a_replica_again() {
+    for (frame, told) in [
+        (
+            DownBody::Cancel(vec![range(1, 1)]),
+            vec![(1, Outcome::Unknown)],
+        ),
+        (DownBody::Forget(vec![range(1, 1)]), vec![]),
+    ] {
+        for bench in [serving(Kind::Service), serving_again(Kind::Service)] {
+            let mut bench = bench;
+            let turn = bench.say(frame.clone());
+            assert!(turn.sync);
+            assert!(matches!(turn.records[..], [Record::Stopping { .. }]));
+            assert!(
+                !stops(&turn.at_once).is_empty(),
+                "a full disk delays no stop"
+            );
+            for records in [bench.journal.clone(), bench.node.rewritten()] {
+                let mut opening = opening(1, bench.now, &bench.settings);
+                opening.boot = BootId(2);
+                bench.node = Node::open(records, &decode, opening).0;
+                let turn = bench.recover(Vec::new());
+                assert!(runs(&turn).is_empty());
+                assert!(runs(&bench.pass(LONG)).is_empty());
+                bench.connect();
+                assert_eq!(outcomes(&bench.welcome(false)), told);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stop_is_ordered_again_by_an_agent_that_finds_its_replica_alive() {
+    let mut bench = serving(Kind::ServiceProbed);
+    bench.say(DownBody::Cancel(vec![range(1, 1)]));
+    bench.restart();
+    let turn = bench.recover(vec![running_child(1)]);
+    let ordered: Vec<_> = [&turn.at_once, &turn.after].into_iter().flatten().collect();
+    let is_stop = |effect: &&&Effect| matches!(effect, Effect::Stop { signal: 2, .. });
+    assert_eq!(ordered.iter().filter(is_stop).count(), 1);
+}
+
+#[test]
+fn more_replicas_than_a_frame_takes_are_told_in_several() {
+    let mut bench = Bench::ready_with(crate::node::api::Settings::default());
+    let count = u32::try_from(REPLICAS_PER_FRAME).unwrap() + 1;
+    bench.grant(Kind::ServiceTiny, 1, count);
+    let events = (1..=u64::from(count)).map(started).collect();
+    let turn = bench.turn(events);
+    let sizes = frames(&turn).into_iter().filter_map(|up| match up.body {
+        UpBody::Replicas(statuses) => Some(statuses.len()),
+        _ => None,
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [REPLICAS_PER_FRAME, 1]);
 }
 
 #[test]

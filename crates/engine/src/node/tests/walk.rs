@@ -1,7 +1,9 @@
 //! Random events, and after each of them: the journal gives the state back, and nothing is lost.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use flota_model::{
     frame::DownBody,

@@ -1,6 +1,10 @@
 //! Which processes are meant.
 
-use flota_model::{ids::JobId, process::ProcessRow, units::Bytes, units::Cpus};
+use flota_model::{
+    ids::JobId,
+    process::ProcessRow,
+    units::{Bytes, Cpus},
+};
 use flota_wire::quantity::parse_size;
 use regex::{Regex, RegexBuilder};
 

@@ -2,8 +2,6 @@
 
 mod processes;
 
-use super::*;
-use crate::spec::{parse_json, seal};
 use flota_model::{
     frame::{Held, HeldState, Hello, HelloRefusal, OutputFault, OutputPart},
     ids::{BootId, NodeId, Nonce, RequestId},
@@ -13,6 +11,9 @@ use flota_model::{
     spec::SealedSpec,
     units::{Bytes, Cpus},
 };
+
+use super::*;
+use crate::spec::{parse_json, seal};
 
 /// Small numbers, numbers around powers of two, and any others.
 fn number(random: &mut Random) -> u64 {
