@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    time::Duration,
 };
 
 use flota_engine::keeper::{
@@ -22,8 +23,13 @@ use crate::{
     outputs::{Outputs, Streams},
     proc,
     sys::{clock, pidfd::PidFd},
+    unexecuted,
 };
 
+/// Looks for a program that is being executed, and the time between them: the part of `execve` in which
+/// a process has no name takes microseconds. One that has hidden its name on purpose is not waited for.
+const LOOKS_MAX: u32 = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Longest log that is read. A keeper keeps its own far below.
 const LOG_LENGTH_MAX: u64 = 64 << 20;
 
@@ -146,7 +152,12 @@ pub(crate) fn remove(folder: impl AsFd, keeper: KeeperId) {
 }
 
 /// Finds out what has become of a child that a dead keeper logged in that state.
-pub(crate) fn look(attempt: AttemptId, state: ChildState, here: Here, outputs: &Outputs) -> Found {
+pub(crate) fn look(
+    attempt: AttemptId,
+    state: ChildState,
+    leaders: &mut Leaders<'_>,
+    outputs: &Outputs,
+) -> Found {
     let (running, logged_start) = match state {
         ChildState::NotStarted { .. } | ChildState::Ended(_) => {
             return Found {
@@ -159,10 +170,10 @@ pub(crate) fn look(attempt: AttemptId, state: ChildState, here: Here, outputs: &
             identity,
             started_at,
         } => (
-            adopt(identity, here).map(|pidfd| (pidfd, identity)),
+            adopt(identity, leaders.here).map(|pidfd| (pidfd, identity)),
             Some(started_at),
         ),
-        ChildState::Waiting | ChildState::Starting => (find_leader(attempt, here), None),
+        ChildState::Waiting | ChildState::Starting => (leaders.take(attempt), None),
     };
     let now = clock::wall();
     match running {
@@ -180,6 +191,55 @@ pub(crate) fn look(attempt: AttemptId, state: ChildState, here: Here, outputs: &
             streams: None,
         },
     }
+}
+
+/// Programs whose keepers died before they could log more than the intention: the leaders of sessions whose
+/// environment names an attempt. Looked for once, when one is asked for.
+#[derive(Debug)]
+pub(crate) struct Leaders<'a> {
+    here: Here,
+    data: &'a Path,
+    found: Option<BTreeMap<AttemptId, (PidFd, Identity)>>,
+}
+
+impl<'a> Leaders<'a> {
+    /// Of the dead keepers of a data folder.
+    pub(crate) fn new(here: Here, data: &'a Path) -> Self {
+        Self {
+            here,
+            data,
+            found: None,
+        }
+    }
+
+    fn take(&mut self, attempt: AttemptId) -> Option<(PidFd, Identity)> {
+        let (here, data) = (self.here, self.data);
+        let found = self.found.get_or_insert_with(|| find(here, data));
+        found.remove(&attempt)
+    }
+}
+
+/// Children that have not come to their program are ended first; those that are becoming it in this
+/// moment are waited for.
+fn find(here: Here, data: &Path) -> BTreeMap<AttemptId, (PidFd, Identity)> {
+    unexecuted::end(data);
+    let mut found = BTreeMap::new();
+    for _ in 0..LOOKS_MAX {
+        let mut look_again = false;
+        proc::all(|pid| match proc::cookie(pid) {
+            Some(attempt) => {
+                if let Some(leader) = identify(pid, attempt, here) {
+                    found.entry(attempt).or_insert(leader);
+                }
+            }
+            None => look_again |= unexecuted::is_executing(pid),
+        });
+        if !look_again {
+            break;
+        }
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
+    found
 }
 
 /// The end of something that nobody saw end.
@@ -202,19 +262,6 @@ fn adopt(identity: Identity, here: Here) -> Option<PidFd> {
         && pidfd.inode().ok() == Some(identity.pidfd_inode)
         && proc::stat(identity.pid).ok()?.start_time == identity.start_time;
     is_same.then_some(pidfd)
-}
-
-/// Looks for a program whose keeper died before it could log more than the intention: the leader
-/// of a session whose environment names the attempt.
-fn find_leader(attempt: AttemptId, here: Here) -> Option<(PidFd, Identity)> {
-    let mut found = None;
-    proc::all(|pid| {
-        let leads = || proc::stat(pid).is_ok_and(|stat| stat.session == pid);
-        if found.is_none() && proc::cookie(pid) == Some(attempt) && leads() {
-            found = identify(pid, attempt, here);
-        }
-    });
-    found
 }
 
 fn identify(pid: u32, attempt: AttemptId, here: Here) -> Option<(PidFd, Identity)> {

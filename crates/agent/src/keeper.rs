@@ -36,6 +36,8 @@ use crate::sys::{files, limits};
 pub(crate) const FOLDER: &str = "keeper";
 /// Folder of outputs below the data folder.
 pub(crate) const OUTPUT_FOLDER: &str = "output";
+/// What a keeper is called in lists of processes.
+pub(crate) const PROGRAM_NAME: &str = "flota-keeper";
 /// Mode bit of an output file that was cut at the limit. In the file's own status, so that it
 /// survives every process.
 pub(crate) const CUT: u32 = 0o1000;

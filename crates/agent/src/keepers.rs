@@ -197,6 +197,11 @@ impl Keepers {
         }
     }
 
+    /// Whether it lives, as far as was told.
+    pub(crate) fn has(&self, keeper: KeeperId) -> bool {
+        self.live.contains_key(&keeper)
+    }
+
     /// Tells all of them.
     pub(crate) fn tell_all(&mut self, message: &ToKeeper) {
         self.live

@@ -31,6 +31,7 @@ mod stop;
 mod sys;
 #[cfg(test)]
 mod testing;
+mod unexecuted;
 
 pub use flota_engine::logs::Limits as LogLimits;
 pub use folder::FolderFault;

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     control,
-    dead::{self, Here},
+    dead::{self, Here, Leaders},
     folder::{Folder, FolderFault},
     input::Input,
     keeper::KeeperSettings,
@@ -152,9 +152,10 @@ fn stop_orphans(
     };
     let here = Here::new().map_err(system)?;
     let outputs = Outputs::new(folder.output(), 0).map_err(system)?;
+    let mut leaders = Leaders::new(here, folder.path());
     let mut attempts = Vec::new();
     for (attempt, logged) in dead::read(&folder.keepers_path(), keeper).map_err(system)? {
-        let found = dead::look(attempt, logged.state, here, &outputs);
+        let found = dead::look(attempt, logged.state, &mut leaders, &outputs);
         if let (
             Some(pidfd),
             ChildState::Running {

@@ -192,7 +192,7 @@ pub(crate) fn start_keeper(settings: &KeeperSettings) -> (Child, u32) {
     let mut keeper = Command::new(harness())
         .arg("__keeper")
         .args(settings.to_arguments())
-        .arg0("flota-keeper")
+        .arg0(crate::keeper::PROGRAM_NAME)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -14,7 +14,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::keeper::{FOLDER, KeeperSettings};
+use crate::keeper::{FOLDER, KeeperSettings, PROGRAM_NAME};
 
 /// Longest wait for a keeper to say its number.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ impl KeeperCommand {
         let mut child = Command::new(self.program())
             .args(self.command.get(1..).unwrap_or_default())
             .args(self.settings.to_arguments())
-            .arg0("flota-keeper")
+            .arg0(PROGRAM_NAME)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,7 +10,7 @@ use flota_model::{ids::AttemptId, outcome::INLINE_OUTPUT_MAX, sample::NodeSample
 
 use super::Shell;
 use crate::{
-    dead::{self, Logged},
+    dead::{self, Leaders, Logged},
     finisher::Large,
     input::Input,
     keepers::{Carried, Listed, Reached},
@@ -306,13 +306,15 @@ impl Shell {
         let states = dead::read(&self.folder.keepers_path(), keeper);
         let mut states = states.map_err(AgentFault::system("read the log of a dead keeper"))?;
         let attempts = self.state.table.of_keeper(keeper);
+        let data = self.folder.path().to_owned();
+        let mut leaders = Leaders::new(self.here, &data);
         let burial = self.state.dead.entry(keeper).or_default();
         burial.unresolved.extend(attempts.iter().copied());
         for attempt in attempts {
             let run = self.state.table.run(attempt);
             let logged = states.remove(&attempt);
             match logged.filter(|logged| Some(logged.run) == run) {
-                Some(logged) => self.inherit(attempt, logged),
+                Some(logged) => self.inherit(attempt, logged, &mut leaders),
                 // Never begun.
                 None => self.orphaned(attempt, dead::unknown(None)),
             }
@@ -320,7 +322,7 @@ impl Shell {
         Ok(())
     }
 
-    fn inherit(&mut self, attempt: AttemptId, logged: Logged) {
+    fn inherit(&mut self, attempt: AttemptId, logged: Logged, leaders: &mut Leaders<'_>) {
         let Some(program) = self.state.table.get_mut(attempt) else {
             return;
         };
@@ -332,7 +334,7 @@ impl Shell {
             let stopped = logged.stopped;
             return self.orphans.watch(attempt, pidfd, process, stopped);
         }
-        let found = dead::look(attempt, logged.state, self.here, &self.outputs);
+        let found = dead::look(attempt, logged.state, leaders, &self.outputs);
         program.streams = program.streams.take().or(found.streams);
         match found.state {
             ChildState::Running {
@@ -365,7 +367,7 @@ impl Shell {
         }
     }
 
-    fn orphaned(&mut self, attempt: AttemptId, end: End) {
+    pub(super) fn orphaned(&mut self, attempt: AttemptId, end: End) {
         if let Some(program) = self.state.table.get_mut(attempt) {
             program.keeper = None;
         }

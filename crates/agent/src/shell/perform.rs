@@ -2,7 +2,10 @@
 
 use std::{os::fd::AsFd, sync::Arc};
 
-use flota_engine::{keeper::api::ToKeeper, node::api::Effect};
+use flota_engine::{
+    keeper::api::{KeeperId, Launch, ToKeeper},
+    node::api::Effect,
+};
 use flota_model::{
     frame::{HelloRefusal, OutputFault},
     ids::{AttemptId, ConnectionId, RequestId},
@@ -11,6 +14,7 @@ use flota_model::{
 
 use super::{Ending, Shell, table::Program};
 use crate::{
+    dead,
     input::{Input, Probed},
     pool::Work,
     probes::Finding,
@@ -51,12 +55,7 @@ impl Shell {
                     link.close(connection);
                 }
             }
-            Effect::Start { keeper, launch } => {
-                self.state
-                    .table
-                    .insert(launch.attempt, Program::ordered(keeper, launch.run));
-                self.keepers.tell(keeper, ToKeeper::Start(launch));
-            }
+            Effect::Start { keeper, launch } => self.start(keeper, launch),
             Effect::Stop {
                 keeper,
                 attempt,
@@ -108,6 +107,20 @@ impl Shell {
             Effect::LocalAnswer { request, answer } => self.state.wants.answer(request, answer),
             Effect::Refused(refusal) => self.refused(refusal),
             Effect::Quit => self.state.ending = Some(Ending::Stopped),
+        }
+    }
+
+    /// A keeper whose death was heard while the order waited for the journal is not told of again: there
+    /// the program has never begun.
+    fn start(&mut self, keeper: KeeperId, launch: Box<Launch>) {
+        let attempt = launch.attempt;
+        let program = Program::ordered(keeper, launch.run);
+        self.state.table.insert(attempt, program);
+        if self.keepers.has(keeper) {
+            self.keepers.tell(keeper, ToKeeper::Start(launch));
+        } else {
+            self.orphaned(attempt, dead::unknown(None));
+            self.bell.notify_one();
         }
     }
 

@@ -104,9 +104,11 @@ impl Shell {
         let states = dead::read(&self.folder.keepers_path(), keeper);
         let states = states.map_err(AgentFault::system("read the log of a dead keeper"))?;
         let mut burial = Burial::default();
+        let data = self.folder.path().to_owned();
+        let mut leaders = dead::Leaders::new(self.here, &data);
         let mut children = Vec::new();
         for (attempt, logged) in states {
-            let found = dead::look(attempt, logged.state, self.here, &self.outputs);
+            let found = dead::look(attempt, logged.state, &mut leaders, &self.outputs);
             let (run, state) = (logged.run, found.state);
             children.push(Child {
                 attempt,

@@ -131,6 +131,35 @@ impl Node {
         });
     }
 
+    /// As [`Self::kill_keepers`], where there may be none, without waiting for their death. Those on
+    /// their way to a program share the keeper's memory, and so its command line, but have no lock
+    /// or a keeper as their parent.
+    pub(crate) fn shoot_keepers(&self) {
+        let looked_at = self.keepers().into_iter().filter_map(|pid| {
+            let raw = rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?;
+            let flags = rustix::process::PidfdFlags::empty();
+            let pidfd = rustix::process::pidfd_open(raw, flags).ok()?;
+            let is_child = parent(pid).is_some_and(|parent| self.has_lock(parent));
+            (self.has_lock(pid) && !is_child).then_some(pidfd)
+        });
+        for pidfd in looked_at.collect::<Vec<_>>() {
+            let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+        }
+    }
+
+    /// Whether it is a keeper of ours.
+    fn has_lock(&self, pid: u32) -> bool {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter();
+        let mut targets = files
+            .flatten()
+            .flatten()
+            .filter_map(|file| fs::read_link(file.path()).ok());
+        let folder = self.path("keeper");
+        targets.any(|target| {
+            target.starts_with(&folder) && target.extension().is_some_and(|it| it == "lock")
+        })
+    }
+
     /// Waits until that many live.
     pub(crate) fn wait_keepers(&self, count: usize) {
         wait_for("that many keepers", || {
@@ -257,6 +286,12 @@ fn find(file: &str, fits: impl Fn(&str) -> bool) -> Vec<u32> {
         }
     }
     found
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let rest = stat.rsplit_once(") ")?.1;
+    rest.split(' ').nth(1)?.parse().ok()
 }
 
 fn kill(pid: u32, signal: i32) {

@@ -2,7 +2,7 @@
 //!
 //! `FLOTA_LOG_ROUNDS` and `FLOTA_SEED` make it longer or repeat a run.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use flota_model::{
     outcome::Outcome,
@@ -10,6 +10,7 @@ use flota_model::{
 };
 
 use crate::{
+    chance::{Random, number},
     harness::Node,
     server::{Server, job, script},
 };
@@ -18,28 +19,6 @@ use crate::{
 const LINES_MAX: u32 = 2_000_000;
 /// Kills of the agent after each kill of the keeper.
 const AGENT_KILLS: u32 = 4;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
-}
-
-/// Numbers that a seed repeats (Knuth's MMIX constants).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most
-    }
-
-    /// Kills come at random times, not at events.
-    fn pause(&mut self) {
-        std::thread::park_timeout(Duration::from_millis(self.below(80)));
-    }
-}
 
 fn rotated(text: &str) -> Work {
     let Work::Program(mut program) = script(text) else {
@@ -71,7 +50,7 @@ async fn no_line_is_lost_torn_or_doubled_while_agent_and_keeper_are_killed() {
     let seed = number("FLOTA_SEED", 20_261_121);
     let rounds = number("FLOTA_LOG_ROUNDS", 5);
     println!("repeat with FLOTA_SEED={seed} FLOTA_LOG_ROUNDS={rounds}");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut server = Server::start().await;
     let mut node = Node::start(&server);
     let mut hellos = 1;
@@ -87,18 +66,18 @@ async fn no_line_is_lost_torn_or_doubled_while_agent_and_keeper_are_killed() {
         let work = rotated(&text.replace("$0", &round.to_string()));
         server.grant(round, 1, job(1, work, Retry::Never));
         node.wait_processes(usize::try_from(round + 1).unwrap());
-        random.pause();
+        random.pause(80);
         let is_agent_dead = random.below(2) == 1;
         if is_agent_dead {
             node.kill_agent();
         }
         node.kill_keepers();
         for kill in 0..AGENT_KILLS {
-            random.pause();
+            random.pause(80);
             if !(is_agent_dead && kill == 0) {
                 node.kill_agent();
             }
-            random.pause();
+            random.pause(80);
             node.restart_agent();
             hellos += 1;
             server.wait_hello(hellos).await;

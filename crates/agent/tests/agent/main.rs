@@ -1,6 +1,8 @@
 //! The agent as a real process, with a real keeper, against a server that is driven by hand.
 #![cfg(test)]
 
+mod chance;
+mod faults;
 mod harness;
 mod logs;
 mod server;

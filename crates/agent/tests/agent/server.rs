@@ -136,6 +136,14 @@ impl Server {
         .await;
     }
 
+    /// Handles what comes within that time.
+    pub(crate) async fn listen(&mut self, span: Duration) {
+        let deadline = Instant::now() + span;
+        while let Ok(Some(event)) = timeout_at(deadline, self.link.next()).await {
+            self.handle(event);
+        }
+    }
+
     fn handle(&mut self, event: ServerEvent) {
         match event {
             ServerEvent::Frame { connection, frame } => self.frame(connection, frame),
