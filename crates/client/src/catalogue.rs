@@ -13,6 +13,7 @@ mod logs;
 mod messages;
 mod problems;
 mod processes;
+mod services;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -11,6 +11,7 @@ mod logs;
 mod node;
 mod process;
 mod results;
+mod service;
 mod start;
 mod stop;
 mod story;
@@ -176,6 +177,7 @@ async fn dispatch(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exi
         ["job", "cancel"] => job::cancel(session, inner).await,
         ["job", "logs"] | ["logs"] => logs::command(session, inner).await,
         ["job", "results"] => results::command(session, inner).await,
+        ["service", word] => service::dispatch(session, word, inner).await,
         ["completion"] => completion::print(session, inner),
         ["ps"] => process::list(session, inner).await,
         ["process", "show"] => process::show(session, inner).await,

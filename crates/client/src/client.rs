@@ -4,6 +4,7 @@ mod answer;
 mod logs;
 mod processes;
 mod request;
+mod services;
 mod watch;
 
 use std::{fs, io, io::Write, path::Path, time::Duration};
@@ -18,6 +19,7 @@ pub use self::{
     logs::{LogPart, LogQuery, LogStart},
     processes::{ProcessName, ProcessesQuery},
     request::{JobsQuery, OutputPart, OutputQuery, TasksQuery},
+    services::Order,
 };
 use crate::{
     connection::Connection,

@@ -19,7 +19,7 @@ mod render;
 pub use catalogue::{Language, knows_problem};
 pub use cli::{Options, Stopped, grammar, parse, parse_cpus, path_of, run};
 pub use client::{
-    Client, JobsQuery, LogPart, LogQuery, LogStart, OutputPart, OutputQuery, ProcessName,
+    Client, JobsQuery, LogPart, LogQuery, LogStart, Order, OutputPart, OutputQuery, ProcessName,
     ProcessesQuery, TIMEOUT, TasksQuery,
 };
 pub use endpoint::{Candidate, DEV_FOLDER, Endpoint, PORT, Search};

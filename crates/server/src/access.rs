@@ -27,6 +27,13 @@ pub(crate) enum Verb {
     ProcessSignal,
     ProcessStop,
     KernelRead,
+    ServiceRead,
+    ServiceApply,
+    ServiceScale,
+    ServiceRestart,
+    ServiceStop,
+    ServiceStart,
+    ServiceRemove,
     /// Connects as an agent.
     NodeConnect,
 }
@@ -34,7 +41,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// All verbs, for the test of the rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::FleetRead,
         Self::FleetRecover,
         Self::NodeRead,
@@ -46,6 +53,13 @@ impl Verb {
         Self::ProcessSignal,
         Self::ProcessStop,
         Self::KernelRead,
+        Self::ServiceRead,
+        Self::ServiceApply,
+        Self::ServiceScale,
+        Self::ServiceRestart,
+        Self::ServiceStop,
+        Self::ServiceStart,
+        Self::ServiceRemove,
         Self::NodeConnect,
     ];
 
@@ -63,6 +77,13 @@ impl Verb {
             Self::ProcessSignal => "process.signal",
             Self::ProcessStop => "process.stop",
             Self::KernelRead => "kernel.read",
+            Self::ServiceRead => "service.read",
+            Self::ServiceApply => "service.apply",
+            Self::ServiceScale => "service.scale",
+            Self::ServiceRestart => "service.restart",
+            Self::ServiceStop => "service.stop",
+            Self::ServiceStart => "service.start",
+            Self::ServiceRemove => "service.remove",
             Self::NodeConnect => "node.connect",
         }
     }
@@ -77,6 +98,8 @@ pub(crate) enum Object {
     /// By the name or number that was asked for.
     Node(String),
     Process(ProcessTarget),
+    /// By its name.
+    Service(String),
 }
 
 impl fmt::Display for Object {
@@ -86,6 +109,7 @@ impl fmt::Display for Object {
             Self::Job(job) => write!(formatter, "job/{job}"),
             Self::Node(node) => write!(formatter, "node/{node}"),
             Self::Process(process) => write!(formatter, "process/{process}"),
+            Self::Service(service) => write!(formatter, "service/{service}"),
         }
     }
 }
@@ -191,5 +215,31 @@ mod tests {
             Command::Cancel { job: JobId(1) }.verb(),
             Verb::JobCancel.word()
         );
+        let name = String::new();
+        let services = [
+            (
+                Command::RestartService { name: name.clone() },
+                Verb::ServiceRestart,
+            ),
+            (
+                Command::StopService { name: name.clone() },
+                Verb::ServiceStop,
+            ),
+            (
+                Command::StartService { name: name.clone() },
+                Verb::ServiceStart,
+            ),
+            (
+                Command::RemoveService { name: name.clone() },
+                Verb::ServiceRemove,
+            ),
+            (
+                Command::ScaleService { name, replicas: 1 },
+                Verb::ServiceScale,
+            ),
+        ];
+        for (command, verb) in services {
+            assert_eq!(command.verb(), verb.word());
+        }
     }
 }

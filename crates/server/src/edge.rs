@@ -18,6 +18,7 @@ mod output;
 mod processes;
 mod query;
 pub(crate) mod routes;
+mod services;
 mod tasks;
 mod wait;
 
@@ -33,6 +34,7 @@ pub(crate) use local::serve_local;
 pub(crate) use login::login;
 pub(crate) use processes::{details_of_number, processes_of_page};
 pub(crate) use query::Parameters;
+pub(crate) use services::{detail as service_detail, views as service_views};
 pub(crate) use tasks::{TaskFilter, page as task_page};
 
 use self::routes::Gate;

@@ -9,6 +9,7 @@ mod node;
 mod overview;
 mod process;
 mod processes;
+mod service;
 mod texts;
 mod time;
 
@@ -24,7 +25,7 @@ use crate::{
         login,
         routes::{
             AFTER, Answer, BEFORE, Chapter, Content, Gate, JOB, LANGUAGE, NODE, OF_FLEET, OF_STORE,
-            PAGE, PID, Parameter, Route, STATE, Shape,
+            PAGE, PID, Parameter, Route, SERVICE, STATE, Shape,
         },
     },
     pages::{
@@ -34,6 +35,7 @@ use crate::{
     problem::{
         JOB_NOT_FOUND, LOGIN_EXPIRED, NODE_NOT_FOUND, NODE_UNREACHABLE, PROCESS_NOT_FOUND,
         PROCESS_UNREADABLE, Problem, QUERY_INVALID, QUERY_UNKNOWN, ROUTE_UNKNOWN,
+        SERVICE_NOT_FOUND,
     },
     random,
 };
@@ -95,6 +97,18 @@ pub(crate) const ROUTES: &[Route] = &[
             "showProcess",
             "A process, for people.",
             |method| on(method, process::process),
+        )
+    },
+    Route {
+        chapter: Chapter::Pages,
+        parameters: &[SERVICE, LANGUAGE],
+        answers: &[Answer::media("The service and its replicas.", HTML)],
+        problems: &[OF_FLEET, &[SERVICE_NOT_FOUND]],
+        ..Route::get(
+            "/services/{service}",
+            "showService",
+            "A service, for people.",
+            |method| on(method, service::service),
         )
     },
     Route {

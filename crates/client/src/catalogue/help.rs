@@ -144,11 +144,11 @@ texts! { HELP:
     exit_usage => "the command line or the job is wrong", "la línea de órdenes o el trabajo no son correctos";
     exit_not_found => "there is no such thing", "no existe";
     exit_forbidden => "not authenticated, or not allowed", "sin autenticar, o sin permiso";
-    exit_job_failed => "some task of the job waited for did not succeed", "alguna tarea del trabajo esperado no tuvo éxito";
+    exit_job_failed => "the job or service waited for did not succeed", "el trabajo o servicio esperado no tuvo éxito";
     exit_refused => "refused by the present state (already running, conflict, quota)",
         "rechazado por el estado actual (ya en marcha, conflicto, cuota)";
     exit_unreachable => "the server does not answer", "el servidor no responde";
-    exit_wait_timeout => "the wait was over before the job", "la espera se acabó antes que el trabajo";
+    exit_wait_timeout => "the wait was over before the job or service was there", "la espera se acabó antes que el trabajo o servicio";
     exit_partial => "some nodes did not answer; the rest is there", "algunos nodos no respondieron; lo demás está";
     exit_bug => "a bug in flota; please report it", "un error de flota; por favor, avise";
     exit_interrupted => "interrupted with Ctrl-C", "interrumpido con Ctrl-C";

@@ -6,6 +6,7 @@ pub(super) mod execution;
 mod host;
 mod jobs;
 mod processes;
+mod services;
 
 use clap::Command;
 
@@ -45,6 +46,7 @@ pub fn grammar(language: Language) -> Command {
             jobs::job(language),
             jobs::list(language, "jobs").hide(true),
             jobs::logs(language, language.about_logs()),
+            services::service(language),
             processes::list(language),
             processes::process(language),
             processes::start(language),

@@ -350,7 +350,7 @@ fn escape_braces(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
 }
 
-fn pairs(matches: &ArgMatches, id: &str) -> BTreeMap<String, String> {
+pub(super) fn pairs(matches: &ArgMatches, id: &str) -> BTreeMap<String, String> {
     matches
         .get_many::<(String, String)>(id)
         .unwrap_or_default()

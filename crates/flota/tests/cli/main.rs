@@ -25,4 +25,6 @@ mod policy;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod words;

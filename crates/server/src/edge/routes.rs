@@ -10,7 +10,7 @@ use axum::{
 };
 pub(crate) use shape::{
     ATTEMPT, Answer, Body, Content, HANDLE, INDEX, JOB, LANGUAGE, NODE, PAGE, PID, Parameter,
-    Place, STREAM, SchemaOf, Shape, schema,
+    Place, SERVICE, STREAM, SchemaOf, Shape, schema,
 };
 
 use super::{Desk, etag};
@@ -31,6 +31,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     super::wait::ROUTES,
     super::tasks::ROUTES,
     super::output::ROUTES,
+    super::services::ROUTES,
     super::processes::ROUTES,
     super::events::ROUTES,
     super::health::ROUTES,
@@ -56,6 +57,8 @@ const OF_QUERY: &[Kind] = &[QUERY_UNKNOWN, QUERY_INVALID];
 pub(crate) enum Method {
     Get,
     Post,
+    Put,
+    Delete,
 }
 
 impl Method {
@@ -63,6 +66,8 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -70,6 +75,8 @@ impl Method {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Delete => MethodFilter::DELETE,
         }
     }
 }
@@ -97,6 +104,7 @@ pub(crate) enum Chapter {
     Fleet,
     Nodes,
     Jobs,
+    Services,
     Processes,
     Events,
     Health,
@@ -104,10 +112,11 @@ pub(crate) enum Chapter {
 }
 
 impl Chapter {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Fleet,
         Self::Nodes,
         Self::Jobs,
+        Self::Services,
         Self::Processes,
         Self::Events,
         Self::Health,
@@ -119,6 +128,7 @@ impl Chapter {
             Self::Fleet => "fleet",
             Self::Nodes => "nodes",
             Self::Jobs => "jobs",
+            Self::Services => "services",
             Self::Processes => "processes",
             Self::Events => "events",
             Self::Health => "health",
@@ -185,6 +195,32 @@ impl Route {
     ) -> Self {
         Self {
             method: Method::Post,
+            ..Self::get(path, operation, summary, handler)
+        }
+    }
+
+    /// As [`Self::post`], for a whole thing.
+    pub(crate) const fn put(
+        path: &'static str,
+        operation: &'static str,
+        summary: &'static str,
+        handler: Handler,
+    ) -> Self {
+        Self {
+            method: Method::Put,
+            ..Self::get(path, operation, summary, handler)
+        }
+    }
+
+    /// As [`Self::post`], for the end of a thing.
+    pub(crate) const fn delete(
+        path: &'static str,
+        operation: &'static str,
+        summary: &'static str,
+        handler: Handler,
+    ) -> Self {
+        Self {
+            method: Method::Delete,
             ..Self::get(path, operation, summary, handler)
         }
     }

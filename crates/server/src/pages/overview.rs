@@ -9,6 +9,7 @@ use axum::{
 use flota_model::{
     command::{FleetView, NodeView, Query, Reply},
     ids::JobId,
+    service::ServiceView,
     state::{JobPhase, NodePhase, TaskState},
     units::Timestamp,
 };
@@ -18,14 +19,14 @@ use super::{
     Refresh,
     html::{Text, add, badge, progress},
     language::Language,
-    page,
+    page, service,
     texts::Texts,
     time,
 };
 use crate::{
     access::{Caller, Object, Verb},
     clock,
-    edge::{Desk, Parameters, bug, node_views, summaries},
+    edge::{Desk, Parameters, bug, node_views, service_views, summaries},
     problem::Problem,
 };
 
@@ -38,6 +39,7 @@ const JOBS_SHOWN: u32 = 25;
 struct Overview {
     fleet: FleetView,
     nodes: Vec<NodeView>,
+    services: Vec<ServiceView>,
     jobs: Page<JobSummary, JobId>,
     /// Whether the jobs are not the newest ones.
     older: bool,
@@ -89,10 +91,12 @@ async fn load(desk: &Desk, caller: &Caller, parameters: &Parameters) -> Result<O
     };
     let mut nodes = node_views(desk, caller, &Object::Fleet).await?;
     nodes.sort_by_key(|node| (urgency(node.phase), node.node));
+    let services = service_views(desk, caller).await?;
     let jobs = summaries(desk, caller, wanted).await?;
     Ok(Overview {
         fleet,
         nodes,
+        services,
         jobs,
         older: before.is_some(),
         now: clock::now().wall,
@@ -114,6 +118,7 @@ fn render(overview: &Overview, language: Language, refresh: Refresh) -> String {
     body += &banners(texts, &overview.fleet);
     body += &counters(texts, overview);
     body += &nodes(language, overview);
+    body += &service::table(language, &overview.services, overview.now);
     body += &jobs(language, overview);
     let (word, next) = match refresh {
         Refresh::Often => (texts.refresh_off, "off"),

@@ -146,6 +146,16 @@ impl Harness {
         self.post_with(path, body.to_string(), &[]).await
     }
 
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Answer {
+        let text = body.to_string();
+        let request = request(Method::PUT, path, &[("content-type", "application/json")]);
+        self.local(request.map(|_| Full::new(text.into()))).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Answer {
+        self.local(request(Method::DELETE, path, &[])).await
+    }
+
     pub(super) async fn post_with(
         &self,
         path: &str,

@@ -298,6 +298,8 @@ async fn every_route_has_the_parameters_that_it_declares_and_no_others() {
         let answer = match route.method {
             routes::Method::Get => server.get(&path).await,
             routes::Method::Post => server.post(&path, &json!({})).await,
+            routes::Method::Put => server.put(&path, &json!({})).await,
+            routes::Method::Delete => server.delete(&path).await,
         };
         assert_eq!(answer.problem(), (400, "E-QUERY-UNKNOWN".into()), "{path}");
         assert_answer(route, &answer);
@@ -332,6 +334,8 @@ async fn words_and_numbers_beside_the_declared_ones_are_refused() {
             let answer = match route.method {
                 routes::Method::Get => server.get(&path).await,
                 routes::Method::Post => server.post(&path, &json!({})).await,
+                routes::Method::Put => server.put(&path, &json!({})).await,
+                routes::Method::Delete => server.delete(&path).await,
             };
             assert_eq!(answer.problem(), (400, "E-QUERY-INVALID".into()), "{path}");
             assert_answer(route, &answer);

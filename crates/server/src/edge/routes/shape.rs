@@ -95,6 +95,8 @@ pub(crate) const JOB: Parameter = Parameter::path("job", "A job's number, or `la
 pub(crate) const INDEX: Parameter = Parameter::path("task", "A task's index.", "0");
 /// `{node}`
 pub(crate) const NODE: Parameter = Parameter::path("node", "A node's name or number.", "1");
+/// `{service}`
+pub(crate) const SERVICE: Parameter = Parameter::path("service", "A service's name.", "web");
 /// `{handle}`
 pub(crate) const HANDLE: Parameter = Parameter::path(
     "handle",

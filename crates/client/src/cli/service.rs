@@ -1,0 +1,47 @@
+//! `flota service`.
+
+mod file;
+mod lines;
+mod order;
+mod run;
+mod show;
+mod wait;
+
+use clap::ArgMatches;
+
+use self::wait::Goal;
+use super::Session;
+use crate::{client::Order, exit::Exit, failure::Failure};
+
+/// The command below `service`.
+pub(super) async fn dispatch(
+    session: &mut Session<'_>,
+    word: &str,
+    matches: &ArgMatches,
+) -> Result<Exit, Failure> {
+    match word {
+        "ls" => show::list(session).await,
+        "show" => show::show(session, named(matches)).await,
+        "apply" => order::apply(session, matches).await,
+        "run" => run::run(session, matches).await,
+        "scale" => {
+            let replicas = matches.get_one::<u32>("replicas").expect("it is required");
+            order::order(session, matches, Order::Scale(*replicas), Goal::Ready).await
+        }
+        "restart" => order::order(session, matches, Order::Restart, Goal::Ready).await,
+        "start" => order::order(session, matches, Order::Start, Goal::Ready).await,
+        "stop" => order::order(session, matches, Order::Stop, Goal::Stopped).await,
+        "rm" => order::remove(session, named(matches)).await,
+        other => {
+            let what = session.language().usage_unknown_command(other);
+            Err(Failure::usage(what))
+        }
+    }
+}
+
+/// The argument that names a service.
+fn named(matches: &ArgMatches) -> &str {
+    matches
+        .get_one::<String>("service")
+        .expect("it is required")
+}
