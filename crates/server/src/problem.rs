@@ -95,14 +95,18 @@ catalogue! {
     OUTPUT_UNREADABLE = 502 "E-OUTPUT-UNREADABLE" "the node could not read the output", "";
     OUTPUT_UNREACHABLE = 503 "E-OUTPUT-UNREACHABLE" "the node with the output does not answer",
         "try again once the node is up";
-    SERVICE_NOT_FOUND = 404 "E-SERVICE-NOTFOUND" "no such service", "";
+    SERVICE_NOT_FOUND = 404 "E-SERVICE-NOTFOUND" "no such service",
+        "GET /api/v1/services lists them";
     SERVICE_KIND = 422 "E-SERVICE-KIND" "a service where a batch job is expected, or the other way round",
-        "leave `service` out: this version has no way to apply services yet";
-    SERVICE_STOPPED = 409 "E-SERVICE-STOPPED" "the service is stopped", "start it first";
-    SERVICE_RUNNING = 409 "E-SERVICE-RUNNING" "the service is not stopped", "stop it first";
+        "PUT /api/v1/services/NAME applies a service, POST /api/v1/jobs submits a batch job";
+    SERVICE_STOPPED = 409 "E-SERVICE-STOPPED" "the service is stopped",
+        "POST /api/v1/services/NAME/start starts it";
+    SERVICE_RUNNING = 409 "E-SERVICE-RUNNING" "the service is not stopped",
+        "POST /api/v1/services/NAME/stop stops it; once it is stopped, try again";
     SERVICE_CYCLE = 422 "E-SERVICE-CYCLE" "the service would depend on itself",
         "leave out one of the dependencies";
-    SERVICE_LIMIT = 422 "E-SERVICE-LIMIT" "more replicas than a service may have", "";
+    SERVICE_LIMIT = 422 "E-SERVICE-LIMIT" "more replicas than a service may have",
+        "make several services";
     STORE_FULL = 507 "E-STORE-FULL" "the disk of the server is nearly full",
         "free space on the disk of the data folder; results of running work are still stored";
     STORE_BEHIND = 503 "E-STORE-BEHIND" "the store is older than the fleet",

@@ -105,14 +105,17 @@ problems! {
         "libere espacio en el disco de la carpeta de datos; los resultados del trabajo en marcha se siguen guardando";
     "E-STORE-BEHIND" "flota fleet recover goes on with it", "el almacén es más antiguo que la flota",
         "flota fleet recover sigue con él";
-    "E-SERVICE-NOTFOUND" "", "no hay ningún servicio con ese nombre", "";
-    "E-SERVICE-KIND" "",
+    "E-SERVICE-NOTFOUND" "flota service ls lists them", "no hay ningún servicio con ese nombre",
+        "flota service ls los lista";
+    "E-SERVICE-KIND" "flota service apply takes services, flota submit takes batch jobs",
         "un servicio donde se espera un trabajo por lotes, o al revés",
-        "quite `service`: esta versión todavía no puede aplicar servicios";
-    "E-SERVICE-STOPPED" "", "el servicio está detenido", "inícielo antes";
-    "E-SERVICE-RUNNING" "", "el servicio no está detenido", "deténgalo antes";
+        "flota service apply admite servicios, flota submit trabajos por lotes";
+    "E-SERVICE-STOPPED" "flota service start starts it", "el servicio está detenido",
+        "flota service start lo inicia";
+    "E-SERVICE-RUNNING" "flota service stop --wait stops it first", "el servicio no está detenido",
+        "deténgalo antes con flota service stop --wait";
     "E-SERVICE-CYCLE" "", "el servicio dependería de sí mismo", "quite una de las dependencias";
-    "E-SERVICE-LIMIT" "", "más réplicas de las que puede tener un servicio", "";
+    "E-SERVICE-LIMIT" "", "más réplicas de las que puede tener un servicio", "cree varios servicios";
     "E-STORE-CURRENT" "", "el almacén no está atrasado", "";
     "E-STORE-UNREADABLE" "", "no se puede leer el almacén", "vea el registro del servidor";
     "E-SERVER-BUSY" "", "hay demasiadas peticiones esperando", "pruebe otra vez dentro de un momento";

@@ -24,6 +24,8 @@ texts! { SERVICES:
         "Archivo de servicios en TOML, YAML o JSON, o - para la entrada estándar";
     help_service_replicas => "How many replicas run at a time; otherwise 1 when it is made",
         "Cuántas réplicas hay a la vez; si no, 1 al crearlo";
+    help_service_cpus => "Cores that each replica holds, thousandths allowed; otherwise 0.001",
+        "Núcleos que retiene cada réplica, con milésimas; si no, 0.001";
     help_service_wait => "Wait until it is so: all replicas ready, or all stopped; exits with 5 when it fails",
         "Espera hasta que sea así: todas las réplicas listas, o todas detenidas; sale con 5 si falla";
     help_service_wait_timeout => "Longest wait; otherwise without end", "Espera máxima; si no, sin fin";
@@ -65,6 +67,7 @@ texts! { SERVICES:
     service_stopped(service) => "service {service}: stopped", "servicio {service}: detenido";
     service_removed(service) => "service {service}: removed", "servicio {service}: borrado";
     last_end_exit(code) => "exit {code}", "código {code}";
+    last_end_not_started(stage, why) => "not started: stage {stage}: {why}", "no arrancó: etapa {stage}: {why}";
     last_end_unhealthy(how) => "{how}, unhealthy", "{how}, sin salud";
     last_lines_of(replica, stream) => "last lines of replica {replica} ({stream}):",
         "últimas líneas de la réplica {replica} ({stream}):";
@@ -76,6 +79,8 @@ texts! { SERVICES:
         "el archivo de variables {path} no se puede usar: {line}";
     error_service_loops(service, replica) => "service {service} fails again and again: replica {replica}",
         "el servicio {service} falla una y otra vez: réplica {replica}";
+    error_service_not_started(service, replica) => "service {service} cannot be started: replica {replica}",
+        "no se puede arrancar el servicio {service}: réplica {replica}";
     error_service_update_failed(service) => "the update of service {service} failed",
         "falló la actualización del servicio {service}";
     error_service_finished(service, replica) => "service {service} does not run any more: replica {replica} ended",

@@ -95,7 +95,7 @@ fn of_attempt(language: Language, attempt: &Attempt, node: &str) -> String {
 }
 
 /// What `errno` means at that step.
-fn why_not_started(language: Language, stage: &str, errno: i32) -> String {
+pub(super) fn why_not_started(language: Language, stage: &str, errno: i32) -> String {
     if let Some(rule) = rule(stage, errno) {
         return language.why_policy(rule.word(), "E-POLICY-REFUSED");
     }

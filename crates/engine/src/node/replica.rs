@@ -5,15 +5,14 @@
 //! synced record of the journal before anything is done about it, so that a run is never counted
 //! twice and the end of one is never taken for that of another. Restarts need no server.
 
+mod probing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
     ids::{AttemptId, NodeId},
     outcome::{Outcome, StartStage},
-    service::{
-        ExpandedCheck, ProbeNumber, ProbeResult, Purpose, ReplicaState, ReplicaStatus, RunEnd,
-        Service,
-    },
+    service::{Purpose, ReplicaState, ReplicaStatus, RunEnd, Service},
     spec::{Program, Work},
     units::{Moment, Timestamp},
 };
@@ -32,7 +31,7 @@ use crate::{
     },
     sabotage::Rule,
     supervise::{
-        probe::{Probe, Step},
+        probe::Probe,
         restart::{BeforeBoot, Restarts, Run, Verdict, starts_after_boot},
     },
 };
@@ -49,6 +48,10 @@ pub(super) struct Replica {
     restarts: Restarts,
     last: Option<RunEnd>,
     probes: Vec<Probe>,
+    /// It has failed again and again, and neither ran for long nor answered a probe since.
+    is_looping: bool,
+    /// When the run that it is in will have lasted long enough to be no part of a crash loop.
+    calm_at: Option<Moment>,
     /// What the server was told last, and since when that is so.
     shown: ReplicaState,
     since: Timestamp,
@@ -66,7 +69,6 @@ pub(super) enum Phase {
     Resting {
         /// When the next one begins.
         until: Moment,
-        is_crash_loop: bool,
     },
 }
 
@@ -94,6 +96,8 @@ impl Replicas {
             restarts: Restarts::default(),
             last: None,
             probes: Vec::new(),
+            is_looping: false,
+            calm_at: None,
             shown: ReplicaState::Starting,
             since: now,
             due: None,
@@ -116,12 +120,9 @@ impl Replicas {
         for attempt in attempts {
             if let Some(replica) = self.by_attempt.get_mut(&attempt) {
                 replica.restarts.clear();
+                replica.is_looping = false;
                 if replica.is_resting() {
-                    let (until, is_crash_loop) = (now, false);
-                    replica.phase = Phase::Resting {
-                        until,
-                        is_crash_loop,
-                    };
+                    replica.phase = Phase::Resting { until: now };
                 } else {
                     self.interrupted.insert(attempt);
                 }
@@ -176,12 +177,9 @@ impl Replica {
     /// What the journal must say of it to give it back: how its last run ended, if one has.
     pub(super) fn rest(&self, attempt: AttemptId) -> Option<Rest> {
         let last = self.last.clone()?;
-        let (until, is_crash_loop) = match self.phase {
-            Phase::Resting {
-                until,
-                is_crash_loop,
-            } => (until, is_crash_loop),
-            Phase::Starting | Phase::Up(_) => (Moment::default(), false),
+        let until = match self.phase {
+            Phase::Resting { until } => until,
+            Phase::Starting | Phase::Up(_) => Moment::default(),
         };
         let (streak, failures) = self.restarts.parts();
         Some(Rest {
@@ -190,37 +188,41 @@ impl Replica {
             streak,
             failures,
             until,
-            is_crash_loop,
+            is_crash_loop: self.is_looping,
         })
     }
 
     fn next_due(&self) -> Option<Moment> {
         match self.phase {
             Phase::Starting => None,
-            Phase::Up(_) => self.probes.iter().filter_map(Probe::deadline).min(),
-            Phase::Resting { until, .. } => Some(until),
+            Phase::Up(_) => {
+                let probes = self.probes.iter().filter_map(Probe::deadline);
+                probes.chain(self.calm_at).min()
+            }
+            Phase::Resting { until } => Some(until),
         }
     }
 
+    /// A crash loop is over when a run lasts, or is proven to be ready: between two failures a
+    /// program mostly runs for a moment, which says nothing.
     fn state(&self, service: &Service, fate: Fate) -> ReplicaState {
+        if !self.is_resting() && fate != Fate::Open {
+            return ReplicaState::Stopping;
+        }
+        let is_up = matches!(self.phase, Phase::Up(_));
+        let probes = service.probes.iter().zip(&self.probes);
+        let mut readiness = probes
+            .filter(|(spec, _)| spec.settings.purpose == Purpose::Readiness)
+            .map(|(_, probe)| probe.is_up())
+            .peekable();
+        let is_proven = readiness.peek().is_some();
+        let is_ready = is_up && readiness.all(|is_up| is_up);
         match self.phase {
-            Phase::Resting {
-                is_crash_loop: true,
-                ..
-            } => ReplicaState::CrashLoop,
+            _ if self.is_looping && !(is_ready && is_proven) => ReplicaState::CrashLoop,
             Phase::Resting { .. } => ReplicaState::BackingOff,
-            Phase::Starting | Phase::Up(_) if fate != Fate::Open => ReplicaState::Stopping,
             Phase::Starting => ReplicaState::Starting,
-            Phase::Up(_) => {
-                let probes = service.probes.iter().zip(&self.probes);
-                let mut readiness =
-                    probes.filter(|(spec, _)| spec.settings.purpose == Purpose::Readiness);
-                if readiness.all(|(_, probe)| probe.is_up()) {
-                    ReplicaState::Ready
-                } else {
-                    ReplicaState::Running
-                }
-            }
+            Phase::Up(_) if is_ready => ReplicaState::Ready,
+            Phase::Up(_) => ReplicaState::Running,
         }
     }
 }
@@ -277,6 +279,8 @@ impl Node {
         replica.probes = probes
             .map(|probe| Probe::new(probe.settings, since))
             .collect();
+        let calm_at = since + service.restart.stable_after;
+        replica.calm_at = replica.is_looping.then_some(calm_at);
         self.replicas.arm(attempt);
         self.note_replica(attempt, now);
     }
@@ -358,10 +362,9 @@ impl Node {
 
     fn rest_until(&mut self, attempt: AttemptId, until: Moment, is_crash_loop: bool) {
         if let Some(replica) = self.replicas.by_attempt.get_mut(&attempt) {
-            replica.phase = Phase::Resting {
-                until,
-                is_crash_loop,
-            };
+            replica.phase = Phase::Resting { until };
+            replica.is_looping = is_crash_loop;
+            replica.calm_at = None;
             replica.probes.clear();
         }
         self.replicas.arm(attempt);
@@ -377,7 +380,10 @@ impl Node {
                         self.replicas.rearm(attempt, Some(now + TRY_AGAIN));
                     }
                 }
-                Some(Phase::Up(_)) => self.probe_due(attempt, draft),
+                Some(Phase::Up(_)) => {
+                    self.calm(attempt, draft);
+                    self.probe_due(attempt, draft);
+                }
                 Some(Phase::Starting) | None => {}
             }
         }
@@ -461,86 +467,16 @@ impl Node {
         }
     }
 
-    /// Begins the probes of a replica that are due, and fails those that take too long.
-    fn probe_due(&mut self, attempt: AttemptId, draft: &mut Draft) {
-        let now = draft.now.moment;
-        let mut index = 0;
-        loop {
-            let Some(replica) = self.replicas.by_attempt.get_mut(&attempt) else {
-                return;
-            };
-            let Some(probe) = replica.probes.get_mut(index) else {
-                break;
-            };
-            if let Some(step) = probe.tick(now) {
-                self.probe_step(attempt, index, step, draft);
-            }
-            index += 1;
-        }
-        self.replicas.arm(attempt);
-    }
-
-    /// The result of a probe of a run; that of an earlier run is ignored.
-    pub(super) fn probe_ended(
-        &mut self,
-        (attempt, run): (AttemptId, u32),
-        (probe, number): (u32, ProbeNumber),
-        result: ProbeResult,
-        draft: &mut Draft,
-    ) {
-        let now = draft.now.moment;
-        let index = usize::try_from(probe).unwrap_or(usize::MAX);
+    /// The run that a replica is in has lasted: it is no part of a crash loop.
+    fn calm(&mut self, attempt: AttemptId, draft: &mut Draft) {
         let replica = self.replicas.by_attempt.get_mut(&attempt);
-        let step = replica
-            .filter(|replica| replica.run == run)
-            .and_then(|replica| replica.probes.get_mut(index))
-            .and_then(|probe| probe.result(number, result, now));
-        if let Some(step) = step {
-            self.probe_step(attempt, index, step, draft);
+        let is_over = |at: &Moment| *at <= draft.now.moment;
+        if let Some(replica) = replica
+            && replica.calm_at.as_ref().is_some_and(is_over)
+        {
+            (replica.calm_at, replica.is_looping) = (None, false);
+            self.note_replica(attempt, draft.now.wall);
         }
-        self.replicas.arm(attempt);
-    }
-
-    fn probe_step(&mut self, attempt: AttemptId, index: usize, step: Step, draft: &mut Draft) {
-        match step {
-            Step::Begin(number) => {
-                if let Some(effect) = self.probe(attempt, index, number) {
-                    draft.at_once(effect);
-                }
-            }
-            Step::Ready | Step::NotReady => self.note_replica(attempt, draft.now.wall),
-            Step::Restart => {
-                self.doom(attempt, Fate::Unhealthy, draft);
-                self.note_replica(attempt, draft.now.wall);
-            }
-        }
-    }
-
-    fn probe(&self, attempt: AttemptId, index: usize, number: ProbeNumber) -> Option<Effect> {
-        let running = self.table.get(attempt)?;
-        let spec = running.spec.spec.service.as_deref()?.probes.get(index)?;
-        let Work::Program(program) = &running.spec.spec.work else {
-            return None;
-        };
-        let names = Names {
-            attempt,
-            job: running.job,
-            task: running.task,
-        };
-        let check = expand::check(&spec.check, program, names, self.host());
-        if let ExpandedCheck::Exec { argv, .. } = &check {
-            // What the policy of the node forbids is never run: the probe gets no result, and fails.
-            let policy = &self.opening.settings.policy;
-            policy.admit(argv, &program.execution).ok()?;
-        }
-        Some(Effect::Probe {
-            attempt,
-            run: self.replicas.get(attempt)?.run,
-            probe: u32::try_from(index).ok()?,
-            number,
-            check: Box::new(check),
-            timeout: spec.settings.timeout,
-        })
     }
 
     /// The journal says how a run of a replica ended.

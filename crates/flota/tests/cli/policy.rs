@@ -26,6 +26,12 @@ fn without_a_policy_any_program_runs_but_no_shell() {
     for line in ["submit --wait -- sh -c true", "submit --wait -- env bash"] {
         home.line(line).failed(5, &["E-JOB-FAILED", refused]);
     }
+    // A service says so too, and at once: it would not be allowed the next time either.
+    home.line("service run web --wait -- sh -c true")
+        .failed(5, &["E-SERVICE-FAILED", "cannot be started", refused]);
+    let shown = home.line("service show web").succeeded();
+    assert!(shown.out.contains(refused), "{shown:?}");
+    home.line("service stop web --wait").succeeded();
     let link = home.path().join("innocent");
     std::os::unix::fs::symlink("/bin/sh", &link).unwrap();
     let link = link.to_str().unwrap();

@@ -16,7 +16,12 @@ use serde_json::Value;
 use crate::home::{Home, Running, eventually};
 
 /// Notes each of its runs, and stays.
-const STAYS: &str = "echo run >> runs; exec sleep 1000";
+fn stays(home: &Home) -> String {
+    format!(
+        "echo run >> {}; exec sleep 1000",
+        home.path().join("runs").display()
+    )
+}
 
 fn show(home: &Home, service: &str) -> Value {
     home.json(&format!("service show {service} -o json"))
@@ -61,12 +66,12 @@ fn write(home: &Home, name: &str, text: &str) {
 fn a_file_of_two_services_is_applied_and_what_is_killed_comes_back() {
     let home = Home::new();
     let dev = home.dev(&["--nodes", "2"]);
-    let folder = home.path().display();
+    let (folder, stays) = (home.path().display(), stays(&home));
     write(&home, "web.env", "GREETING=hello {you}\n");
     let file = format!(
         r#"
 [service.web]
-program = ["sh", "-c", "echo $GREETING >> greeting; {STAYS}"]
+program = ["sh", "-c", "echo $GREETING >> greeting; {stays}"]
 cwd = "{folder}"
 env_file = "web.env"
 replicas = 2
@@ -115,21 +120,36 @@ dependencies = {{ web = "healthy" }}
 fn a_service_goes_on_without_its_agent_and_is_adopted_by_the_next() {
     let home = Home::new();
     let server = home.start(&["server", "--listen", "127.0.0.1:0"], "flota submit");
-    let addresses = fs::read_to_string(home.data().join("addresses.json")).unwrap();
-    let addresses: Value = serde_json::from_str(&addresses).unwrap();
+    let addresses: Value = eventually("the addresses are written", || {
+        let text = fs::read_to_string(home.data().join("addresses.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    });
     let url = format!("http://{}", addresses["http"].as_str().unwrap());
     let agent = || -> Running {
         let arguments = ["agent", "--server", &url, "--name", "n1"];
         home.start(&arguments, "Ctrl-C detaches")
     };
     let first = agent();
-    home.run(&["service", "run", "web", "--wait", "--", "sh", "-c", STAYS])
-        .succeeded();
+    home.run(&[
+        "service",
+        "run",
+        "web",
+        "--wait",
+        "--",
+        "sh",
+        "-c",
+        &stays(&home),
+    ])
+    .succeeded();
     let before = show(&home, "web");
     let running = pids(&home, &before);
     first.signal(Signal::KILL);
     first.end();
     let second = agent();
+    eventually("its node answers again", || {
+        let told = home.line("ps --job 1 -o json");
+        (told.code == Some(0)).then_some(())
+    });
     let after = settled(&home, "web", "ready", 1);
     assert_eq!(pids(&home, &after), running);
     assert_eq!(run_of(&after, 0), 1);
@@ -263,5 +283,5 @@ fn all_faults_of_a_file_are_told_at_once() {
         ],
     );
     home.line("service apply none.yaml")
-        .failed(2, &["E-FILE-UNREADABLE"]);
+        .failed(3, &["E-FILE-UNREADABLE"]);
 }

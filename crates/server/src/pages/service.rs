@@ -9,7 +9,8 @@ use axum::{
     response::Response,
 };
 use flota_model::{
-    outcome::Outcome,
+    outcome::{Outcome, StartStage},
+    policy::Rule,
     service::{ReplicaState, ReplicaView, RunEnd, ServiceDetail, ServicePhase, ServiceView},
     units::Timestamp,
 };
@@ -250,12 +251,24 @@ fn replica_row(language: Language, replica: &ReplicaView, now: Timestamp) -> Str
     )
 }
 
+/// Why a program was not started, as far as its numbers say.
+fn not_started(stage: StartStage, errno: i32) -> String {
+    let rule = Rule::of_number(errno).filter(|_| stage == StartStage::Policy);
+    match rule {
+        Some(rule) => format!(": {} {} [E-POLICY-REFUSED]", stage.word(), rule.word()),
+        None => {
+            let why = std::io::Error::from_raw_os_error(errno);
+            format!(": {}: {why}", stage.word())
+        }
+    }
+}
+
 /// The word of the outcome is that of the API, with what it says beyond.
 fn ending(words: &Words, last: &RunEnd) -> String {
     let details = match &last.outcome {
         Outcome::Exited { code } => format!(" {code}"),
         Outcome::Signalled { signal } => format!(" {}", flota_wire::signal::name(*signal)),
-        Outcome::NotStarted { stage, errno } => format!(" {} errno {errno}", stage.word()),
+        Outcome::NotStarted { stage, errno } => not_started(*stage, *errno),
         Outcome::Completed
         | Outcome::Failed { .. }
         | Outcome::OutOfMemory

@@ -148,7 +148,7 @@ fn every_operation_says_what_it_takes_and_gives() {
     }
 }
 
-/// A server with a node and three jobs: one ran, one waits, one was refused its node.
+/// A server with a node, a service and three jobs: one ran, one waits, one was refused its node.
 async fn lived_in() -> (Harness, JoinHandle<()>) {
     let server = Harness::start_with(|settings| {
         settings.one_time_token = Some("once".into());
@@ -168,6 +168,8 @@ async fn lived_in() -> (Harness, JoinHandle<()>) {
     let pinned = json!({"name": "wide", "tasks": "0-9", "kernel": {"name": "noop"},
         "resources": {"cpus": 64}});
     assert_eq!(server.post("/api/v1/jobs", &pinned).await.status, 201);
+    let web = json!({"name": "web", "program": {"argv": ["sleep", "1000"]}, "service": {}});
+    assert_eq!(server.put("/api/v1/services/web", &web).await.status, 200);
     let answering = tokio::spawn(agent.serve(|question| Ok(processes::one(question))));
     (server, answering)
 }

@@ -147,7 +147,7 @@ pub enum SpecScalar {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct SpecResources {
-    /// Cores, with at most three decimals; 1 if not given.
+    /// Cores, with at most three decimals; if not given 1, for a service 0.001.
     #[schemars(range(min = 0.001, max = CPUS_MAX))]
     pub cpus: Option<f64>,
     /// Nothing if not given.

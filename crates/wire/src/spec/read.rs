@@ -35,10 +35,10 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
     let service = fields
         .take("service")
         .and_then(|given| service::service(given, faults));
-    let tasks_default = if service.is_some() {
-        REPLICAS
+    let (tasks_default, cpus_default) = if service.is_some() {
+        (REPLICAS, SERVICE_CPUS)
     } else {
-        ONE_TASK
+        (ONE_TASK, Cpus::whole(1))
     };
     let spec = JobSpec {
         name: fields
@@ -54,7 +54,7 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
             .take("priority")
             .and_then(|given| given.whole(faults))
             .map_or(Priority::MEDIUM, Priority),
-        resources: resources(fields.take("resources"), faults),
+        resources: resources(fields.take("resources"), cpus_default, faults),
         constraints: constraints(fields.take("constraints"), faults),
         retry: fields
             .take("retry")
@@ -76,6 +76,10 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
     fields.finish(faults);
     spec
 }
+
+/// What a replica holds of its node where the spec does not say: services mostly wait, and hundreds of
+/// them share a machine. The least that a spec can say.
+pub(super) const SERVICE_CPUS: Cpus = Cpus(1);
 
 const ONE_TASK: TaskRange = TaskRange {
     first: TaskIndex(0),
@@ -181,16 +185,16 @@ fn kernel(given: Given, faults: &mut Faults) -> KernelCall {
     call
 }
 
-fn resources(given: Option<Given>, faults: &mut Faults) -> Resources {
+fn resources(given: Option<Given>, cpus_default: Cpus, faults: &mut Faults) -> Resources {
     let fields = given.and_then(|given| Fields::of(given.path, given.tree, faults));
     let Some(mut fields) = fields else {
-        return Resources::of_cpus(Cpus::whole(1));
+        return Resources::of_cpus(cpus_default);
     };
     let resources = Resources {
         cpus: fields
             .take("cpus")
             .and_then(|given| given.cpus(faults))
-            .unwrap_or(Cpus::whole(1)),
+            .unwrap_or(cpus_default),
         memory: fields
             .take("memory")
             .and_then(|given| given.size(faults))

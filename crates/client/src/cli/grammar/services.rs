@@ -133,8 +133,12 @@ fn shape(language: Language) -> [Arg; 7] {
         )
         .short('r')
         .value_parser(values::number(language, 1, REPLICAS_MAX)),
-        option("cpus", language.value_amount(), language.help_cpus())
-            .value_parser(values::cpus(language)),
+        option(
+            "cpus",
+            language.value_amount(),
+            language.help_service_cpus(),
+        )
+        .value_parser(values::cpus(language)),
         option("memory", language.value_amount(), language.help_memory())
             .value_parser(values::size(language)),
         option("node", language.value_node(), language.help_submit_node()),

@@ -8,7 +8,7 @@ use flota_wire::{
 };
 
 use super::{
-    super::{Session, ask},
+    super::{Session, ask, story::why_not_started},
     lines,
 };
 use crate::{
@@ -197,7 +197,10 @@ pub(super) fn ending(language: Language, run: &Run) -> String {
     let how = match (run.exit_code, run.signal, &run.stage) {
         (Some(code), _, _) => language.last_end_exit(code),
         (_, Some(number), _) => format!("SIG{}", signal::name(number)),
-        (_, _, Some(stage)) => format!("{stage} errno {}", run.errno.unwrap_or_default()),
+        (_, _, Some(stage)) => {
+            let why = why_not_started(language, stage, run.errno.unwrap_or_default());
+            language.last_end_not_started(stage, why)
+        }
         (None, None, None) => run.outcome.clone(),
     };
     if run.unhealthy {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flota_model::units::Moment;
 use flota_wire::rest::service::{Replica, Service, ServiceWhole};
 
 use super::{
@@ -13,6 +14,10 @@ use crate::{clock, exit::Exit, failure::Failure, render::duration};
 
 /// Between two looks. The answer comes from memory, so that a person need not wait longer.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// As long must replicas without a readiness probe stay as they are to count as up: a program that
+/// cannot work mostly ends at once.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,8 @@ enum Standing<'a> {
     UpdateFailed,
     /// A replica that fails again and again.
     Loops(&'a Replica),
+    /// A replica whose program cannot be started: the next try will mostly end alike.
+    NotStarted(&'a Replica),
     /// A replica that ended with a failure, and is not run again.
     Ended(&'a Replica),
 }
@@ -50,26 +57,23 @@ pub(super) async fn until(
     session.interrupt_note = Some(language.interrupted_service_goes_on(name));
     let started_at = clock::moment();
     let mut absence = Absence::new();
+    let mut steady: Option<(Moment, Vec<RunOf>)> = None;
     loop {
         let waited = clock::moment().since(started_at);
         match session.client().await?.service(name).await {
             Ok(whole) => {
                 absence.end();
                 match standing(&whole, goal) {
+                    Standing::Reached if !is_steady(&whole, goal, &mut steady) => {}
                     Standing::Reached => {
                         session.interrupt_note = None;
                         return Ok(whole.service);
                     }
                     Standing::Underway => {}
-                    Standing::UpdateFailed => return Err(update_failed(session, &whole).await),
-                    Standing::Loops(replica) => {
-                        let what = language.error_service_loops(name, replica.index);
-                        return Err(failed(session, what, &whole, replica).await);
-                    }
-                    Standing::Ended(replica) => {
-                        let what = language.error_service_finished(name, replica.index);
-                        return Err(failed(session, what, &whole, replica).await);
-                    }
+                    fault @ (Standing::UpdateFailed
+                    | Standing::Loops(_)
+                    | Standing::NotStarted(_)
+                    | Standing::Ended(_)) => return Err(hopeless(session, &whole, fault).await),
                 }
             }
             Err(fault) if absence.is_bearable(&fault) => absence.pause().await,
@@ -83,6 +87,38 @@ pub(super) async fn until(
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
+}
+
+/// Which run of which replica.
+type RunOf = (u32, u64, u32);
+
+/// Whether what was reached may be told: proven by probes, or so for a while.
+fn is_steady(whole: &ServiceWhole, goal: Goal, seen: &mut Option<(Moment, Vec<RunOf>)>) -> bool {
+    if goal == Goal::Stopped || has_readiness(&whole.spec) {
+        return true;
+    }
+    let runs = whole.replicas.iter();
+    let runs: Vec<RunOf> = runs.map(|one| (one.index, one.job, one.run)).collect();
+    let now = clock::moment();
+    match seen {
+        Some((since, before)) if *before == runs => now.since(*since) >= STEADY,
+        _ => {
+            *seen = Some((now, runs));
+            false
+        }
+    }
+}
+
+fn has_readiness(spec: &serde_json::Value) -> bool {
+    let probes = spec
+        .pointer("/service/probes")
+        .and_then(|probes| probes.as_array());
+    let mut probes = probes.into_iter().flatten();
+    probes.any(|probe| {
+        probe
+            .get("purpose")
+            .is_some_and(|purpose| purpose == "readiness")
+    })
 }
 
 fn standing(whole: &ServiceWhole, goal: Goal) -> Standing<'_> {
@@ -99,6 +135,14 @@ fn replicas(whole: &ServiceWhole, is_settled: bool) -> Standing<'_> {
     let service = &whole.service;
     // Those of an older revision are on their way out.
     let current = || whole.replicas.iter().filter(|one| one.job == service.job);
+    let is_not_started = |one: &&Replica| {
+        let last = one.last.as_ref();
+        let is_down = one.state == "backing-off" || one.state == "crash-loop";
+        is_down && last.is_some_and(|run| run.outcome == "not_started")
+    };
+    if let Some(replica) = current().find(is_not_started) {
+        return Standing::NotStarted(replica);
+    }
     if let Some(looping) = current().find(|one| one.state == "crash-loop") {
         return Standing::Loops(looping);
     }
@@ -119,6 +163,30 @@ fn replicas(whole: &ServiceWhole, is_settled: bool) -> Standing<'_> {
     } else {
         Standing::Underway
     }
+}
+
+/// What went wrong, with how the last run ended and what it wrote.
+async fn hopeless(
+    session: &mut Session<'_>,
+    whole: &ServiceWhole,
+    standing: Standing<'_>,
+) -> Failure {
+    let (language, name) = (session.language(), &whole.service.name);
+    let (what, replica) = match standing {
+        Standing::Loops(replica) => (language.error_service_loops(name, replica.index), replica),
+        Standing::NotStarted(replica) => {
+            let what = language.error_service_not_started(name, replica.index);
+            (what, replica)
+        }
+        Standing::Ended(replica) => {
+            let what = language.error_service_finished(name, replica.index);
+            (what, replica)
+        }
+        Standing::UpdateFailed | Standing::Reached | Standing::Underway => {
+            return update_failed(session, whole).await;
+        }
+    };
+    failed(session, what, whole, replica).await
 }
 
 async fn update_failed(session: &mut Session<'_>, whole: &ServiceWhole) -> Failure {

@@ -133,6 +133,34 @@ fn three_failures_in_a_short_time_are_told_as_a_crash_loop() {
     assert_eq!(states(&turn), [(ReplicaState::CrashLoop, 3)]);
 }
 
+/// A node with a replica that has just failed for the third time.
+fn looping() -> Bench {
+    let mut bench = serving(Kind::Service);
+    for run in 1..3 {
+        bench.turn(vec![run_ended(1, run, exit(1))]);
+        bench.pass(Duration::from_secs(4));
+        bench.turn(vec![started(1)]);
+    }
+    bench.turn(vec![run_ended(1, 3, exit(1))]);
+    bench
+}
+
+#[test]
+fn a_crash_loop_is_over_when_a_run_has_lasted() {
+    let mut bench = looping();
+    // It has stopped failing only when it did not for a while: not when it is tried again.
+    let turn = bench.pass(Duration::from_secs(9));
+    assert_eq!(runs(&turn), [4]);
+    assert_eq!(states(&turn), [(ReplicaState::CrashLoop, 4)]);
+    assert_eq!(states(&bench.turn(vec![started(1)])), []);
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        rejoin(&mut bench);
+        told.extend(states(&bench.pass(Duration::from_secs(5))));
+    }
+    assert_eq!(told, [(ReplicaState::Ready, 4)]);
+}
+
 #[test]
 fn a_death_of_the_agent_between_two_runs_changes_nothing() {
     // Killed at each point: which children the keeper then lists, and what follows.

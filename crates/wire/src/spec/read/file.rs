@@ -16,8 +16,8 @@ use flota_model::{
 };
 
 use super::{
-    Fields, GRACE_DEFAULT, Given, constraints, entries, execution, logs, on_disconnect, program,
-    resources, service,
+    Fields, GRACE_DEFAULT, Given, SERVICE_CPUS, constraints, entries, execution, logs,
+    on_disconnect, program, resources, service,
 };
 use crate::spec::{check, fault::Faults, tree::Tree};
 
@@ -108,7 +108,7 @@ fn one(name: Option<String>, given: Given, faults: &mut Faults) -> Option<Declar
             .take("priority")
             .and_then(|given| given.whole(faults))
             .map_or(Priority::MEDIUM, Priority),
-        resources: resources(fields.take("resources"), faults),
+        resources: resources(fields.take("resources"), SERVICE_CPUS, faults),
         constraints: constraints(fields.take("constraints"), faults),
         retry: Retry::default(),
         timeout: None,

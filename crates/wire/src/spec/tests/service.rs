@@ -1,11 +1,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use flota_model::{
+    resources::Resources,
     service::{
         Check, Condition, Dependency, OnUpdateFailure, Placement, ProbeSettings, ProbeSpec,
         Purpose, REPLICAS_MAX, RestartPolicy, RestartSettings, Service, UpdateSettings,
     },
     spec::JobSpec,
+    units::Cpus,
 };
 
 use crate::spec::{parse_json, parse_toml, seal, unseal};
@@ -122,10 +124,9 @@ fn a_service_has_defaults_for_everything() {
         replicas: 1,
         ..Service::default()
     };
-    assert_eq!(
-        parse_toml(text).unwrap().service.as_deref(),
-        Some(&expected)
-    );
+    let spec = parse_toml(text).unwrap();
+    assert_eq!(spec.service.as_deref(), Some(&expected));
+    assert_eq!(spec.resources, Resources::of_cpus(Cpus(1)));
 }
 
 #[test]
