@@ -14,7 +14,7 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 
 use self::request::Call;
-pub(crate) use self::watch::Event;
+pub(crate) use self::watch::{Event, Events};
 pub use self::{
     logs::{LogPart, LogQuery, LogStart},
     processes::{ProcessName, ProcessesQuery},

@@ -34,7 +34,8 @@ texts! { PROCESSES:
         "Sumas en vez de procesos, por lo que tienen en común: name, user, cgroup, job o node";
     help_ps_watch => "Goes on, drawn anew every second or as often as said (500ms to 1m); in a pipe, a line of JSON for each change",
         "Sigue, dibujado de nuevo cada segundo o cada cuanto se diga (de 500ms a 1m); en una tubería, una línea de JSON por cada cambio";
-    error_watch_ended => "the server ended the watch", "el servidor terminó la observación";
+    watch_interrupted => "the server does not answer; nothing is known until it does",
+        "el servidor no responde; no se sabe nada hasta que responda";
     help_ps_tree => "Each process below its parent", "Cada proceso debajo de su padre";
     help_ps_user => "Only processes of this user, by name or number", "Solo procesos de este usuario, por nombre o número";
     help_ps_job => "Only processes of this job", "Solo procesos de este trabajo";

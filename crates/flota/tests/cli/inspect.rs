@@ -5,6 +5,7 @@ use std::{
     process::Stdio,
 };
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::home::Home;
@@ -98,4 +99,32 @@ fn a_watch_in_a_pipe_is_a_line_for_every_change_and_nodes_look_once_a_tick() {
         child.wait().unwrap();
     }
     dev.stop().succeeded();
+}
+
+#[test]
+fn a_watch_tells_that_the_server_is_away_and_goes_on_when_it_is_back() {
+    let home = Home::new();
+    let serve = || home.start(&["server", "--listen", "127.0.0.1:0"], "flota submit");
+    let first = serve();
+    let mut command = home.command(&["ps", "--watch=500ms"]);
+    let mut watcher = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watcher.stdout.take().unwrap()).lines();
+    let mut until = |event: &str| {
+        let name = format!("\"event\":\"{event}\"");
+        lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.contains(&name))
+            .unwrap_or_else(|| panic!("no {event} was told"));
+    };
+    until("snapshot");
+    first.signal(Signal::KILL);
+    first.end();
+    until("interrupted");
+    let second = serve();
+    until("snapshot");
+    second.stop().succeeded();
+    until("interrupted");
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
 }

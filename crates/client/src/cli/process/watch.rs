@@ -6,11 +6,15 @@ use clap::ArgMatches;
 use flota_wire::rest::process::{Process, ProcessDelta, ProcessSnapshot, SilentNode};
 use serde_json::{Value, json};
 
-use super::{super::Session, columns, query};
+use super::{
+    super::{Session, absence::Absence},
+    columns, query,
+};
 use crate::{
-    client::Event,
+    client::{Event, Events},
     exit::Exit,
     failure::Failure,
+    fault::ClientFault,
     render::{Format, Listing},
 };
 
@@ -31,26 +35,79 @@ pub(super) async fn watch(
         usize::try_from(rows).unwrap_or(usize::MAX)
     });
     let is_drawn = session.screen.is_terminal() && session.screen.format() == Format::Table;
+    let mut view = View {
+        sort,
+        rows,
+        is_drawn,
+        table: Table::default(),
+    };
     let client = session.client().await?;
     let opened = client.watch_processes(&query, interval).await;
     let mut events = opened.map_err(|fault| session.failure(&fault))?;
-    let mut table = Table::default();
     loop {
-        let next = session.client().await?.next_event(&mut events).await;
-        let Some(event) = next.map_err(|fault| session.failure(&fault))? else {
-            return Err(Failure::new(
-                "E-SERVER-STOPPING",
-                Exit::Unreachable,
-                session.language().error_watch_ended(),
-            ));
-        };
-        if is_drawn {
-            table.take(&event);
-            table.draw(session, &sort, rows)?;
-        } else {
-            session.screen.print_line(&line(&event))?;
+        let absence = Absence::new();
+        if let Some(fault) = view.follow(session, &mut events).await?
+            && !absence.is_bearable(&fault)
+        {
+            return Err(session.failure(&fault));
         }
-        session.screen.flush()?;
+        view.interrupted(session)?;
+        events = loop {
+            absence.pause().await;
+            let client = session.client().await?;
+            match client.watch_processes(&query, interval).await {
+                Ok(events) => break events,
+                Err(fault) if absence.is_bearable(&fault) => {}
+                Err(fault) => return Err(session.failure(&fault)),
+            }
+        };
+    }
+}
+
+/// How a watch is shown.
+struct View {
+    sort: String,
+    /// At most so many rows on a terminal.
+    rows: usize,
+    is_drawn: bool,
+    table: Table,
+}
+
+impl View {
+    /// Shows events until they end; the fault that ended them, if not the server itself.
+    async fn follow(
+        &mut self,
+        session: &mut Session<'_>,
+        events: &mut Events,
+    ) -> Result<Option<ClientFault>, Failure> {
+        loop {
+            let event = match session.client().await?.next_event(events).await {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(None),
+                Err(fault) => return Ok(Some(fault)),
+            };
+            if self.is_drawn {
+                self.table.take(&event);
+                self.table.draw(session, &self.sort, self.rows)?;
+            } else {
+                session.screen.print_line(&line(&event))?;
+            }
+            session.screen.flush()?;
+        }
+    }
+
+    /// Shows that nothing is known until the server is back, rather than what was.
+    fn interrupted(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
+        self.table = Table::default();
+        if self.is_drawn {
+            let text = session.language().watch_interrupted();
+            session.screen.print(CLEAR)?;
+            session.screen.print_line(&text)?;
+        } else {
+            let event = json!({"event": "interrupted"});
+            session.screen.print_line(&event.to_string())?;
+        }
+        session.screen.flush()
     }
 }
 
