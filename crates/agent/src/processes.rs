@@ -1,6 +1,7 @@
 //! All processes of this machine, read from `/proc` with few calls and one buffer.
 
 mod inspect;
+mod permission;
 mod reader;
 #[cfg(test)]
 mod reuse;

@@ -6,6 +6,7 @@ use crate::{
     ids::{AttemptId, BootId, JobId, NodeId, TaskIndex},
     inspect::ProcessDetail,
     log::{LogPart, LogQuestion},
+    policy::Rule,
     units::{Bytes, Cpus, Timestamp},
 };
 
@@ -203,6 +204,13 @@ pub enum AskFault {
     Protected(Protection),
     /// The user that the agent runs as may not signal it.
     NotPermitted,
+    /// The policy of the node forbids to signal it, or one of its descendants.
+    Refused {
+        /// The rule.
+        rule: Rule,
+        /// The one that may not be signalled.
+        pid: u32,
+    },
     /// It was killed and has not ended, or one of its descendants has not.
     Alive {
         /// How many of them are left.
@@ -230,7 +238,7 @@ impl AskFault {
             Self::Reused => "E-PROCESS-REUSED",
             Self::Uncertain => "E-PROCESS-UNCERTAIN",
             Self::Protected(_) => "E-PROCESS-PROTECTED",
-            Self::NotPermitted => "E-PROCESS-FORBIDDEN",
+            Self::NotPermitted | Self::Refused { .. } => "E-PROCESS-FORBIDDEN",
             Self::Alive { .. } => "E-PROCESS-ALIVE",
             Self::Unreadable { .. } => "E-PROCESS-UNREADABLE",
             Self::Unreachable => "E-NODE-UNREACHABLE",

@@ -22,7 +22,7 @@ use flota_model::{
 };
 use rustix::fs::{Mode, OFlags};
 
-use super::{Processes, Programs, TICK_MICROS, cut, signal, stat};
+use super::{Processes, Programs, TICK_MICROS, cut, permission, stat};
 use crate::sys::pidfd::PidFd;
 
 /// Longest small file of `/proc`: limits, counters, groups.
@@ -66,7 +66,7 @@ impl Processes {
     ) -> Result<ProcessDetail, AskFault> {
         let folder = Folder::open(self, target)?;
         let list = self.list(Columns::Full, programs);
-        let list = list.map_err(|error| signal::fault(&error))?;
+        let list = list.map_err(|error| permission::fault(&error))?;
         let is_it = |row: &&flota_model::process::ProcessRow| {
             row.pid == folder.pid && row.start_time == folder.start_time
         };
@@ -124,11 +124,11 @@ impl Folder {
             ProcessTarget::Handle(handle) => handle.pid,
             ProcessTarget::Pid { pid, .. } => pid,
         };
-        let pidfd = PidFd::open(pid).map_err(|error| signal::fault(&error))?;
+        let pidfd = PidFd::open(pid).map_err(|error| permission::fault(&error))?;
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let path = format!("/proc/{pid}");
         let folder = rustix::fs::open(path, flags, Mode::empty());
-        let folder = folder.map_err(|error| signal::fault(&error.into()))?;
+        let folder = folder.map_err(|error| permission::fault(&error.into()))?;
         // Its number was not given to another one before the folder was open.
         if let Err(error) = pidfd.signal(0)
             && error.raw_os_error() == Some(libc::ESRCH)

@@ -1,16 +1,16 @@
 //! Signals to processes that are not ours: only to the very one that is meant, and never to those
 //! that keep the machine or Flota going.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, time::Duration};
+use std::time::Duration;
 
-use flota_engine::policy::{Policy, Target};
+use flota_engine::policy::Policy;
 use flota_model::{
     ids::BootId,
     process::{Answer, AskFault, ProcessHandle, ProcessTarget, Protection},
 };
 
 use super::{
-    reader::Reader,
+    permission::{admit, fault},
     tree::{Tree, is_over},
 };
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 
 /// How long SIGKILL may take; only processes that wait inside the kernel need longer.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
-/// First argument of a keeper.
-const KEEPER: &[u8] = b"__keeper";
 
 /// Sends a signal.
 pub(crate) fn signal(
@@ -42,7 +40,7 @@ pub(crate) fn stop(
 ) -> Result<Answer, AskFault> {
     let (pid, pidfd) = find(here, target)?;
     // All are looked at before the first one is told.
-    let mut tree = Tree::of(pid, pidfd)?;
+    let mut tree = Tree::of(pid, pidfd, here.1)?;
     tree.ask(libc::SIGTERM, clock::moment() + grace)?;
     let killed = !tree.is_gone();
     if killed {
@@ -82,8 +80,7 @@ fn find(
     if let ProcessTarget::Handle(handle) = target {
         recognise(&pidfd, &handle)?;
     }
-    protect(pid)?;
-    permit(pid, policy)?;
+    admit(pid, policy)?;
     if is_over(&pidfd) {
         return Err(AskFault::Gone);
     }
@@ -100,55 +97,4 @@ fn recognise(pidfd: &PidFd, handle: &ProcessHandle) -> Result<(), AskFault> {
         return Err(AskFault::Reused);
     }
     Ok(())
-}
-
-/// Refuses what must go on.
-pub(super) fn protect(pid: u32) -> Result<(), AskFault> {
-    let mut reader = Reader::open().map_err(|error| fault(&error))?;
-    let (line, _) = reader.stat(pid, false).ok_or(AskFault::Gone)?;
-    if line.is_kernel {
-        return Err(AskFault::Protected(Protection::Kernel));
-    }
-    if is_flota(pid) {
-        return Err(AskFault::Protected(Protection::Flota));
-    }
-    Ok(())
-}
-
-/// Refuses what the owner of this node does not want to be signalled from outside.
-fn permit(pid: u32, policy: &Policy) -> Result<(), AskFault> {
-    // As seen in `/proc`: one that hides what it does counts as root's (`man 5 proc_pid`).
-    let user = fs::metadata(format!("/proc/{pid}")).map_err(|error| fault(&error))?;
-    let target = Target {
-        is_managed: proc::cookie(pid).is_some(),
-        user: user.uid(),
-        own_user: rustix::process::geteuid().as_raw(),
-    };
-    policy.signal(target).map_err(|_| AskFault::NotPermitted)
-}
-
-/// Whether it runs the program that we run, or is a keeper of any version.
-fn is_flota(pid: u32) -> bool {
-    let program = |path: &str| {
-        let status = fs::metadata(path).ok()?;
-        Some((status.dev(), status.ino()))
-    };
-    let ours = program("/proc/self/exe");
-    if pid == std::process::id() || ours.is_some() && program(&format!("/proc/{pid}/exe")) == ours {
-        return true;
-    }
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    command.split(|byte| *byte == 0).nth(1) == Some(KEEPER)
-}
-
-/// What an error of the system means for the one who asked.
-pub(super) fn fault(error: &io::Error) -> AskFault {
-    match error.raw_os_error() {
-        // `EINVAL`: the number is that of a thread which leads no process.
-        Some(libc::ESRCH | libc::ENOENT | libc::EINVAL) => AskFault::Gone,
-        Some(libc::EPERM) => AskFault::NotPermitted,
-        Some(errno) => AskFault::Unreadable { errno },
-        None if error.kind() == io::ErrorKind::InvalidInput => AskFault::Gone,
-        None => AskFault::Unreadable { errno: libc::EIO },
-    }
 }

@@ -6,12 +6,13 @@
 
 use std::{collections::BTreeSet, io, os::fd::AsFd as _, time::Duration};
 
+use flota_engine::policy::Policy;
 use flota_model::{process::AskFault, units::Moment};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
+    permission::{admit, fault},
     reader::Reader,
-    signal::{fault, protect},
 };
 use crate::{
     proc,
@@ -31,8 +32,10 @@ const FREEZE_EVERY: Duration = Duration::from_millis(2);
 const SCANS_MAX: usize = 8;
 
 /// A process and its descendants.
-pub(super) struct Tree {
+pub(super) struct Tree<'a> {
     members: Vec<Member>,
+    /// Asked for each of them.
+    policy: &'a Policy,
 }
 
 struct Member {
@@ -49,15 +52,16 @@ struct Seen {
     session: u32,
 }
 
-impl Tree {
-    /// The process, and all that is found of it now.
-    pub(super) fn of(pid: u32, pidfd: PidFd) -> Result<Self, AskFault> {
+impl<'a> Tree<'a> {
+    /// The process, which was admitted, and all that is found of it now.
+    pub(super) fn of(pid: u32, pidfd: PidFd, policy: &'a Policy) -> Result<Self, AskFault> {
         let mut tree = Self {
             members: vec![Member {
                 pid,
                 pidfd,
                 is_told: false,
             }],
+            policy,
         };
         tree.grow()?;
         Ok(tree)
@@ -220,7 +224,7 @@ impl Tree {
         if stat.state == b'Z' || !is_ours || is_over(&pidfd) {
             return Ok(());
         }
-        match protect(seen.pid) {
+        match admit(seen.pid, self.policy) {
             Ok(()) => {}
             Err(AskFault::Gone) => return Ok(()),
             Err(fault) => return Err(fault),

@@ -65,7 +65,8 @@ fn a_policy_bounds_programs_users_and_signals() {
     }
     // A process of nobody's job, and one of a job.
     let own = format!("signal CONT n1/{} --force", std::process::id());
-    home.line(&own).failed(4, &["E-PROCESS-FORBIDDEN"]);
+    home.line(&own)
+        .failed(4, &["E-PROCESS-FORBIDDEN", "rule `signals`"]);
     let started = home.json("start n1 -o json -- sleep 60");
     let handle = started["handle"].as_str().unwrap();
     home.line(&format!("stop {handle}")).succeeded();

@@ -2,6 +2,7 @@
 
 use flota_model::{
     ids::{BootId, JobId, RequestId, TaskIndex},
+    policy::Rule,
     process::{
         Answer, AskFault, COMMAND_LENGTH_MAX, CONTROL_GROUP_LENGTH_MAX, PROCESSES_MAX, ProcessList,
         ProcessRow, ProcessTask, Protection,
@@ -167,6 +168,14 @@ fn encode_fault(fault: AskFault) -> proto::AskFault {
         AskFault::Protected(Protection::Kernel) => (Kind::ProtectedKernel, 0),
         AskFault::Protected(Protection::Flota) => (Kind::ProtectedFlota, 0),
         AskFault::NotPermitted => (Kind::NotPermitted, 0),
+        AskFault::Refused { rule, pid } => {
+            return proto::AskFault {
+                kind: Kind::Refused.into(),
+                rule: rule.number(),
+                pid,
+                ..proto::AskFault::default()
+            };
+        }
         AskFault::Alive {
             processes,
             pid,
@@ -200,6 +209,11 @@ fn decode_fault(fault: proto::AskFault) -> Result<AskFault, DecodeFault> {
         Kind::ProtectedKernel => AskFault::Protected(Protection::Kernel),
         Kind::ProtectedFlota => AskFault::Protected(Protection::Flota),
         Kind::NotPermitted => AskFault::NotPermitted,
+        Kind::Refused => AskFault::Refused {
+            rule: Rule::of_number(fault.rule)
+                .ok_or_else(|| unknown("answer.fault.rule", fault.rule))?,
+            pid: fault.pid,
+        },
         Kind::Alive => AskFault::Alive {
             processes: fault.processes,
             pid: fault.pid,

@@ -2,6 +2,9 @@
 
 use std::io::Read as _;
 
+use flota_engine::policy::Foreign;
+use flota_model::policy::Rule;
+
 use super::*;
 
 /// A shell that has written its first byte, so that it has started all that it starts at once.
@@ -169,4 +172,45 @@ fn one_that_the_kernel_holds_is_said_to_be_unkillable() {
     assert_eq!(result, Err(expected));
     frozen.thaw();
     child.0.wait().unwrap();
+}
+
+#[test]
+fn a_tree_with_one_that_the_policy_protects_is_left_alone() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root starts a program as another user");
+        return;
+    }
+    let mark = mark(7);
+    let switch = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    let mut child = shell("/bin/sh", &format!("{switch} sleep {mark} & echo; wait"));
+    let leader = child.0.id();
+    let is_other = |row: &ProcessRow| row.user.as_deref().is_some_and(|user| user != "root");
+    let looked = || {
+        let all = processes()
+            .list(Columns::Full, &Programs::default())
+            .unwrap();
+        all.rows
+            .into_iter()
+            .find(|row| row.parent == leader && is_other(row))
+    };
+    let deadline = clock::moment() + PATIENCE;
+    let below = loop {
+        if let Some(row) = looked() {
+            break row.pid;
+        }
+        assert!(clock::moment() < deadline, "nobody of another user came up");
+    };
+    let policy = Policy {
+        foreign: Foreign::OwnUser,
+        ..Policy::usual(true)
+    };
+    let target = ProcessTarget::Handle(handle_of(leader));
+    let refused = AskFault::Refused {
+        rule: Rule::Signals,
+        pid: below,
+    };
+    let result = signal::stop((boot(), &policy), target, PATIENCE);
+    assert_eq!(result, Err(refused));
+    assert_eq!((left(&mark), child.0.try_wait().unwrap()), (1, None));
+    assert_eq!(stop(leader, PATIENCE), Ok(stopped(2, false)));
 }

@@ -103,6 +103,7 @@ fn of_list(node: &NodeView, fault: AskFault) -> Problem {
         | AskFault::Uncertain
         | AskFault::Protected(_)
         | AskFault::NotPermitted
+        | AskFault::Refused { .. }
         | AskFault::Alive { .. }
         | AskFault::Unreadable { .. } => problem(&node.name, fault),
     }
@@ -181,6 +182,13 @@ pub(super) fn problem(what: &str, fault: AskFault) -> Problem {
             PROCESS_FORBIDDEN,
             "belongs to a user that the agent of the node may not signal",
         ),
+        AskFault::Refused { rule, pid } => {
+            let rule = rule.word();
+            let detail = format!(
+                "{what} is left alone: the policy of the node forbids to signal {pid} (rule `{rule}`)"
+            );
+            return Problem::new(PROCESS_FORBIDDEN, detail);
+        }
         AskFault::Alive {
             processes,
             pid,
@@ -218,6 +226,8 @@ fn protected(protection: Protection) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use flota_model::policy::Rule;
+
     use super::*;
 
     #[test]
@@ -237,6 +247,11 @@ mod tests {
             check(fault, 403, "E-PROCESS-PROTECTED");
         }
         check(AskFault::NotPermitted, 403, "E-PROCESS-FORBIDDEN");
+        let (rule, pid) = (Rule::Signals, 71);
+        let refused = AskFault::Refused { rule, pid };
+        check(refused, 403, "E-PROCESS-FORBIDDEN");
+        let detail = problem("process 1-2", refused);
+        assert!(detail.detail().contains("71 (rule `signals`)"));
         for in_kernel in [true, false] {
             let (processes, pid) = (2, 71);
             let fault = AskFault::Alive {

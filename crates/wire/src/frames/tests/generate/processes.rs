@@ -5,6 +5,7 @@ mod detail;
 use flota_model::{
     local::{LocalOrder, LocalRefusal, LocalReply},
     log::{LOG_PART_MAX, LOG_TAIL_MAX, LogFrom, LogPart, LogQuestion},
+    policy::Rule,
     process::{
         Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
         ProcessTarget, ProcessTask, Protection, Question,
@@ -134,6 +135,10 @@ pub(super) fn answer(random: &mut Random) -> Result<Answer, AskFault> {
         AskFault::Protected(Protection::Kernel),
         AskFault::Protected(Protection::Flota),
         AskFault::NotPermitted,
+        AskFault::Refused {
+            rule: Rule::Signals,
+            pid: small(random),
+        },
         AskFault::Alive {
             processes: small(random),
             pid: small(random),
