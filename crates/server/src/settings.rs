@@ -71,6 +71,14 @@ pub struct Limits {
     /// Most connections that watch events at once; one more is answered 503. A page and a few
     /// programs for each of some dozens of people.
     pub watchers_max: usize,
+    /// Most nodes that one list of processes asks at once; the others follow.
+    pub asked_max: usize,
+    /// Most nodes that all lists of processes together ask at once; more wait. The longest answer has
+    /// some three mebibytes, a usual one a hundredth of that.
+    pub lists_max: usize,
+    /// From asking nodes for their processes to giving up, so that a list is there within two seconds
+    /// whatever nodes do.
+    pub list_within: Duration,
     /// Longest silence towards one who watches events: proxies cut a connection after a minute.
     pub event_ping_interval: Duration,
     /// Free space of the data folder's file system below which submissions are refused.
@@ -90,6 +98,9 @@ impl Default for Limits {
             drain_within: Duration::from_secs(5),
             requests_max: 16_384,
             watchers_max: 256,
+            asked_max: 128,
+            lists_max: 256,
+            list_within: Duration::from_millis(1_800),
             event_ping_interval: Duration::from_secs(15),
             free_space: FreeSpace::default(),
         }

@@ -36,10 +36,6 @@ use crate::{
 /// Most reads of the store at once; more wait. Each holds a thread and a connection to it.
 const READS_MAX: usize = 8;
 
-/// Most lists of processes that nodes are asked for at once; more wait. The longest has some three
-/// mebibytes, a usual one a hundredth of that.
-const LISTS_MAX: usize = 256;
-
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Desk(Arc<Inner>);
@@ -67,12 +63,13 @@ pub(crate) struct DeskParts {
 impl Desk {
     pub(crate) fn new(parts: DeskParts) -> Self {
         let watchers = Arc::new(Semaphore::new(parts.settings.limits.watchers_max));
+        let lists = Semaphore::new(parts.settings.limits.lists_max);
         Self(Arc::new(Inner {
             parts,
             watchers,
             shared_lists: Shared::default(),
             reads: Semaphore::new(READS_MAX),
-            lists: Semaphore::new(LISTS_MAX),
+            lists,
         }))
     }
 

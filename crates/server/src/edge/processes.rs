@@ -43,17 +43,13 @@ use crate::{
     problem::{PROCESS_NOT_FOUND, Problem},
 };
 
-/// Nodes that are asked at once for one list. Each answer may have some megabytes, most have less
-/// than a hundredth of that.
-const ASKED_MAX: usize = 128;
-
 /// `GET /api/v1/processes?node=NAME,…&name=PART&user=NAME&job=JOB&managed=true&kernel=false&sort=cpu&limit=1000&after=…`
 async fn list(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let deadline = Instant::now() + desk.settings().limits.list_within;
     let parameters = Parameters::parse(&uri, &known(&["node"], &selection::PARAMETERS))?;
     let wanted = Wanted::parse(&parameters)?;
     let nodes = wanted_nodes(&desk, &caller, &parameters).await?;
@@ -68,7 +64,7 @@ async fn grouped(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let deadline = Instant::now() + desk.settings().limits.list_within;
     let parameters = Parameters::parse(&uri, &known(&["node"], &groups::PARAMETERS))?;
     let into = Grouping::parse(&parameters)?;
     let nodes = wanted_nodes(&desk, &caller, &parameters).await?;
@@ -88,7 +84,7 @@ pub(crate) async fn processes_of_page(
     name: &str,
     uri: &Uri,
 ) -> Result<(String, Processes), Problem> {
-    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let deadline = Instant::now() + desk.settings().limits.list_within;
     let parameters = Parameters::parse(uri, &known(&["lang"], &selection::PARAMETERS))?;
     let wanted = Wanted::parse(&parameters)?;
     let node = node_of(desk, caller, name).await?;
@@ -131,7 +127,7 @@ async fn list_of_node(
     Path(name): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let deadline = Instant::now() + asking::LIST_WITHIN;
+    let deadline = Instant::now() + desk.settings().limits.list_within;
     let parameters = Parameters::parse(&uri, &known(&[], &selection::PARAMETERS))?;
     let wanted = Wanted::parse(&parameters)?;
     let node = node_of(&desk, &caller, &name).await?;
@@ -254,7 +250,8 @@ async fn gather<T: Collect>(
         (node, list, place)
     };
     let mut gathered = Gathered::new(into);
-    let mut answers = stream::iter(nodes).map(ask).buffer_unordered(ASKED_MAX);
+    let at_once = desk.settings().limits.asked_max;
+    let mut answers = stream::iter(nodes).map(ask).buffer_unordered(at_once);
     while let Some((node, list, place)) = answers.next().await {
         gathered.add(&node, list);
         drop(place);

@@ -13,12 +13,12 @@ use flota_model::{
         SpecHash, TaskIndex,
     },
     outcome::{Outcome, Output, Report, Usage},
-    process::{Answer, AskFault, Question},
+    process::{Answer, AskFault, ProcessList, Question},
     resources::Resources,
     sample::NodeSample,
     units::{Cpus, Moment, Timestamp},
 };
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use super::harness::{Harness, PATIENCE};
 
@@ -165,6 +165,38 @@ impl Agent {
                 }
                 Some(AgentEvent::Connected { .. } | AgentEvent::Retrying { .. }) => {}
                 Some(AgentEvent::Disconnected { .. }) | None => return,
+            }
+        }
+    }
+
+    /// Counts the questions that it hears, and answers them with nothing once `begin` says so, until
+    /// it is disconnected.
+    pub(super) async fn serve_from(
+        mut self,
+        heard: watch::Sender<usize>,
+        mut begin: watch::Receiver<bool>,
+    ) {
+        let mut waiting = Vec::new();
+        let mut has_begun = false;
+        loop {
+            tokio::select! {
+                begun = begin.wait_for(|begin| *begin), if !has_begun => has_begun = begun.is_ok(),
+                event = self.link.next() => match event {
+                    Some(AgentEvent::Frame { frame, .. }) => {
+                        if let DownBody::Ask { request, .. } = frame.body {
+                            heard.send_modify(|heard| *heard += 1);
+                            waiting.push(request);
+                        }
+                    }
+                    Some(AgentEvent::Connected { .. } | AgentEvent::Retrying { .. }) => {}
+                    Some(AgentEvent::Disconnected { .. }) | None => return,
+                },
+            }
+            if has_begun {
+                for request in std::mem::take(&mut waiting) {
+                    let answer = Ok(Answer::Processes(ProcessList::default()));
+                    self.say(UpBody::Answer { request, answer });
+                }
             }
         }
     }

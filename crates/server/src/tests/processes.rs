@@ -13,9 +13,16 @@ use flota_model::{
     units::{Cpus, Timestamp},
 };
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
-use super::{agent::Agent, harness::Harness};
+use super::{
+    agent::Agent,
+    harness::{Harness, PATIENCE},
+};
 
 const BOOT: BootId = BootId(0xb007);
 const ALL: Question = Question::Processes {
@@ -183,27 +190,57 @@ fn silent(answer: &Value) -> (usize, usize) {
 
 #[tokio::test]
 async fn no_more_nodes_are_asked_at_once_than_is_allowed_and_the_others_are_named() {
-    // Agents by hand send no heartbeats, and must not be lost before all have joined.
-    let server = Harness::start_with(|settings| {
-        settings.fleet.lease = Duration::from_mins(5);
-    })
-    .await;
+    let server = Harness::start_with(|settings| settings.limits.asked_max = 4).await;
     let mut agents = Vec::new();
-    for number in 0..130 {
+    for number in 0..6 {
         agents.push(Agent::join(&server, &format!("n{number}")).await);
     }
+    let answer = server.get("/api/v1/processes").await.json();
+    assert_eq!(silent(&answer), (4, 2));
+    drop(agents);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn all_lists_together_ask_no_more_nodes_at_once_than_is_allowed() {
+    const ROOM: usize = 6;
+    let server = Harness::start_with(|settings| {
+        settings.limits.asked_max = 4;
+        settings.limits.lists_max = ROOM;
+        // No list is given up here, however busy the machine is.
+        settings.limits.list_within = Duration::from_mins(10);
+        settings.fleet.lease = Duration::from_mins(10);
+    })
+    .await;
+    // Questions that were heard, and answers given.
+    let heard = watch::Sender::new(0_usize);
+    let mut agents = JoinSet::new();
+    let (begin, begun) = watch::channel(false);
+    for number in 0..6 {
+        let agent = Agent::join(&server, &format!("n{number}")).await;
+        agents.spawn(agent.serve_from(heard.clone(), begun.clone()));
+    }
     let path = "/api/v1/processes";
-    let alone = server.get(path).await.json();
-    assert_eq!(silent(&alone), (128, 2));
-    // Three lists have room for two lists' nodes together.
-    let (one, two, three) = tokio::join!(server.get(path), server.get(path), server.get(path));
-    let counts = [one, two, three].map(|answer| silent(&answer.json()));
-    assert!(
-        counts.iter().all(|(asked, left)| asked + left == 130),
-        "{counts:?}"
-    );
-    let left: usize = counts.iter().map(|(_, left)| left).sum();
-    assert!(left > 6, "{counts:?}");
+    let look = async {
+        let mut heard = heard.subscribe();
+        let _ = timeout(PATIENCE, heard.wait_for(|heard| *heard >= ROOM)).await;
+        // One question too many has this long to come.
+        let more = timeout(
+            Duration::from_millis(300),
+            heard.wait_for(|heard| *heard > ROOM),
+        )
+        .await;
+        let is_more = more.is_ok();
+        begin.send(true).unwrap();
+        is_more
+    };
+    let lists = async { tokio::join!(server.get(path), server.get(path), server.get(path)) };
+    let (is_more, (one, two, three)) = tokio::join!(look, lists);
+    assert!(!is_more, "more than {ROOM} were asked at once");
+    for answer in [one, two, three] {
+        assert_eq!(answer.json()["answered"].as_array().unwrap().len(), 6);
+    }
+    assert_eq!(*heard.borrow(), 18);
     drop(agents);
     server.stop().await;
 }

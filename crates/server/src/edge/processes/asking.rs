@@ -19,10 +19,6 @@ use crate::{
     },
 };
 
-/// From asking a node for its processes to giving up, so that a list is there within two seconds
-/// whatever nodes do.
-pub(super) const LIST_WITHIN: Duration = Duration::from_millis(1_800);
-
 /// The processes of a node.
 pub(super) async fn list(
     desk: &Desk,
@@ -80,7 +76,8 @@ pub(super) async fn inspect(
             with_values,
         },
     };
-    match timeout(LIST_WITHIN, desk.query(permit, query)).await {
+    let within = desk.settings().limits.list_within;
+    match timeout(within, desk.query(permit, query)).await {
         Ok(reply) => match answer_of(reply?)? {
             Ok(Answer::Inspected(detail)) => Ok(*detail),
             Ok(_) => Err(bug("a question for a process got another answer")),

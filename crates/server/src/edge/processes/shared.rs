@@ -56,7 +56,7 @@ impl Feed {
             return frame.clone();
         }
         let asked_at = Instant::now();
-        let deadline = asked_at + asking::LIST_WITHIN;
+        let deadline = asked_at + desk.settings().limits.list_within;
         // Other lists may be under way, too: together they stay bounded.
         let place = tokio::time::timeout_at(deadline, desk.list_place()).await;
         let list = asking::list(desk, caller, node, deadline).await;
