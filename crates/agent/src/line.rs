@@ -4,6 +4,8 @@
 //! authorised, audited and kept like everything else.
 
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,6 +25,27 @@ pub(crate) const CONNECTIONS_MAX: usize = 1_024;
 const PAUSE: Duration = Duration::from_millis(100);
 /// The answer to one connection too many.
 const FULL: &[u8] = "Error: demasiadas conexiones\n".as_bytes();
+
+/// How long clients are waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// A segment without a newline is a whole command when nothing follows for so long.
+    silence: Duration,
+    /// Longest time for one command to arrive.
+    command: Duration,
+    /// Longest time without a command.
+    idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_millis(30),
+            command: Duration::from_secs(10),
+            idle: Duration::from_mins(2),
+        }
+    }
+}
 
 /// An address that was bound.
 #[derive(Debug)]
@@ -45,16 +68,21 @@ impl Bound {
 }
 
 /// Serves all of them until it is dropped.
-pub(crate) async fn serve(listeners: Vec<Bound>, counter: Counter) {
+pub(crate) async fn serve(listeners: Vec<Bound>, counter: Counter, patience: Patience) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut loops = JoinSet::new();
     for bound in listeners {
-        loops.spawn(accept(bound, counter.clone(), Arc::clone(&places)));
+        loops.spawn(accept(
+            bound,
+            counter.clone(),
+            patience,
+            Arc::clone(&places),
+        ));
     }
     loops.join_all().await;
 }
 
-async fn accept(bound: Bound, counter: Counter, places: Arc<Semaphore>) {
+async fn accept(bound: Bound, counter: Counter, patience: Patience, places: Arc<Semaphore>) {
     let mut sessions = JoinSet::new();
     loop {
         while sessions.try_join_next().is_some() {}
@@ -69,7 +97,7 @@ async fn accept(bound: Bound, counter: Counter, places: Arc<Semaphore>) {
         let (dialect, counter) = (bound.dialect, counter.clone());
         sessions.spawn(async move {
             // A client that closes early, or only looks whether somebody is here, is no error.
-            if let Err(error) = session::serve(stream, dialect, &counter).await {
+            if let Err(error) = session::serve(stream, dialect, &counter, patience).await {
                 tracing::debug!(%error, "a line connection ended");
             }
             drop(place);

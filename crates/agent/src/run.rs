@@ -190,7 +190,7 @@ async fn listen(
         shell.sample.subscribe(),
     );
     let mut task = JoinSet::new();
-    task.spawn(line::serve(bound, counter));
+    task.spawn(line::serve(bound, counter, line::Patience::default()));
     Ok(Some(Listeners { path, _task: task }))
 }
 

@@ -16,14 +16,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::Patience;
 use crate::local::{Counter, News, Want, identify};
 
-/// A segment without a newline is a whole command when nothing follows for so long.
-const SILENCE: Duration = Duration::from_millis(30);
-/// Longest time for one command to arrive.
-const COMMAND_WITHIN: Duration = Duration::from_secs(10);
-/// Longest time without a command.
-const IDLE_MAX: Duration = Duration::from_mins(2);
 /// Longest time for an answer to be taken.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time from the order to the start of a program.
@@ -46,6 +41,7 @@ pub(super) async fn serve(
     mut stream: TcpStream,
     dialect: Dialect,
     counter: &Counter,
+    patience: Patience,
 ) -> io::Result<()> {
     let _ = stream.set_nodelay(true);
     let mut framer = Framer::default();
@@ -60,7 +56,11 @@ pub(super) async fn serve(
             begun = Instant::now();
         }
         let is_within = framer.is_within();
-        let wait = if is_within { SILENCE } else { IDLE_MAX };
+        let wait = if is_within {
+            patience.silence
+        } else {
+            patience.idle
+        };
         let read = timeout(wait, stream.read(&mut buffer)).await;
         if !is_within {
             begun = Instant::now();
@@ -81,7 +81,7 @@ pub(super) async fn serve(
             Err(_) => framer.rest(),
         };
         let is_over = !is_within && rest.is_none() && !framer.is_within();
-        if is_over || begun.elapsed() > COMMAND_WITHIN {
+        if is_over || begun.elapsed() > patience.command {
             return Ok(());
         }
         if let Some(piece) = rest

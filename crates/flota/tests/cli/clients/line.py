@@ -192,35 +192,6 @@ def command_lines():
                 pass
 
 
-def slow():
-    """A client that sends a byte now and then keeps its place for ten seconds, not for ever."""
-    begun = time.monotonic()
-    with connect(POSIX) as connection:
-        connection.setblocking(False)
-        while time.monotonic() - begun < WAIT:
-            try:
-                connection.sendall(b"x")
-                if connection.recv(1000) == b"":
-                    break
-            except BlockingIOError:
-                pass
-            except ConnectionError:
-                break
-            time.sleep(0.01)
-    took = time.monotonic() - begun
-    check(5 < took < WAIT, f"dropped after {took} s")
-
-
-def quick():
-    """A client that has always begun its next command keeps its place for longer than one may take."""
-    begun = time.monotonic()
-    with connect(POSIX) as connection:
-        connection.sendall(b"HE")
-        while time.monotonic() - begun < 12:
-            connection.sendall(b"LP\nHE")
-            check(connection.recv(65536), "who asks without a pause is closed")
-
-
 def many():
     silent = [connect(POSIX) for _ in range(50)]
     slow = connect(POSIX)
@@ -254,13 +225,3 @@ def many():
 for part in [posix, gestor, hostile, many]:
     part()
     print(part.__name__, "as described", flush=True)
-
-patient = [threading.Thread(target=part) for part in [slow, quick]]
-FAULTS = []
-threading.excepthook = lambda fault: FAULTS.append(f"{fault.exc_value!r}")
-for part in patient:
-    part.start()
-for part in patient:
-    part.join()
-check(not FAULTS, FAULTS)
-print("patience as described", flush=True)
