@@ -228,7 +228,10 @@ impl Place {
             let name = format!("{number}.lock");
             match files::exclusive(&folder, &name) {
                 Ok(lock) => {
-                    files::lock(&lock).map_err(fault)?;
+                    // An agent that looks whether we are dead holds it for a moment.
+                    while !files::lock(&lock).map_err(fault)? {
+                        std::thread::yield_now();
+                    }
                     return Ok(Self {
                         folder,
                         path,

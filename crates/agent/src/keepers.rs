@@ -124,16 +124,18 @@ impl Keepers {
         self.live.remove(&keeper);
         let deadline = clock::moment() + PATIENCE;
         while clock::moment() < deadline {
+            // First: whoever else has put a socket in its place has no lock.
+            if self.is_dead(keeper) {
+                return Ok(Reached::Dead);
+            }
             let connected = socket::connect(&self.folder, &format!("{}.sock", keeper.0));
-            match connected.and_then(|socket| Wire::new(keeper, socket)) {
-                Ok(wire) => match self.greet(wire, deadline).await {
+            // Else it is about to listen, about to end, or has a queue at its door.
+            if let Ok(wire) = connected.and_then(|socket| Wire::new(keeper, socket)) {
+                match self.greet(wire, deadline).await {
                     Ok(Some(listed)) => return Ok(Reached::Live(listed)),
                     Ok(None) => {}
                     Err(error) => tracing::debug!(keeper = keeper.0, %error, "no list"),
-                },
-                Err(_) if self.is_dead(keeper) => return Ok(Reached::Dead),
-                // It is about to listen, about to end, or has a queue at its door.
-                Err(_) => {}
+                }
             }
             sleep(LOOK_AGAIN).await;
         }

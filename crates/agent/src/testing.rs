@@ -316,6 +316,43 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// A file system of its own, of 512 KiB, until it is dropped.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where nothing may be mounted; that is a failure where the tests must be complete.
+    pub(crate) fn mount(path: &Path) -> Option<Self> {
+        std::fs::create_dir_all(path).unwrap();
+        let words = ["-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs"];
+        if run("mount", &words, path) {
+            return Some(Self(path.to_owned()));
+        }
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount");
+        println!("skipped: this user may not mount a file system");
+        None
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &["-l"], &self.0);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only root can fill a disk of its own"
+)]
+fn run(program: &str, words: &[&str], path: &Path) -> bool {
+    let mut command = Command::new(program);
+    let ended = command.args(words).arg(path).status();
+    ended.is_ok_and(|status| status.success())
+}
+
 /// The wait status of an exit with that code.
 pub(crate) fn exit(code: i32) -> i32 {
     code << 8

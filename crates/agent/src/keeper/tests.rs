@@ -17,9 +17,10 @@ use crate::{
     keeper::CUT,
     proc,
     sys::{clock, pidfd::PidFd, socket},
-    testing::{Bench, Client, exit, wait_for, wait_readable},
+    testing::{Bench, Client, SmallDisk, exit, wait_for, wait_readable},
 };
 
+mod faults;
 mod settings;
 
 fn status(end: End) -> (i32, bool) {

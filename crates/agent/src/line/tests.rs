@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::testing::PATIENCE;
+use crate::{sys::clock, testing::PATIENCE};
 
 /// A listener that waits so long for its clients, and a client.
 async fn connected(patience: Patience) -> (TcpStream, JoinSet<()>) {
@@ -42,10 +42,10 @@ async fn a_client_that_asks_for_nothing_is_dropped_in_time() {
     let mut answer = [0; 4_096];
     client.write_all(b"HELP\n").unwrap();
     assert_ne!(client.read(&mut answer).unwrap(), 0);
-    let answered = std::time::Instant::now();
+    let answered = clock::moment();
     assert_eq!(client.read(&mut answer).unwrap(), 0, "it is not closed");
     // As the server counts: from its answer, which it had written before.
-    assert!(answered.elapsed() > patience.idle / 2);
+    assert!(clock::moment().since(answered) > patience.idle / 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,9 +57,9 @@ async fn a_client_that_has_always_begun_its_next_command_keeps_its_place() {
         ..Patience::default()
     };
     let (mut client, _served) = connected(patience).await;
-    let begun = std::time::Instant::now();
+    let begun = clock::moment();
     client.write_all(HALF).unwrap();
-    while begun.elapsed() < 3 * patience.command {
+    while clock::moment().since(begun) < 3 * patience.command {
         let mut answer = [0; 4_096];
         client.write_all(REST).unwrap();
         assert_ne!(client.read(&mut answer).unwrap(), 0, "it is closed");
@@ -75,10 +75,13 @@ async fn a_command_that_comes_too_slowly_is_not_waited_for() {
     };
     let (mut client, _served) = connected(patience).await;
     client.set_nonblocking(true).unwrap();
-    let begun = std::time::Instant::now();
+    let begun = clock::moment();
     let mut answer = [0; 4_096];
     loop {
-        assert!(begun.elapsed() < PATIENCE, "it keeps its place");
+        assert!(
+            clock::moment().since(begun) < PATIENCE,
+            "it keeps its place"
+        );
         // Either may fail once it is closed.
         let sent = client.write(b"x");
         let would_wait = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
@@ -90,5 +93,5 @@ async fn a_command_that_comes_too_slowly_is_not_waited_for() {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(begun.elapsed() >= patience.command);
+    assert!(clock::moment().since(begun) >= patience.command);
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     sys::clock,
-    testing::{Bench, wait_for},
+    testing::{Bench, SmallDisk, wait_for},
 };
 
 /// Numbered lines as fast as a shell can.
@@ -395,39 +395,6 @@ fn a_program_that_cannot_start_leaves_no_open_log() {
     assert!(!wait_closed(&store(&bench, small()), bench.attempt(1)).growing);
 }
 
-/// A file system of its own, of 512 KiB, until it is dropped.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    /// `None` where nothing may be mounted; that is a failure where the tests must be complete.
-    fn mount(path: &std::path::Path) -> Option<Self> {
-        fs::create_dir_all(path).unwrap();
-        let words = ["-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs"];
-        if run("mount", &words, path) {
-            return Some(Self(path.to_owned()));
-        }
-        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount");
-        println!("skipped: this user may not mount a file system");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run("umount", &["-l"], &self.0);
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only root can fill a disk of its own"
-)]
-fn run(program: &str, words: &[&str], path: &std::path::Path) -> bool {
-    let mut command = std::process::Command::new(program);
-    let ended = command.args(words).arg(path).status();
-    ended.is_ok_and(|status| status.success())
-}
-
 /// A bench whose logs are on a disk of their own.
 fn on_small_disk(limits: Limits) -> Option<(Bench, SmallDisk)> {
     let folder = tempfile::tempdir().unwrap();
@@ -471,7 +438,7 @@ fn a_full_disk_stops_no_program_and_what_was_dropped_is_a_gap() {
     let Some((bench, disk)) = on_small_disk(crowded()) else {
         return;
     };
-    let ballast = disk.0.join("ballast");
+    let ballast = disk.path().join("ballast");
     // As much as there is room for.
     let _ = fs::write(&ballast, vec![1; 1 << 20]);
     let (mut client, _) = bench.agent();

@@ -147,6 +147,13 @@ impl Node {
         }
     }
 
+    /// That of the one that lives.
+    pub(crate) fn keeper_pid(&self) -> u32 {
+        let keepers = self.keepers();
+        assert_eq!(keepers.len(), 1);
+        keepers[0]
+    }
+
     /// Whether it is a keeper of ours.
     fn has_lock(&self, pid: u32) -> bool {
         let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter();

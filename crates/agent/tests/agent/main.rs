@@ -2,9 +2,11 @@
 #![cfg(test)]
 
 mod chance;
+mod crowd;
 mod faults;
 mod harness;
 mod logs;
+mod orders;
 mod server;
 mod services;
 
