@@ -17,6 +17,7 @@ use flota_model::{
 use crate::{
     hosts::{Agent, ChildOfKeeper},
     network::{Parcel, Way},
+    probes::ProbeOf,
     tally::Trouble,
     time::is_due,
     truth::{Ending, Excuse},
@@ -238,6 +239,7 @@ impl World {
         self.note(|| {
             format!("agent {machine}.{life} -> {at_once:?} {records:?} sync={sync} {after:?}")
         });
+        self.runs_recorded(machine, &records);
         self.agent_performs(machine, life, at_once);
         // To die in a turn that writes nothing is to die at any time.
         if !records.is_empty() && self.mishap_of(Trouble::AgentDiedInTurn, self.plan.crash_in_turn)
@@ -365,7 +367,23 @@ impl World {
                 self.tell_agent(machine, life, event);
             }
             Effect::LocalAnswer { request, .. } => self.order_is_answered(machine, life, request),
-            Effect::Probe { .. } | Effect::Refused(_) | Effect::Quit => {}
+            Effect::Probe {
+                attempt,
+                run,
+                probe,
+                number,
+                timeout,
+                ..
+            } => {
+                let probe = ProbeOf {
+                    attempt,
+                    run,
+                    probe,
+                    number,
+                };
+                self.probe_begins(machine, life, probe, timeout);
+            }
+            Effect::Refused(_) | Effect::Quit => {}
         }
     }
 

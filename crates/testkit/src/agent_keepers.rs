@@ -195,9 +195,6 @@ impl World {
     pub(crate) fn agent_looks_at(&mut self, machine: usize, life: u32, attempt: AttemptId) {
         let now = self.machines[machine].clock.now(self.now);
         let host = &mut self.machines[machine];
-        let process = host.processes.get(&attempt);
-        let leader = process.map(|process| process.leader);
-        let tree = process.is_some_and(|process| process.tree);
         let keeps_exits = host.keeps_exits;
         let Some(agent) = host.agent.as_mut().filter(|agent| agent.life == life) else {
             return;
@@ -205,6 +202,11 @@ impl World {
         let Some(child) = agent.children.get(&attempt).copied() else {
             return;
         };
+        // The process of an earlier run says nothing of this one.
+        let process = host.processes.get(&attempt);
+        let process = process.filter(|process| process.run == child.run);
+        let leader = process.map(|process| process.leader);
+        let tree = process.is_some_and(|process| process.tree);
         if !child.watched {
             return;
         }
@@ -251,6 +253,7 @@ impl World {
         for keeper in host.keepers.values().filter(|keeper| !keeper.alive) {
             for (attempt, (run, state)) in states(&keeper.log) {
                 let process = host.processes.get(&attempt);
+                let process = process.filter(|process| process.run == run);
                 let running = process.is_some_and(crate::processes::Process::is_alive);
                 let state = match (state, process) {
                     (ChildState::Starting, Some(process)) if running => ChildState::Running {
@@ -303,9 +306,11 @@ impl World {
         }
         self.signals(machine, attempt, TERM);
         let wait = micros(grace);
+        let process = self.machines[machine].processes.get(&attempt);
+        let pid = process.map_or(0, |process| process.identity.pid);
         self.plan_in(
             wait,
-            Happening::Agent(machine, life, AtAgent::StopOverdue { attempt }),
+            Happening::Agent(machine, life, AtAgent::StopOverdue { attempt, pid }),
         );
     }
 

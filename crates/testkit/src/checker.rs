@@ -59,6 +59,7 @@ impl World {
             };
             self.check(result);
         }
+        self.services_committed(batch);
     }
 
     /// What the store gives back is what the fleet believes to have made durable.
@@ -116,7 +117,8 @@ impl World {
                 finished: false,
             },
         );
-        match before {
+        let is_service = record.spec.spec.service.is_some();
+        match before.filter(|_| !is_service) {
             None => Ok(()),
             Some(before) => {
                 let detail = format!("{principal} has job {before} and job {}", record.job);
@@ -130,6 +132,9 @@ impl World {
             return Ok(());
         };
         known.finished = true;
+        if known.spec.spec.service.is_some() {
+            return self.revision_is_quiet(job);
+        }
         if known.cancelled.is_none() {
             return Ok(());
         }
@@ -197,13 +202,19 @@ impl World {
                     format!("{what}, its job is over"),
                 );
             }
+            if self.truth.is_replica(attempt) {
+                // It was scaled away, or lost, and is wanted again.
+                self.truth.counted.remove(&task);
+            }
             if let Some(other) = self.truth.counted.get(&task) {
                 return breach(
                     Invariant::NoRestart,
                     format!("{what} after {other} counted"),
                 );
             }
-            self.check_rerun(attempt, task)?;
+            if !self.truth.is_replica(attempt) {
+                self.check_rerun(attempt, task)?;
+            }
             self.truth.by_task.entry(task).or_default().push(attempt);
         }
         Ok(())
@@ -260,47 +271,9 @@ impl World {
 
     fn judge(&self, record: &AttemptRecord) -> Result<(), Breach> {
         let attempt = record.attempt;
-        let Some(granted) = self.truth.attempts.get(&attempt) else {
+        let run = self.truth.services.ordered.get(&attempt).copied();
+        let Some(case) = self.case((attempt, run), record.counted) else {
             return Ok(());
-        };
-        let cancelled = self
-            .truth
-            .jobs
-            .get(&record.job)
-            .is_some_and(|job| job.cancelled.is_some());
-        let kernel_only = matches!(granted.spec.spec.work, flota_model::spec::Work::Kernel(_));
-        let mut excuses = vec![
-            Excuse::PowerCut,
-            Excuse::KeeperDied,
-            Excuse::JournalLost,
-            Excuse::Lapse,
-        ];
-        // The order to start is lost with the agent that gave it.
-        let spawned = self.truth.spawned.contains_key(&attempt);
-        if kernel_only || !spawned {
-            excuses.push(Excuse::AgentDied);
-        }
-        let case = Case {
-            counted: record.counted,
-            cancelled,
-            timeout: granted.spec.spec.timeout,
-            is_program: !kernel_only,
-            stopped_for: StopReasons {
-                time: self.truth.stops.contains(&(attempt, StopReason::TimedOut)),
-                person: self.truth.stops.contains(&(attempt, StopReason::Cancelled)),
-            },
-            execution: self.truth.executions.get(&attempt),
-            spawned: self.truth.spawned.get(&attempt).copied(),
-            now: self.now,
-            never_executed: self.truth.never_executed.contains(&attempt),
-            never_ran: self.truth.never_ran.contains(&attempt),
-            excused: self.has_excuse(attempt, &excuses)
-                || self.truth.fenced.contains(&attempt)
-                || self.truth.doubted.contains(&attempt)
-                || (!record.counted && self.is_redundant(attempt)),
-            end_seen: self.truth.end_seen.get(&attempt).copied(),
-            cancel_seen: self.truth.cancel_seen.get(&attempt).copied(),
-            cancel_lost: self.truth.cancel_lost.contains(&attempt),
         };
         judge(&record.outcome, &case).map_err(|mut breach| {
             let what = format!(
@@ -312,6 +285,54 @@ impl World {
         })
     }
 
+    /// What is known about an attempt, or one run of it.
+    pub(crate) fn case(
+        &self,
+        (attempt, run): (AttemptId, Option<u32>),
+        counted: bool,
+    ) -> Option<Case<'_>> {
+        let granted = self.truth.attempts.get(&attempt)?;
+        let job = self.truth.jobs.get(&granted.task.0);
+        let kernel_only = matches!(granted.spec.spec.work, flota_model::spec::Work::Kernel(_));
+        let mut excuses = vec![
+            Excuse::PowerCut,
+            Excuse::KeeperDied,
+            Excuse::JournalLost,
+            Excuse::Lapse,
+        ];
+        // The order to start is lost with the agent that gave it.
+        let spawned = self.truth.spawned.contains_key(&attempt);
+        let is_service = self.truth.is_replica(attempt);
+        if kernel_only || !spawned || is_service {
+            excuses.push(Excuse::AgentDied);
+        }
+        let execution = self.truth.executions.get(&attempt);
+        Some(Case {
+            counted,
+            cancelled: job.is_some_and(|job| job.cancelled.is_some()),
+            timeout: granted.spec.spec.timeout,
+            is_program: !kernel_only,
+            is_service,
+            stopped_for: StopReasons {
+                time: self.truth.stops.contains(&(attempt, StopReason::TimedOut)),
+                person: self.truth.stops.contains(&(attempt, StopReason::Cancelled)),
+                health: self.truth.stops.contains(&(attempt, StopReason::Unhealthy)),
+            },
+            execution: execution.filter(|execution| run.is_none_or(|run| execution.run == run)),
+            spawned: self.truth.spawned.get(&attempt).copied(),
+            now: self.now,
+            never_executed: self.truth.never_executed.contains(&attempt),
+            never_ran: self.truth.never_ran.contains(&attempt),
+            excused: self.has_excuse(attempt, &excuses)
+                || self.truth.fenced.contains(&attempt)
+                || self.truth.doubted.contains(&attempt)
+                || (!counted && self.is_redundant(attempt)),
+            end_seen: self.truth.end_seen.get(&attempt).copied(),
+            cancel_seen: self.truth.cancel_seen.get(&attempt).copied(),
+            cancel_lost: self.truth.cancel_lost.contains(&attempt),
+        })
+    }
+
     /// Whether the task of an attempt was decided by another one (PROTOCOL 11).
     fn is_redundant(&self, attempt: AttemptId) -> bool {
         let granted = self.truth.attempts.get(&attempt);
@@ -320,7 +341,7 @@ impl World {
     }
 
     /// Whether a machine of the attempt's node had one of these since the grant.
-    fn has_excuse(&self, attempt: AttemptId, wanted: &[Excuse]) -> bool {
+    pub(crate) fn has_excuse(&self, attempt: AttemptId, wanted: &[Excuse]) -> bool {
         let Some(granted) = self.truth.attempts.get(&attempt) else {
             return false;
         };

@@ -20,6 +20,8 @@ impl World {
     pub(crate) fn spawns(&mut self, machine: usize, keeper: KeeperId, launch: &Launch) {
         let attempt = launch.attempt;
         let now = self.now;
+        let alone = self.is_alone(machine, launch);
+        self.check(alone);
         let host = &mut self.machines[machine];
         host.next_pid += 1;
         let pid = host.next_pid;
@@ -37,9 +39,16 @@ impl World {
         };
         let fits = self.fits(machine, keeper, launch, hash);
         self.check(fits);
-        let script = self.specs.script(attempt, hash);
+        let script = match self.specs.version(hash) {
+            Some(version) => {
+                let run = (attempt, launch.run);
+                self.specs.run_script(run, version, self.healed)
+            }
+            None => self.specs.script(attempt, hash),
+        };
         let process = Process {
             attempt,
+            run: launch.run,
             identity,
             keeper,
             class: launch.class,
@@ -51,11 +60,11 @@ impl World {
             signalled: false,
             sweeping: false,
         };
-        self.truth.spawned.insert(attempt, now);
+        self.truth.run_spawned((attempt, launch.run), now);
         self.machines[machine].processes.insert(attempt, process);
         self.plan_in(
             script.start_delay,
-            Happening::Machine(machine, AtMachine::Execs { attempt }),
+            Happening::Machine(machine, AtMachine::Execs { attempt, pid }),
         );
     }
 
@@ -119,11 +128,19 @@ impl World {
         }
         process.leader = Leader::Running { since: now };
         process.tree = script.leaves_tree;
+        let run = process.run;
         let started = self.truth.start(attempt, machine, now);
         self.check(started);
-        self.note(|| format!("GHOST {attempt} starts on {machine}"));
+        self.replica_starts(machine, (attempt, run));
+        self.note(|| format!("GHOST {attempt} starts on {machine}, run {run}"));
         self.keeper_event(machine, keeper, Event::Executed { attempt, identity });
-        let ends = Happening::Machine(machine, AtMachine::Exits { attempt, plan: 0 });
+        let pid = identity.pid;
+        let exits = AtMachine::Exits {
+            attempt,
+            pid,
+            plan: 0,
+        };
+        let ends = Happening::Machine(machine, exits);
         self.plan_in(script.duration, ends);
         if let Some(signal) = pending {
             self.signals(machine, attempt, signal);
@@ -187,10 +204,13 @@ impl World {
             }
             OnTerm::Exits { after, .. } if process.plan == 0 => {
                 process.plan = 1;
-                self.plan_in(
-                    after,
-                    Happening::Machine(machine, AtMachine::Exits { attempt, plan: 1 }),
-                );
+                let pid = process.identity.pid;
+                let exits = AtMachine::Exits {
+                    attempt,
+                    pid,
+                    plan: 1,
+                };
+                self.plan_in(after, Happening::Machine(machine, exits));
             }
             OnTerm::Exits { .. } | OnTerm::Ignores => {}
         }
@@ -249,16 +269,24 @@ impl World {
         }
     }
 
+    /// Whether the process with that number is still the one of that attempt.
+    pub(crate) fn is_process(&self, machine: usize, attempt: AttemptId, pid: u32) -> bool {
+        let process = self.machines[machine].processes.get(&attempt);
+        process.is_some_and(|process| process.identity.pid == pid)
+    }
+
     /// Kills what is left of a tree until it is empty.
     pub(crate) fn sweeps(&mut self, machine: usize, attempt: AttemptId) {
         let takes = self.random.within(50..=3_000);
+        let mut pid = 0;
         if let Some(process) = self.machines[machine].processes.get_mut(&attempt) {
             process.sweeping = true;
             process.signalled = true;
+            pid = process.identity.pid;
         }
         self.plan_in(
             takes,
-            Happening::Machine(machine, AtMachine::Swept { attempt }),
+            Happening::Machine(machine, AtMachine::Swept { attempt, pid }),
         );
     }
 

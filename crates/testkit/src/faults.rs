@@ -80,6 +80,15 @@ pub(crate) enum DiskFault {
 /// The kinds of faults that a seed may draw; the rest follows from them.
 const KINDS: u64 = 21;
 
+/// The first kind of those that concern folders of agents.
+pub(crate) const FOLDERS: u64 = 16;
+const COPIES: u64 = 18;
+
+/// Whether faults of a drawn kind make a second folder of a node.
+pub(crate) fn copies_folder(kind: u64) -> bool {
+    kind % KINDS == COPIES
+}
+
 /// A fault of a drawn kind.
 pub(crate) fn draw(kind: u64, nodes: usize, lease: u64, random: &mut Random) -> Fault {
     let machine = random.index(nodes);
@@ -116,8 +125,8 @@ pub(crate) fn draw(kind: u64, nodes: usize, lease: u64, random: &mut Random) -> 
         16 => of_disk(DiskFault::Damage),
         17 if random.chance(600) => of_disk(DiskFault::KeepCopy),
         17 => of_disk(DiskFault::RollBack),
-        18 if random.chance(500) => of_disk(DiskFault::MoveAway),
-        18 => of_disk(DiskFault::CopyBeside),
+        COPIES if random.chance(500) => of_disk(DiskFault::MoveAway),
+        COPIES => of_disk(DiskFault::CopyBeside),
         19 => {
             let way = *random.pick(&[Way::Up, Way::Down]);
             of_machine(MachineFault::Cut { way, lasts })
@@ -233,6 +242,9 @@ impl World {
         self.server.store.restore(&backup);
         self.truth.restored(&self.server.store);
         self.clients.restores += 1;
+        for client in &mut self.clients.services {
+            client.is_in_doubt = true;
+        }
         for machine in 0..self.machines.len() {
             // What was settled since the backup is forgotten by both sides.
             self.truth.excuse(machine, self.now, Excuse::Lapse);

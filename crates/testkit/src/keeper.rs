@@ -6,7 +6,7 @@ use flota_engine::keeper::{
         Effect, End, Event, FromKeeper, KeeperId, LogRecord, Peer, TAKEN_BACK, TOO_LATE, ToKeeper,
     },
 };
-use flota_model::ids::Nonce;
+use flota_model::ids::{AttemptId, Nonce};
 
 use crate::{
     hosts::KeeperHost,
@@ -201,20 +201,35 @@ impl World {
                 }
             }
             Effect::Spawn(launch) => self.spawns(machine, keeper, &launch),
-            Effect::Signal { attempt, signal } => self.signals(machine, attempt, signal),
-            Effect::Sweep { attempt } => self.sweeps(machine, attempt),
+            Effect::Signal { attempt, signal } => {
+                if self.is_child(machine, keeper, attempt) {
+                    self.signals(machine, attempt, signal);
+                }
+            }
+            Effect::Sweep { attempt } => {
+                if self.is_child(machine, keeper, attempt) {
+                    self.sweeps(machine, attempt);
+                }
+            }
             Effect::Release { attempt } => {
                 let host = &mut self.machines[machine];
                 if host
                     .processes
                     .get(&attempt)
-                    .is_some_and(|process| !process.is_alive())
+                    .is_some_and(|process| !process.is_alive() && process.keeper == keeper)
                 {
                     host.processes.remove(&attempt);
                 }
             }
             Effect::End => self.keeper_ends(machine, keeper),
         }
+    }
+
+    /// Whether the process of an attempt is a child of that keeper: an earlier run was perhaps one of
+    /// another keeper. One that is gone may leave a tree to be swept.
+    fn is_child(&self, machine: usize, keeper: KeeperId, attempt: AttemptId) -> bool {
+        let process = self.machines[machine].processes.get(&attempt);
+        process.is_none_or(|process| process.keeper == keeper)
     }
 
     /// The keeper ended an attempt because its lease was over, or did not even start it.

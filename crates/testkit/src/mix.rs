@@ -28,6 +28,8 @@ pub(crate) enum Mix {
     CrashesWithin,
     /// Folders of agents are put back, damaged, moved and copied (PROTOCOL 3, 14).
     Folders,
+    /// Services beside a few jobs, and any faults (PROTOCOL 17).
+    Services,
     /// Many programs of a moment each, which keepers are handed ahead of time, and any faults.
     ShortPrograms,
 }
@@ -51,6 +53,7 @@ pub(crate) struct Taste {
     pub(crate) doubled: u32,
     /// Fewest and most submissions.
     pub(crate) jobs: (u64, u64),
+    pub(crate) services: usize,
 }
 
 /// Some of each.
@@ -64,24 +67,31 @@ const MIXED: Taste = Taste {
     keyed: 700,
     doubled: 200,
     jobs: (2, 13),
+    services: 0,
 };
 
 impl Mix {
     pub(crate) fn draw(random: &mut Random) -> Self {
-        match random.below(20) {
+        match random.below(26) {
             0..5 => Self::Anything,
             5 | 6 => Self::ShortPrograms,
             7 => Self::Folders,
             8..12 => Self::Restores,
             12..14 => Self::SlowCommits,
             14..17 => Self::LateAnswers,
-            _ => Self::CrashesWithin,
+            17..20 => Self::CrashesWithin,
+            _ => Self::Services,
         }
     }
 
     pub(crate) fn taste(self) -> Taste {
         match self {
             Self::Anything | Self::Folders => MIXED,
+            Self::Services => Taste {
+                jobs: (0, 3),
+                services: 3,
+                ..MIXED
+            },
             Self::ShortPrograms => Taste {
                 kernels: 100,
                 starts_once: 50,
@@ -121,7 +131,7 @@ impl Mix {
             Self::Anything | Self::SlowCommits | Self::LateAnswers | Self::ShortPrograms => {
                 20 * SECOND
             }
-            Self::Restores | Self::CrashesWithin | Self::Folders => 40 * SECOND,
+            Self::Restores | Self::CrashesWithin | Self::Folders | Self::Services => 40 * SECOND,
         }
     }
 
@@ -133,7 +143,7 @@ impl Mix {
             | Self::CrashesWithin
             | Self::Folders
             | Self::ShortPrograms => 1,
-            Self::Restores | Self::LateAnswers => 2,
+            Self::Services | Self::Restores | Self::LateAnswers => 2,
         }
     }
 }
@@ -143,6 +153,7 @@ impl World {
     pub(crate) fn plan_mix(&mut self) {
         match self.plan.mix {
             Mix::Anything | Mix::ShortPrograms => {}
+            Mix::Services => self.plan_services(),
             Mix::Restores => self.plan_restores(),
             Mix::SlowCommits => self.plan_slow_commits(),
             Mix::LateAnswers => self.plan_late_answers(),
@@ -223,6 +234,22 @@ impl World {
             let cut = |way, lasts| Fault::Machine(machine, MachineFault::Cut { way, lasts });
             self.plan_fault(at, cut(Way::Down, down));
             self.plan_fault(at + later, cut(Way::Up, up));
+        }
+    }
+
+    /// Machines are booted and agents are killed while services are stopped and updated.
+    fn plan_services(&mut self) {
+        for _ in 0..self.random.within(4..=14) {
+            let machine = self.random.index(self.plan.nodes);
+            let at = self.random.within(5 * SECOND..=self.plan.heals_at - 1);
+            let again_in = self.random.within(1_000..=SECOND);
+            let fault = match self.random.below(8) {
+                0 => MachineFault::AgentDies { again_in },
+                1 => MachineFault::BothDie { again_in },
+                2 => MachineFault::KeeperDies,
+                _ => MachineFault::PowerCut { lasts: again_in },
+            };
+            self.plan_fault(at, Fault::Machine(machine, fault));
         }
     }
 

@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct StopReasons {
     pub(crate) time: bool,
     pub(crate) person: bool,
+    /// It failed its test of life.
+    pub(crate) health: bool,
 }
 
 /// What is known about an attempt whose outcome is written down.
@@ -26,6 +28,8 @@ pub(crate) struct Case<'a> {
     pub(crate) cancelled: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) is_program: bool,
+    /// It has many runs: what one of them did is not yet the outcome of the attempt.
+    pub(crate) is_service: bool,
     pub(crate) stopped_for: StopReasons,
     pub(crate) execution: Option<&'a Execution>,
     pub(crate) spawned: Option<Time>,
@@ -63,7 +67,9 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
         Outcome::TimedOut => timed_out(case) && (!case.is_program || case.stopped_for.time),
         Outcome::Cancelled => {
-            let ran = case.is_program && case.execution.is_some();
+            let by_itself = matches!(ending, Some((_, Ending::Scripted(_))));
+            let rests = case.is_service && (by_itself || case.stopped_for.health);
+            let ran = case.is_program && case.execution.is_some() && !rests;
             let ordered = !ran || case.stopped_for.person;
             // A cancel that came after the backup of a restored store was obeyed all the same.
             ordered && (!case.counted || case.cancelled || case.cancel_seen.is_some())
@@ -78,7 +84,9 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
         return breach(Invariant::TrueOutcome, format!("it is not so: {case:?}"));
     }
     let (cancel_first, success_first) = match (case.cancel_seen, case.end_seen) {
-        (Some(cancel), Some(end)) if !case.cancel_lost => (cancel < end, cancel >= end),
+        (Some(cancel), Some(end)) if !case.cancel_lost && !case.is_service => {
+            (cancel < end, cancel >= end)
+        }
         _ => (false, false),
     };
     if outcome.is_success() && case.cancelled && cancel_first {

@@ -31,13 +31,18 @@ pub enum Switch {
 
 impl Switch {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Rule(Rule::Fencing),
         Self::Rule(Rule::IdempotencyKey),
         Self::Rule(Rule::SaltedEpoch),
         Self::Rule(Rule::SessionCheck),
         Self::Rule(Rule::Tombstone),
         Self::Rule(Rule::LeaseFromSending),
+        Self::Rule(Rule::UpdatePace),
+        Self::Rule(Rule::Dependencies),
+        Self::Rule(Rule::OneOfANumber),
+        Self::Rule(Rule::BackOff),
+        Self::Rule(Rule::StaysStopped),
         Self::ReplyBeforeCommit,
         Self::ReplyBeforeEarlierCommit,
         Self::JournalAfterSend,

@@ -16,6 +16,8 @@ pub(crate) const TERM: i32 = 15;
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) attempt: AttemptId,
+    /// Which run of it.
+    pub(crate) run: u32,
     pub(crate) identity: Identity,
     /// Its parent, dead or alive.
     pub(crate) keeper: KeeperId,

@@ -16,21 +16,26 @@ use flota_model::{
 use crate::{
     mix::Taste,
     random::{Random, mix},
+    service_specs::Version,
 };
 
 const MILLI: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 /// ENOENT of `man 3 errno`.
-const NO_SUCH_FILE: i32 = 2;
+pub(crate) const NO_SUCH_FILE: i32 = 2;
 
 /// The specs of one simulation: their sealed bytes are an index into this table.
 #[derive(Debug)]
 pub(crate) struct Specs {
-    sealed: Vec<SealedSpec>,
-    by_hash: BTreeMap<SpecHash, usize>,
+    pub(crate) sealed: Vec<SealedSpec>,
+    /// How many of them are of batch work; those of services follow.
+    pub(crate) batch_count: usize,
+    pub(crate) by_hash: BTreeMap<SpecHash, usize>,
     /// How long the executions of each last, in microseconds.
-    durations: Vec<(u64, u64)>,
-    seed: u64,
+    pub(crate) durations: Vec<(u64, u64)>,
+    /// What those of services are.
+    pub(crate) versions: BTreeMap<SpecHash, Version>,
+    pub(crate) seed: u64,
 }
 
 /// What an execution does if nobody interferes.
@@ -72,6 +77,8 @@ impl Specs {
     pub(crate) fn draw(seed: u64, taste: Taste, random: &mut Random) -> Self {
         let mut specs = Self {
             sealed: Vec::new(),
+            batch_count: 0,
+            versions: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             durations: Vec::new(),
             seed,
@@ -102,11 +109,13 @@ impl Specs {
             };
             specs.durations.push(*random.pick(durations));
         }
+        specs.batch_count = specs.sealed.len();
+        specs.draw_services(taste.services, random);
         specs
     }
 
     pub(crate) fn any(&self, random: &mut Random) -> SealedSpec {
-        random.pick(&self.sealed).clone()
+        random.pick(&self.sealed[..self.batch_count]).clone()
     }
 
     /// Gives the meaning of the bytes of a spec.
@@ -129,31 +138,35 @@ impl Specs {
         let mut random = Random::of_seed(self.seed ^ own);
         let index = self.by_hash.get(&hash).copied().unwrap_or(0);
         let (shortest, longest) = self.durations[index];
-        Script {
-            start_delay: match random.below(100) {
-                0..3 => random.within(SECOND / 2..=8 * SECOND),
-                _ => random.within(300..=3 * MILLI),
+        draw_script(&mut random, (shortest, longest))
+    }
+}
+
+pub(crate) fn draw_script(random: &mut Random, (shortest, longest): (u64, u64)) -> Script {
+    Script {
+        start_delay: match random.below(100) {
+            0..3 => random.within(SECOND / 2..=8 * SECOND),
+            _ => random.within(300..=3 * MILLI),
+        },
+        fails_to_start: random
+            .chance(20)
+            .then_some((StartStage::Execute, NO_SUCH_FILE)),
+        duration: random.within(shortest..=longest),
+        ending: match random.below(100) {
+            0..78 => ScriptedEnding::Exit(0),
+            78..92 => ScriptedEnding::Exit(u8::try_from(random.within(1..=255)).unwrap_or(1)),
+            92..97 => ScriptedEnding::Signal(11),
+            _ => ScriptedEnding::OutOfMemory,
+        },
+        on_term: match random.below(100) {
+            0..50 => OnTerm::Dies,
+            50..70 => OnTerm::Ignores,
+            _ => OnTerm::Exits {
+                after: random.within(100..=100 * MILLI),
+                code: *random.pick(&[0, 0, 1, 143]),
             },
-            fails_to_start: random
-                .chance(20)
-                .then_some((StartStage::Execute, NO_SUCH_FILE)),
-            duration: random.within(shortest..=longest),
-            ending: match random.below(100) {
-                0..78 => ScriptedEnding::Exit(0),
-                78..92 => ScriptedEnding::Exit(u8::try_from(random.within(1..=255)).unwrap_or(1)),
-                92..97 => ScriptedEnding::Signal(11),
-                _ => ScriptedEnding::OutOfMemory,
-            },
-            on_term: match random.below(100) {
-                0..50 => OnTerm::Dies,
-                50..70 => OnTerm::Ignores,
-                _ => OnTerm::Exits {
-                    after: random.within(100..=100 * MILLI),
-                    code: *random.pick(&[0, 0, 1, 143]),
-                },
-            },
-            leaves_tree: random.chance(150),
-        }
+        },
+        leaves_tree: random.chance(150),
     }
 }
 
@@ -169,7 +182,12 @@ fn draw_spec(random: &mut Random, taste: Taste, index: u64) -> JobSpec {
         },
         work: draw_work(random, taste),
         priority: *random.pick(&[Priority::HIGH, Priority::MEDIUM, Priority::LOW]),
-        resources: Resources::of_cpus(*random.pick(&[Cpus(500), Cpus(1000), Cpus(2000)])),
+        resources: Resources::of_cpus(match random.below(3) {
+            0 => Cpus(500),
+            // What needs a whole machine would wait for ever beside services.
+            2 if taste.services == 0 => Cpus(2000),
+            _ => Cpus(1000),
+        }),
         constraints: Constraints::default(),
         retry: draw_retry(random, taste),
         timeout: random

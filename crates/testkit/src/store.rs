@@ -25,7 +25,7 @@ pub(crate) struct Store {
     /// Grants with an unsettled attempt.
     pub(crate) grants: BTreeMap<GrantId, GrantRecord>,
     nodes: BTreeMap<NodeId, NodeRecord>,
-    services: BTreeMap<String, ServiceRecord>,
+    pub(crate) services: BTreeMap<String, ServiceRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     /// All attempts that ever ended.
     pub(crate) attempts: BTreeMap<AttemptId, AttemptRecord>,

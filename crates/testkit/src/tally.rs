@@ -80,13 +80,47 @@ pub enum Trouble {
     HandedOver,
     /// One was taken back before its turn came.
     TakenBack,
+    /// A service was updated.
+    Updated,
+    /// An update began before the one before it was done.
+    Overtaken,
+    /// An update failed and went back.
+    WentBack,
+    /// An update failed and stopped there.
+    UpdateHalted,
+    /// A service was scaled.
+    Scaled,
+    /// A person stopped a service.
+    StoppedByHand,
+    /// A boot started a service that a person had stopped.
+    StartedByBoot,
+    /// A service began after those that it depends on.
+    WaitedForOthers,
+    /// A replica ran once more.
+    RanAgain,
+    /// A replica that rested before a boot ran after it.
+    RanAfterBoot,
+    /// Nobody saw how a run ended.
+    RunUnknown,
+    /// A run was ended for want of memory.
+    RanOutOfMemory,
+    /// A replica failed again and again.
+    CrashLoop,
+    /// A run was stopped because it failed its test of life.
+    Unhealthy,
+    /// A probe got its answer late.
+    ProbeLost,
+    /// A replica was stopped while it ran.
+    ReplicaStopped,
+    /// A service became what was applied last.
+    Settled,
 }
 
 const COUNT: usize = Trouble::ALL.len();
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 54] = [
         Self::AgentDied,
         Self::AgentDiedInTurn,
         Self::KeeperDied,
@@ -124,6 +158,23 @@ impl Trouble {
         Self::ReplyLost,
         Self::HandedOver,
         Self::TakenBack,
+        Self::Updated,
+        Self::Overtaken,
+        Self::WentBack,
+        Self::UpdateHalted,
+        Self::Scaled,
+        Self::StoppedByHand,
+        Self::StartedByBoot,
+        Self::WaitedForOthers,
+        Self::RanAgain,
+        Self::RanAfterBoot,
+        Self::RunUnknown,
+        Self::RanOutOfMemory,
+        Self::CrashLoop,
+        Self::Unhealthy,
+        Self::ProbeLost,
+        Self::ReplicaStopped,
+        Self::Settled,
     ];
 }
 

@@ -11,7 +11,9 @@ use flota_model::{
     state::JobPhase,
 };
 
-use crate::{contact::Contact, script::ScriptedEnding, store::Store, time::Time};
+use crate::{
+    contact::Contact, script::ScriptedEnding, service_truth::ServiceTruth, store::Store, time::Time,
+};
 
 /// The invariants of a simulation. None may ever be loosened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +53,25 @@ pub enum Invariant {
     OneAnswer,
     /// No more programs run at a time than there is room for.
     NoOverload,
+    /// Never two live programs for one replica of a service: on one node never, on two only once a
+    /// server has given the node of one up (PROTOCOL 11).
+    OneReplica,
+    /// Only replicas that are wanted are granted, each of the revision that is to have it.
+    OnlyWanted,
+    /// Nothing of a service begins before what it depends on.
+    DependenciesFirst,
+    /// An update, and the way back, takes no more replicas at a time than it may, and waits for them.
+    UpdatePace,
+    /// What was stopped, or is over, does not start; an `always` starts with a boot.
+    StaysStopped,
+    /// A run that failed is followed by a rest, and is counted.
+    BackOff,
+    /// The end of a run is what its program really did.
+    TrueRun,
+    /// After healing each service becomes what was applied last, or says why not.
+    Converges,
+    /// What was acknowledged of a service is not lost.
+    WishKept,
 }
 
 /// A broken invariant.
@@ -100,6 +121,8 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone)]
 pub(crate) struct Execution {
     pub(crate) machine: usize,
+    /// Which run of its attempt.
+    pub(crate) run: u32,
     pub(crate) started: Time,
     pub(crate) leader_ended: Option<(Time, Ending)>,
     /// When nothing of it was left.
@@ -181,6 +204,7 @@ pub(crate) struct Truth {
     pub(crate) forgiven_until: BTreeMap<usize, Time>,
     pub(crate) starts: u64,
     pub(crate) contacts: BTreeMap<usize, Contact>,
+    pub(crate) services: ServiceTruth,
 }
 
 impl Truth {
@@ -219,6 +243,7 @@ impl Truth {
         now: Time,
     ) -> Result<(), Breach> {
         self.starts += 1;
+        let run = self.services.ordered.get(&attempt).copied().unwrap_or(1);
         if self.executions.contains_key(&attempt) && !self.may_run_again(attempt) {
             return breach(
                 Invariant::NoRestart,
@@ -236,6 +261,7 @@ impl Truth {
             attempt,
             Execution {
                 machine,
+                run,
                 started: now,
                 leader_ended: None,
                 ended: None,
@@ -249,6 +275,17 @@ impl Truth {
     /// was durable, the same attempt runs once more. Programs, and what may start only once, never
     /// do.
     fn may_run_again(&self, attempt: AttemptId) -> bool {
+        if self.is_replica(attempt) {
+            let (last, next) = (
+                self.executions.get(&attempt),
+                self.services.ordered.get(&attempt),
+            );
+            return last.zip(next).is_some_and(|(last, next)| {
+                // A journal that was put back counts runs from where it was.
+                let lost = self.excused(last.machine, last.started, &[Excuse::JournalLost]);
+                last.run < *next || (lost && last.ended.is_some())
+            });
+        }
         let kernel = self.attempts.get(&attempt).is_some_and(|granted| {
             let spec = &granted.spec.spec;
             matches!(spec.work, Work::Kernel(_)) && spec.retry != Retry::Never
@@ -286,7 +323,8 @@ impl Truth {
         // An attempt of which nobody knew may still turn out to start: its outcome then replaces
         // the unknown one (PROTOCOL 7). One that was given up on a node that is away is not fenced.
         let unknown = self.is_unknown(granted.task) || self.given_up.contains(&attempt);
-        if self.counted.get(&granted.task) == Some(&attempt) && !unknown {
+        let over = self.counted.get(&granted.task) == Some(&attempt);
+        if over && !unknown && !self.is_replica(attempt) {
             return breach(Invariant::NoRestart, format!("{what} after it counted"));
         }
         for (other, execution) in self.others(attempt, granted.task) {
@@ -424,7 +462,11 @@ impl Truth {
             .iter()
             .map(|row| (row.attempt, row.outcome.clone()))
             .collect();
-        let counted = rows.iter().filter(|row| row.counted);
+        // A replica may have been granted again since the row that the backup has.
+        let services = &self.services.by_attempt;
+        let counted = rows
+            .iter()
+            .filter(|row| row.counted && !services.contains(&row.attempt));
         self.counted = counted
             .map(|row| ((row.job, row.task), row.attempt))
             .collect();
@@ -436,6 +478,7 @@ impl Truth {
                 .get(id)
                 .is_some_and(|record| record.phase == JobPhase::Finished);
         }
+        self.services_restored(store);
         let jobs = &self.jobs;
         self.by_task.retain(|(job, _), _| jobs.contains_key(job));
         self.acknowledged.retain(|job, principal| {

@@ -11,6 +11,8 @@ use flota_model::{
 };
 
 use crate::{
+    service_clients::{Order, ServiceClient},
+    service_specs::name_of,
     tally::Trouble,
     time::Time,
     truth::Invariant,
@@ -34,6 +36,10 @@ pub(crate) enum Errand {
         principal: String,
     },
     Look,
+    /// The client of a service does what is next.
+    Serve(usize),
+    /// It repeats what was refused or not answered.
+    ServeAgain(usize),
     Recover,
     /// The request reaches the server's machine.
     Ask(RequestId),
@@ -58,10 +64,12 @@ pub(crate) struct Clients {
     pub(crate) pending: u64,
     /// The last look at the nodes found nothing granted and nothing reserved.
     pub(crate) idle_seen: bool,
+    pub(crate) nodes_up: u32,
     /// Until then something may be repeated.
     pub(crate) busy_until: Time,
     /// Restores of the store so far: an answer of an earlier store means nothing.
     pub(crate) restores: u64,
+    pub(crate) services: Vec<ServiceClient>,
 }
 
 /// A job that somebody wants.
@@ -82,12 +90,16 @@ struct Asked {
 }
 
 #[derive(Debug, Clone)]
-enum About {
+pub(crate) enum About {
     Submit(usize),
     Cancel(JobId, String),
     Fleet,
     Nodes,
     Recover,
+    /// An order for a service, and which of its client's it is.
+    Serve(usize, Order),
+    /// A look at a service, after that many orders of its client.
+    Service(usize, u64),
 }
 
 impl World {
@@ -103,9 +115,15 @@ impl World {
             }
             Errand::Cancel { job, principal } => self.ask(About::Cancel(job, principal)),
             Errand::Recover => self.ask(About::Recover),
+            Errand::Serve(service) => self.serve(service),
+            Errand::ServeAgain(service) => self.serve_repeats(service),
             Errand::Look => {
                 self.ask(About::Fleet);
                 self.ask(About::Nodes);
+                for service in 0..self.clients.services.len() {
+                    let orders = self.clients.services[service].orders;
+                    self.ask(About::Service(service, orders));
+                }
                 self.somebody_orders();
                 self.plan_in(LOOK, Happening::Client(Errand::Look));
             }
@@ -115,7 +133,7 @@ impl World {
         }
     }
 
-    fn ask(&mut self, about: About) {
+    pub(crate) fn ask(&mut self, about: About) {
         self.clients.next += 1;
         let id = RequestId(self.clients.next);
         if repeats(&about, &self.clients) {
@@ -157,6 +175,14 @@ impl World {
             About::Fleet => ("local".to_owned(), Ask::Query(Query::Fleet)),
             About::Nodes => ("local".to_owned(), Ask::Query(Query::Nodes)),
             About::Recover => ("local".to_owned(), Ask::Command(Command::Recover)),
+            About::Serve(service, order) => {
+                let command = self.service_command(service, order);
+                ("local".to_owned(), Ask::Command(command))
+            }
+            About::Service(service, _) => {
+                let name = name_of(service);
+                ("local".to_owned(), Ask::Query(Query::Service { name }))
+            }
         };
         if let Some(entry) = self.clients.asked.get_mut(&id) {
             entry.server = Some(server);
@@ -214,6 +240,9 @@ impl World {
         if asked.restores != self.clients.restores {
             return self.again(asked.about);
         }
+        if let About::Serve(service, order) = asked.about {
+            return self.served(service, order, reply);
+        }
         self.note(|| format!("client gets {reply:?}"));
         match (asked.about, reply) {
             (About::Submit(index), Ok(Reply::Submitted { job, .. })) => self.submitted(index, job),
@@ -234,6 +263,14 @@ impl World {
                             && node.reserved.memory.0 == 0
                 };
                 self.clients.idle_seen = nodes.iter().all(idle);
+                let up = nodes.iter().filter(|node| node.phase == NodePhase::Up);
+                self.clients.nodes_up = u32::try_from(up.count()).unwrap_or(0);
+            }
+            (About::Service(service, orders), Ok(Reply::ServiceDetail(detail))) => {
+                // What was seen before the last order means nothing.
+                if orders == self.clients.services[service].orders {
+                    self.service_seen(service, detail.as_deref());
+                }
             }
             (_, Ok(_) | Err(_)) => {}
         }
@@ -288,7 +325,12 @@ impl World {
                 Errand::Submit { index, again: true }
             }
             About::Cancel(job, principal) => Errand::Cancel { job, principal },
-            About::Submit(_) | About::Fleet | About::Nodes | About::Recover => return,
+            About::Serve(service, order) => return self.serve_again(service, order, wait),
+            About::Submit(_)
+            | About::Fleet
+            | About::Nodes
+            | About::Recover
+            | About::Service(..) => return,
         };
         self.plan_in(wait, Happening::Client(errand));
     }
@@ -298,7 +340,7 @@ impl World {
 fn repeats(about: &About, clients: &Clients) -> bool {
     match about {
         About::Submit(index) => clients.submissions[*index].keyed,
-        About::Cancel(..) => true,
-        About::Fleet | About::Nodes | About::Recover => false,
+        About::Cancel(..) | About::Serve(..) => true,
+        About::Fleet | About::Nodes | About::Recover | About::Service(..) => false,
     }
 }

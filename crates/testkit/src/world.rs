@@ -10,6 +10,7 @@ use crate::{
     hosts::{Machine, ServerHost},
     network::{LinkId, Network, Parcel, Way},
     plan::Plan,
+    probes::ProbeOf,
     random::Random,
     script::Specs,
     tally::{Tally, Trouble},
@@ -66,7 +67,9 @@ pub(crate) enum AtAgent {
     },
     StopOverdue {
         attempt: AttemptId,
+        pid: u32,
     },
+    ProbeEnds(ProbeOf),
     Hears {
         keeper: KeeperId,
         message: FromKeeper,
@@ -93,15 +96,20 @@ pub(crate) enum AtMachine {
     KeeperTicks {
         keeper: KeeperId,
     },
+    /// Of the process with that number, as all that follow: an attempt of a service has one after the
+    /// other.
     Execs {
         attempt: AttemptId,
+        pid: u32,
     },
     Exits {
         attempt: AttemptId,
+        pid: u32,
         plan: u32,
     },
     Swept {
         attempt: AttemptId,
+        pid: u32,
     },
 }
 
@@ -264,7 +272,12 @@ impl World {
             AtAgent::JournalWrites => self.journal_writes(machine, life),
             AtAgent::JournalSynced { length } => self.journal_synced(machine, life, length),
             AtAgent::KernelEnds { attempt, plan } => self.kernel_ends(machine, life, attempt, plan),
-            AtAgent::StopOverdue { attempt } => self.stop_overdue(machine, life, attempt),
+            AtAgent::StopOverdue { attempt, pid } => {
+                if self.is_process(machine, attempt, pid) {
+                    self.stop_overdue(machine, life, attempt);
+                }
+            }
+            AtAgent::ProbeEnds(probe) => self.probe_ends(machine, life, probe),
             AtAgent::Hears { keeper, message } => {
                 self.agent_receives(machine, keeper, life, message);
             }
@@ -284,9 +297,21 @@ impl World {
             AtMachine::PeerGone { keeper, peer } => self.peer_gone(machine, keeper, peer),
             AtMachine::KeeperSteps { keeper } => self.keeper_steps(machine, keeper, false),
             AtMachine::KeeperTicks { keeper } => self.keeper_steps(machine, keeper, true),
-            AtMachine::Execs { attempt } => self.execs(machine, attempt),
-            AtMachine::Exits { attempt, plan } => self.exits(machine, attempt, plan),
-            AtMachine::Swept { attempt } => self.swept(machine, attempt),
+            AtMachine::Execs { attempt, pid } => {
+                if self.is_process(machine, attempt, pid) {
+                    self.execs(machine, attempt);
+                }
+            }
+            AtMachine::Exits { attempt, pid, plan } => {
+                if self.is_process(machine, attempt, pid) {
+                    self.exits(machine, attempt, plan);
+                }
+            }
+            AtMachine::Swept { attempt, pid } => {
+                if self.is_process(machine, attempt, pid) {
+                    self.swept(machine, attempt);
+                }
+            }
         }
     }
 }

@@ -58,6 +58,31 @@ fn a_lease_that_runs_from_the_receipt_is_noticed() {
 }
 
 #[test]
+fn an_update_of_all_replicas_at_once_is_noticed() {
+    check(Switch::Rule(Rule::UpdatePace));
+}
+
+#[test]
+fn a_service_that_does_not_wait_for_others_is_noticed() {
+    check(Switch::Rule(Rule::Dependencies));
+}
+
+#[test]
+fn two_revisions_that_hold_the_same_replica_are_noticed() {
+    check(Switch::Rule(Rule::OneOfANumber));
+}
+
+#[test]
+fn a_program_that_runs_again_without_a_rest_is_noticed() {
+    check(Switch::Rule(Rule::BackOff));
+}
+
+#[test]
+fn a_boot_that_starts_what_should_stay_stopped_is_noticed() {
+    check(Switch::Rule(Rule::StaysStopped));
+}
+
+#[test]
 fn a_reply_before_its_commit_is_noticed() {
     check(Switch::ReplyBeforeCommit);
 }

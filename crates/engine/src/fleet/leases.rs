@@ -151,7 +151,14 @@ impl Fleet {
             if !never {
                 self.settle(place);
             }
-            self.end_task(place.job, place.task, TaskState::Unknown);
+            // A replica that nobody wants may be wanted again.
+            let is_service = self.jobs.live(place.job).is_service();
+            let state = if is_service && !never {
+                TaskState::Cancelled
+            } else {
+                TaskState::Unknown
+            };
+            self.end_task(place.job, place.task, state);
         } else {
             self.replace(place);
         }

@@ -81,6 +81,24 @@ impl Load {
         free
     }
 
+    /// Whether it has nothing but replicas of services, which stay for ever.
+    pub(crate) fn has_services_only(&self) -> bool {
+        let others = self.classes.iter();
+        others
+            .filter(|(class, _)| class.service.is_none())
+            .all(|(_, load)| load.active + load.ahead == 0)
+    }
+
+    /// What is free once all but the replicas of services has ended.
+    pub(crate) fn free_beside_services(&self, capacity: &Resources) -> Resources {
+        let mut free = capacity.clone();
+        let services = self.classes.iter();
+        for (class, load) in services.filter(|(class, _)| class.service.is_some()) {
+            free.subtract(&class.resources, load.active);
+        }
+        free
+    }
+
     /// Replicas of a service that it has, of any revision.
     pub(crate) fn replicas_of(&self, name: &str) -> u32 {
         let of_service = self.classes.iter().filter(|(class, _)| {

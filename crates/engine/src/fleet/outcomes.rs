@@ -5,7 +5,7 @@ use std::time::Duration;
 use flota_model::{
     change::Change,
     frame::DownBody,
-    ids::{AttemptRange, JobId, NodeId, TaskIndex},
+    ids::{AttemptId, AttemptRange, JobId, NodeId, TaskIndex},
     outcome::{Outcome, Report},
     spec::Retry,
     state::TaskState,
@@ -47,7 +47,7 @@ impl Fleet {
 
     fn report(&mut self, node: NodeId, report: Report) {
         let Some(place) = self.place_of(report.attempt) else {
-            return;
+            return self.let_go_of_stray(node, report.attempt);
         };
         let job = self.jobs.live(place.job);
         let same = place.node == node
@@ -236,7 +236,14 @@ impl Fleet {
         let ran = node.running.iter().any(|range| {
             range.first <= place.attempt && place.attempt < range.first.plus(range.count)
         });
-        let beside: u32 = node.running.iter().map(|range| range.count).sum();
+        // What runs apart has services beside it, or would wait for ever: they are not suspected.
+        let running = node.running.iter().flat_map(|range| range.iter());
+        let is_batch = |attempt: &AttemptId| {
+            let place = self.place_of(*attempt);
+            let job = place.and_then(|place| self.jobs.get(place.job));
+            job.is_none_or(|job| !job.is_service())
+        };
+        let beside = running.filter(is_batch).take(2).count();
         match (just_started || ran && beside == 1, ran) {
             (true, _) => Blame::Alone,
             (false, true) => Blame::Suspected,
@@ -261,7 +268,16 @@ impl Fleet {
         for attempt in ranges.iter().flat_map(|range| range.iter()) {
             if let Some(place) = self.place_of(attempt).filter(|place| place.node == node) {
                 self.forgotten_one(place);
+            } else {
+                self.let_go_of_stray(node, attempt);
             }
+        }
+    }
+
+    /// A node no longer has an attempt that was settled without it.
+    fn let_go_of_stray(&mut self, node: NodeId, attempt: AttemptId) {
+        if self.nodes.known(node).asked.remove(&attempt) {
+            self.nodes.dirty.insert(node);
         }
     }
 

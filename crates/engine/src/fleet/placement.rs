@@ -115,18 +115,18 @@ impl Fleet {
             .map(|(id, _)| *id)
     }
 
+    /// Replicas of services do not count: a node would never be without them.
     fn is_idle(&self, node: NodeId) -> bool {
         self.nodes
             .get(node)
-            .is_some_and(|node| node.grants.is_empty())
+            .is_some_and(|node| node.load.has_services_only())
     }
 
     /// Whether a node that answers meets the constraints and is large enough when idle.
     fn could_run(&self, node: NodeId, class: &ClassKey) -> bool {
         self.nodes.get(node).is_some_and(|node| {
-            node.session.is_some()
-                && node.suits(class)
-                && node.record.capacity.times_that_fit(&class.resources) > 0
+            let free = node.load.free_beside_services(&node.record.capacity);
+            node.session.is_some() && node.suits(class) && free.times_that_fit(&class.resources) > 0
         })
     }
 
@@ -176,6 +176,16 @@ impl Fleet {
         shares
     }
 
+    /// Whether a node still has to let go of an attempt that is settled without it, or was replaced: it
+    /// may be that of the very replica that would go there.
+    fn is_unconfirmed(&self, node: NodeId) -> bool {
+        let asked = self.nodes.get(node).map(|node| &node.asked);
+        asked.into_iter().flatten().any(|attempt| {
+            let place = self.place_of(*attempt);
+            place.is_none_or(|place| place.suspect && self.is_replaced(place))
+        })
+    }
+
     /// Replicas of a service go, one by one, to the node with the fewest of them, of these to the one
     /// with most room.
     fn spread(
@@ -189,6 +199,9 @@ impl Fleet {
             let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class)) else {
                 continue;
             };
+            if self.is_unconfirmed(*id) {
+                continue;
+            }
             let held = node.load.replicas_of(name);
             let free = node.load.free(&node.record.capacity);
             let most = match placement {

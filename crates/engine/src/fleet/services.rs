@@ -17,7 +17,7 @@ use flota_model::{
     frame::DownBody,
     ids::{AttemptId, AttemptRange, JobId, NodeId, TaskIndex},
     outcome::Outcome,
-    service::{Condition, Dependency, ReplicaState, ReplicaStatus},
+    service::{Condition, Dependency, ReplicaState, ReplicaStatus, RestartPolicy},
     state::{JobPhase, TaskState},
     units::Moment,
 };
@@ -156,6 +156,8 @@ impl Fleet {
         };
         match outcome {
             Outcome::Cancelled | Outcome::Lost => Next::Again(None),
+            // Its agent would have run it again.
+            Outcome::Unknown if service.restart.policy != RestartPolicy::Never => Next::Again(None),
             Outcome::Unknown => Next::End(TaskState::Unknown),
             outcome if is_success(&service.restart, outcome) => Next::End(TaskState::Succeeded),
             Outcome::Completed

@@ -34,6 +34,7 @@ impl Fleet {
         let applied = match before.map(|entry| &entry.record) {
             None => Applied::Created,
             Some(record) if record.stopped => Applied::Started,
+            Some(record) if is_halted(record) => Applied::Updated,
             Some(record) if !is_same_but_for_replicas(&record.spec, &spec) => Applied::Updated,
             Some(record) if record.replicas != replicas => Applied::Scaled,
             Some(_) => Applied::Unchanged,
@@ -48,6 +49,7 @@ impl Fleet {
                 });
                 self.start_anew(&name);
             }
+            Applied::Updated if self.resume(&name, &spec, replicas)? => {}
             Applied::Updated => {
                 self.admit_job(spec.spec.tasks.count())?;
                 self.begin_update(&name, spec, replicas);
@@ -219,6 +221,25 @@ impl Fleet {
         Ok(())
     }
 
+    /// An update that failed goes on where it stopped, if what is applied is what it led to.
+    fn resume(&mut self, name: &str, spec: &SealedSpec, replicas: u32) -> Result<bool, Refusal> {
+        let record = self.known_service(name)?;
+        if !is_halted(record) || !is_same_but_for_replicas(&record.spec, spec) {
+            return Ok(false);
+        }
+        if record.replicas != replicas {
+            self.scale_to(name, replicas)?;
+        }
+        self.change(name, |record| {
+            if let Some(update) = &mut record.update {
+                update.halted = false;
+            }
+        });
+        self.note_step(name);
+        self.set_windows(name);
+        Ok(true)
+    }
+
     /// Makes the job of a new revision; none of its replicas is wanted yet.
     pub(super) fn new_revision(&mut self, name: &str) {
         let Some(entry) = self.jobs.services.known.get(name) else {
@@ -273,6 +294,10 @@ impl Fleet {
 fn dependencies(spec: &SealedSpec) -> &[Dependency] {
     let service = spec.spec.service.as_deref();
     service.map_or(&[], |service| &service.dependencies)
+}
+
+fn is_halted(record: &ServiceRecord) -> bool {
+    record.update.as_ref().is_some_and(|update| update.halted)
 }
 
 /// Whether two specs differ in the number of replicas at most: that alone needs no new revision.

@@ -40,7 +40,12 @@ impl Fleet {
                 .map(|job| job.tasks_in(TaskState::Granted));
             for task in granted.unwrap_or_default() {
                 let places = self.attempts_of(job, task);
-                nodes.extend(places.iter().map(|place| place.node));
+                // Of one that is away nobody knows whether it was booted before the stop or after.
+                let here = places.iter().map(|place| place.node);
+                nodes.extend(here.filter(|node| {
+                    let node = self.nodes.get(*node);
+                    node.is_some_and(|node| node.session.is_some())
+                }));
             }
         }
         Revival {

@@ -10,7 +10,10 @@ use flota_model::{
     state::TaskState,
 };
 
-use super::wanted::{Wanted, gather, owners};
+use super::{
+    Services,
+    wanted::{Wanted, gather, owners},
+};
 use crate::{fleet::Fleet, sabotage::Rule};
 
 /// How a replica of a new revision comes up.
@@ -62,7 +65,8 @@ impl Fleet {
             (record.spec, record.completed, record.replicas) = (spec, false, replicas);
         });
         self.new_revision(name);
-        self.take_step(name, Reach::All);
+        self.note_step(name);
+        self.set_windows(name);
     }
 
     /// Which revision has which replica, of those that are live.
@@ -79,7 +83,7 @@ impl Fleet {
         holders
     }
 
-    fn note_step(&mut self, name: &str) {
+    pub(super) fn note_step(&mut self, name: &str) {
         let now = self.office.now.moment;
         if let Some(entry) = self.jobs.services.known.get_mut(name) {
             entry.step_since = now;
@@ -91,6 +95,7 @@ impl Fleet {
     /// pace of the deadline.
     pub(super) fn advance(&mut self, name: &str) {
         let now = self.office.now.moment;
+        self.release_ended(name);
         let Some(entry) = self.jobs.services.known.get(name) else {
             return;
         };
@@ -102,10 +107,26 @@ impl Fleet {
             return;
         };
         let (job, goes_back, is_over) = (record.job, update.goes_back, update.left.is_empty());
+        if is_over && self.jobs.get(job).is_none() {
+            // All of them have ended, as their policy asks, and have not failed it then.
+            return self.end_update(name);
+        }
+        let is_held = self.jobs.get(job).is_some_and(|job| job.is_held);
+        if is_held || !self.nodes.awaited.is_empty() {
+            // Nothing of it can come up yet, so nothing is taken from those that serve.
+            return self.note_step(name);
+        }
         let moved = Wanted::of(record, job);
         let progress = moved.iter().map(|task| self.progress(job, task, &service));
+        let progress = progress.min().unwrap_or(Progress::Up);
+        let is_blocked = moved.iter().any(|task| self.is_held_by_another(job, task));
+        if is_blocked && !goes_back && progress == Progress::Coming {
+            // Its time begins when it may begin: what stops slowly, or on a node that is away, says
+            // nothing of the new revision.
+            return self.note_step(name);
+        }
         let is_late = now.since(since) >= service.update.deadline;
-        match progress.min().unwrap_or(Progress::Up) {
+        match progress {
             Progress::Up if is_over => self.end_update(name),
             Progress::Up => self.take_step(name, Reach::All),
             Progress::Coming | Progress::Failed if goes_back => {
@@ -150,8 +171,37 @@ impl Fleet {
         self.set_windows(name);
     }
 
+    /// Whether a replica is to come up, and another revision still has the one of its number.
+    fn is_held_by_another(&self, job: JobId, task: TaskIndex) -> bool {
+        let state = self.jobs.get(job).map(|job| job.state(task));
+        state == Some(TaskState::Cancelled)
+    }
+
     fn is_up(&self, job: JobId, task: TaskIndex) -> bool {
         self.replica_state(job, task) == ReplicaState::Ready
+    }
+
+    /// What a revision had that is over, nobody has: it is free for the new one.
+    fn release_ended(&mut self, name: &str) {
+        let left = |services: &Services| {
+            let update = services.known.get(name)?.record.update.as_ref()?;
+            Some(update.left.clone())
+        };
+        let Some(before) = left(&self.jobs.services) else {
+            return;
+        };
+        let live = before.iter().filter(|left| self.is_going(left.job));
+        let live: Vec<Left> = live.copied().collect();
+        if live.len() == before.len() {
+            return;
+        }
+        if let Some(entry) = self.jobs.services.known.get_mut(name)
+            && let Some(update) = &mut entry.record.update
+        {
+            update.left = live;
+            self.ledger.services.insert(name.to_owned());
+        }
+        self.set_windows(name);
     }
 
     fn progress(&self, job: JobId, task: TaskIndex, service: &Service) -> Progress {
