@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::OFlags;
 
 use crate::{
-    keeper::{self, OUTPUT_FOLDER, private_folder},
+    keeper::{self, OUTPUT_FOLDER},
     sys::files,
 };
 
@@ -57,7 +57,7 @@ impl Folder {
         let output = path.join(OUTPUT_FOLDER);
         let keepers = path.join(keeper::FOLDER);
         for folder in [path, &output, &keepers] {
-            private_folder(folder).map_err(fault(folder))?;
+            files::private_folder(folder).map_err(fault(folder))?;
         }
         let lock_path = path.join("agent.lock");
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;

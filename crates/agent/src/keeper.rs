@@ -216,7 +216,7 @@ impl Place {
             path: path.clone(),
             source,
         };
-        private_folder(&path).map_err(fault)?;
+        files::private_folder(&path).map_err(fault)?;
         let folder = files::folder(&path).map_err(fault)?;
         let highest = numbers(&path)
             .map_err(fault)?
@@ -279,15 +279,6 @@ pub(crate) fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
     }
     numbers.sort_unstable();
     Ok(numbers)
-}
-
-/// Makes a folder that only its owner enters, with those above it.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
 }
 
 fn system(step: &'static str) -> impl FnOnce(io::Error) -> KeeperFault {

@@ -5,6 +5,7 @@
 
 mod control;
 mod dead;
+mod end;
 mod finisher;
 mod folder;
 mod input;
@@ -33,11 +34,12 @@ mod sys;
 mod testing;
 mod unexecuted;
 
+pub use end::{AgentEnd, AgentFault};
 pub use flota_engine::logs::Limits as LogLimits;
 pub use folder::FolderFault;
 pub use journal::JournalFault;
 pub use keepers::KeepersFault;
 pub use processes::process_lister;
-pub use run::{AgentEnd, AgentFault, run};
+pub use run::run;
 pub use settings::{AgentSettings, OUTPUT_BYTES_MAX};
 pub use stop::{StopFault, stop_all};

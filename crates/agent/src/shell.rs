@@ -30,6 +30,7 @@ use self::{perform::Gathered, table::Table};
 use crate::{
     control::Control,
     dead::{self, Here},
+    end::{AgentEnd, AgentFault},
     finisher::Finisher,
     folder::Folder,
     input::Input,
@@ -42,7 +43,6 @@ use crate::{
     pool::Pool,
     probes::Probes,
     processes::Processes,
-    run::{AgentEnd, AgentFault},
     samples::Sampler,
     sys::{clock, wait},
 };

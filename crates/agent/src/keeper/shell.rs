@@ -19,7 +19,6 @@ use super::{
     log::Log,
     outputs::Outputs,
     peers::{Inbound, Peers},
-    private_folder,
     reactor::{Pace, Reactor, Source},
     system,
     trees::Trees,
@@ -317,7 +316,7 @@ fn logs(settings: &KeeperSettings) -> Result<Pump, KeeperFault> {
 
 fn outputs(settings: &KeeperSettings) -> Result<Outputs, KeeperFault> {
     let path = settings.data.join(OUTPUT_FOLDER);
-    let folder = private_folder(&path).and_then(|()| files::folder(&path));
+    let folder = files::private_folder(&path).and_then(|()| files::folder(&path));
     match folder {
         Ok(folder) => Ok(Outputs::new(folder, settings.output_bytes_max)),
         Err(source) => Err(KeeperFault::File { path, source }),

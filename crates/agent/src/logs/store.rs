@@ -14,10 +14,7 @@ use rustix::{
 };
 
 use super::names::{self, LogId, Part, STREAMS};
-use crate::{
-    keeper::private_folder,
-    sys::{clock, files},
-};
+use crate::sys::{clock, files};
 
 /// The folder and its limits.
 #[derive(Debug)]
@@ -53,7 +50,7 @@ impl Store {
     /// Makes the folder if there is none.
     pub(crate) fn open(data: &Path, limits: Limits) -> io::Result<Self> {
         let path = data.join(super::FOLDER);
-        private_folder(&path)?;
+        files::private_folder(&path)?;
         Ok(Self {
             folder: files::folder(&path)?,
             limits,

@@ -11,13 +11,13 @@ use flota_model::{ids::AttemptId, outcome::INLINE_OUTPUT_MAX, sample::NodeSample
 use super::Shell;
 use crate::{
     dead::{self, Leaders, Logged},
+    end::AgentFault,
     finisher::Large,
     input::Input,
     keepers::{Carried, Listed, Reached},
     local::News,
     outputs::Outputs,
     pool::Finished,
-    run::AgentFault,
 };
 
 impl Shell {

@@ -8,9 +8,9 @@ use flota_engine::{
 use super::{Burial, Shell, table::Program};
 use crate::{
     dead,
+    end::AgentFault,
     keepers::{Listed, Reached},
     outputs::Streams,
-    run::AgentFault,
 };
 
 impl Shell {

@@ -1,8 +1,12 @@
-//! Files without a name, and locks.
+//! Files without a name, private folders, and locks.
 
 use std::{
+    fs::DirBuilder,
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::fs::DirBuilderExt as _,
+    },
     path::Path,
 };
 
@@ -47,6 +51,12 @@ pub(crate) fn link(file: impl AsFd, folder: impl AsFd, name: &str) -> io::Result
         name,
         AtFlags::SYMLINK_FOLLOW,
     )?)
+}
+
+/// Makes a folder that only its owner enters, with those above it.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)
 }
 
 /// Opens a folder.
