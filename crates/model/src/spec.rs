@@ -7,6 +7,7 @@ use crate::{
     ids::{SpecHash, TaskIndex},
     resources::Resources,
     service::Service,
+    state::JobKind,
 };
 
 /// Most tasks of one job.
@@ -46,6 +47,17 @@ pub struct JobSpec {
     /// Makes it a service: its tasks are replicas that stay up. `None` for a batch job, whose tasks
     /// end.
     pub service: Option<Box<Service>>,
+}
+
+impl JobSpec {
+    /// What the job is for.
+    pub fn kind(&self) -> JobKind {
+        if self.service.is_some() {
+            JobKind::Service
+        } else {
+            JobKind::Batch
+        }
+    }
 }
 
 /// `first..=last`.

@@ -110,6 +110,28 @@ impl JobPhase {
     }
 }
 
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobKind {
+    /// Its tasks end.
+    Batch,
+    /// A revision of a service: its tasks are replicas, and those that nobody wants are cancelled.
+    Service,
+}
+
+impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Batch, Self::Service];
+
+    /// The word used in API and UI.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Service => "service",
+        }
+    }
+}
+
 /// Whether a node answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NodePhase {

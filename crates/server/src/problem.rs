@@ -271,7 +271,9 @@ impl From<Refusal> for Problem {
                 Self::new(SERVICE_STOPPED, format!("service `{name}` is stopped"))
             }
             Refusal::ServiceRunning(name) => {
+                let hint = format!("flota service stop {name} --wait");
                 Self::new(SERVICE_RUNNING, format!("service `{name}` is not stopped"))
+                    .with_hint(hint)
             }
             Refusal::ServiceCycle(names) => Self::new(
                 SERVICE_CYCLE,

@@ -7,7 +7,7 @@ use flota_model::{
     ids::{AttemptId, JobId, NodeId, SpecHash, TaskIndex},
     outcome::{Outcome, Stream, StreamName, Usage},
     spec::{Priority, TaskRange},
-    state::{Counts, JobPhase},
+    state::{Counts, JobKind, JobPhase},
     units::Timestamp,
 };
 
@@ -115,6 +115,8 @@ pub struct JobPage {
     pub before: Option<JobId>,
     /// Only jobs in this phase.
     pub phase: Option<JobPhase>,
+    /// Only jobs of this kind.
+    pub kind: Option<JobKind>,
     /// Most rows, 1..=[`PAGE_ROWS_MAX`]; other values are brought into this range.
     pub limit: u32,
 }
@@ -136,6 +138,8 @@ pub struct JobSummary {
     pub principal: String,
     /// When.
     pub submitted_at: Timestamp,
+    /// What it is for.
+    pub kind: JobKind,
     /// Its phase.
     pub phase: JobPhase,
     /// Its tasks by state.

@@ -110,6 +110,9 @@ pub struct Job {
     pub name: String,
     /// Who submitted it.
     pub principal: String,
+    /// `batch`, or `service` for a revision of a service, whose tasks are replicas: those that nobody
+    /// wants are cancelled.
+    pub kind: String,
     /// `active`, `cancelling` or `finished`.
     pub phase: String,
     /// Lower runs earlier.
@@ -129,7 +132,7 @@ pub struct Job {
     pub spec: Option<serde_json::Value>,
 }
 
-/// `GET /api/v1/jobs?limit=50&before=JOB&phase=WORD`, newest first
+/// `GET /api/v1/jobs?limit=50&before=JOB&phase=WORD&kind=WORD`, newest first
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Jobs {
     /// At most `limit`.

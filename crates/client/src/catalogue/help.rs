@@ -95,6 +95,8 @@ texts! { HELP:
     help_limit => "At most so many lines", "Como mucho tantas líneas";
     help_job_phase => "Only jobs in this phase: active, cancelling or finished",
         "Solo trabajos en esta fase: active, cancelling o finished";
+    help_job_kind => "Jobs of this kind: batch (otherwise), service (revisions of services) or all",
+        "Trabajos de este tipo: batch (si no se dice otro), service (revisiones de servicios) o all";
     help_task_state => "Only tasks in this state: waiting, parked, granted, succeeded, failed, cancelled, dead or unknown",
         "Solo tareas en este estado: waiting, parked, granted, succeeded, failed, cancelled, dead o unknown";
     help_wait_timeout => "Give up after so long, with exit code 8; the job goes on",

@@ -112,7 +112,7 @@ problems! {
         "flota service apply admite servicios, flota submit trabajos por lotes";
     "E-SERVICE-STOPPED" "flota service start starts it", "el servicio está detenido",
         "flota service start lo inicia";
-    "E-SERVICE-RUNNING" "flota service stop --wait stops it first", "el servicio no está detenido",
+    "E-SERVICE-RUNNING" "", "el servicio no está detenido",
         "deténgalo antes con flota service stop --wait";
     "E-SERVICE-CYCLE" "", "el servicio dependería de sí mismo", "quite una de las dependencias";
     "E-SERVICE-LIMIT" "", "más réplicas de las que puede tener un servicio", "cree varios servicios";

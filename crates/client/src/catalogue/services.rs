@@ -65,6 +65,8 @@ texts! { SERVICES:
         "servicio {service}: {phase}, {ready} de {wanted} listas";
     service_ready(service, count) => "service {service}: {count} ready", "servicio {service}: {count} listas";
     service_stopped(service) => "service {service}: stopped", "servicio {service}: detenido";
+    service_refused(service, left) => "service {service}: refused; {left} after it in the file were not applied",
+        "servicio {service}: rechazado; {left} tras él en el archivo no se aplicaron";
     service_removed(service) => "service {service}: removed", "servicio {service}: borrado";
     last_end_exit(code) => "exit {code}", "código {code}";
     last_end_not_started(stage, why) => "not started: stage {stage}: {why}", "no arrancó: etapa {stage}: {why}";

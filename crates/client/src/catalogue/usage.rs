@@ -31,6 +31,7 @@ texts! { USAGE:
     value_program => "PROGRAM", "PROGRAMA";
     value_state => "STATE", "ESTADO";
     value_phase => "PHASE", "FASE";
+    value_kind => "KIND", "TIPO";
     value_stream => "STREAM", "SALIDA";
     value_key => "KEY", "CLAVE";
     value_policy => "POLICY", "POLÍTICA";

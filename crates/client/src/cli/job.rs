@@ -30,6 +30,7 @@ pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Res
         .copied()
         .unwrap_or(LIST_LENGTH);
     let phase = matches.get_one::<String>("phase").cloned();
+    let kind = matches.get_one::<String>("kind").cloned();
     let mut jobs: Vec<Job> = Vec::new();
     let mut before = None;
     loop {
@@ -38,6 +39,7 @@ pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Res
             limit: Some(left.min(PAGE_MAX)),
             before,
             phase: phase.clone(),
+            kind: kind.clone(),
         };
         let page = ask!(session.jobs(&query));
         jobs.extend(page.jobs);
@@ -162,6 +164,7 @@ fn more(language: Language) -> Vec<Field<Job>> {
         words.join(", ")
     };
     vec![
+        Field::text("kind", language.header_kind(), |job: &Job| job.kind.clone()),
         Field::text("tasks", language.header_tasks(), move |job: &Job| {
             format!("{}-{}: {}", job.first, job.last, states(job))
         }),

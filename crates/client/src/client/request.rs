@@ -59,6 +59,8 @@ pub struct JobsQuery {
     pub before: Option<u64>,
     /// Only those in this phase.
     pub phase: Option<String>,
+    /// `batch`, `service` or `all`; the server's default (`batch`) when absent.
+    pub kind: Option<String>,
 }
 
 impl JobsQuery {
@@ -69,6 +71,7 @@ impl JobsQuery {
                 ("limit", self.limit.map(|limit| limit.to_string())),
                 ("before", self.before.map(|job| job.to_string())),
                 ("phase", self.phase.clone()),
+                ("kind", self.kind.clone()),
             ],
         )
     }

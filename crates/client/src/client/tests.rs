@@ -147,6 +147,7 @@ async fn requests_are_those_of_the_api_on_one_kept_connection() {
         limit: Some(5),
         before: Some(9),
         phase: Some("active".into()),
+        kind: Some("all".into()),
     };
     assert_eq!(client.jobs(&query).await.unwrap().next, Some(3));
     let query = TasksQuery {
@@ -165,7 +166,7 @@ async fn requests_are_those_of_the_api_on_one_kept_connection() {
     let lines: Vec<&str> = seen.iter().map(|seen| seen.line.as_str()).collect();
     let expected = [
         "POST /api/v1/jobs",
-        "GET /api/v1/jobs?limit=5&before=9&phase=active",
+        "GET /api/v1/jobs?limit=5&before=9&phase=active&kind=all",
         "GET /api/v1/jobs/7/tasks?after=2&state=failed",
         "POST /api/v1/jobs/last/cancel",
         "POST /api/v1/fleet/recover",

@@ -27,6 +27,7 @@ fn the_tally_counts_terminal_states() {
         id: 1,
         name: "x".into(),
         principal: "local".into(),
+        kind: "batch".into(),
         phase: "active".into(),
         priority: 2,
         first: 5,

@@ -197,7 +197,10 @@ fn a_service_is_scaled_stopped_started_and_removed() {
     home.line("service scale web 1 --wait").succeeded();
     assert_eq!(pids(&home, &settled(&home, "web", "ready", 1)).len(), 1);
     home.line("service rm web")
-        .failed(6, &["E-SERVICE-RUNNING"]);
+        .failed(6, &["E-SERVICE-RUNNING", "flota service stop web --wait"]);
+    assert_eq!(home.line("job ls -o name").succeeded().out, "");
+    let revisions = home.json("job ls --kind service -o json");
+    assert_eq!(revisions[0]["name"], "web");
     home.line("service stop web --wait").succeeded();
     let stopped = show(&home, "web");
     assert_eq!(stopped["service"]["phase"], "stopped");
@@ -284,4 +287,29 @@ fn all_faults_of_a_file_are_told_at_once() {
     );
     home.line("service apply none.yaml")
         .failed(3, &["E-FILE-UNREADABLE"]);
+}
+
+#[test]
+fn what_a_file_applied_before_a_refusal_is_told() {
+    let home = Home::new();
+    let dev = home.dev(&["--nodes", "1"]);
+    let file = r#"
+[service.first]
+program = ["sleep", "1000"]
+[service.second]
+program = ["sleep", "1000"]
+constraints = { node = "nobody" }
+[service.third]
+program = ["sleep", "1000"]
+"#;
+    write(&home, "services.toml", file);
+    let told = home.line("service apply services.toml");
+    assert!(told.out.contains("service first: created"), "{told:?}");
+    told.failed(
+        2,
+        &["E-NODE-NOTFOUND", "service second: refused; 1 after it"],
+    );
+    let listed = home.line("service ls -o name").succeeded();
+    assert_eq!(listed.out, "first\n");
+    dev.stop().succeeded();
 }

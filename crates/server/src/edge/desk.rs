@@ -9,6 +9,7 @@ use flota_engine::fleet::api::FleetEvent;
 use flota_model::{
     command::{Ask, Command, Query, Reply},
     ids::JobId,
+    state::JobKind,
 };
 use flota_store::{
     history::{History, JobPage},
@@ -214,6 +215,7 @@ impl Desk {
         let page = JobPage {
             before: None,
             phase: None,
+            kind: Some(JobKind::Batch),
             limit: 1,
         };
         let found = task::spawn_blocking(move || history.jobs(&page)).await;

@@ -12,7 +12,7 @@ use flota_model::{
     change::JobRecord,
     command::{Command, Reply},
     ids::JobId,
-    state::JobPhase,
+    state::{JobKind, JobPhase},
 };
 use flota_store::history::{JobPage, JobSummary, Page};
 use flota_wire::{
@@ -83,6 +83,12 @@ const PHASE: Parameter = Parameter::query(
     "Only jobs in this phase.",
 );
 
+const KIND: Parameter = Parameter::query(
+    "kind",
+    Shape::OneOf(&["batch", "service", "all"]),
+    "Only jobs of this kind, otherwise `batch`: the revisions of services have lists of their own.",
+);
+
 pub(super) const ROUTES: &[Route] = &[
     Route {
         chapter: Chapter::Jobs,
@@ -104,7 +110,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         chapter: Chapter::Jobs,
         tag: Tag::OfBytes,
-        parameters: &[PAGE, BEFORE, PHASE],
+        parameters: &[PAGE, BEFORE, PHASE, KIND],
         answers: &[Answer::json("A page of jobs.", schema::<rest::Jobs>)],
         problems: &[OF_STORE],
         ..Route::get(
@@ -214,10 +220,15 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<rest::Jobs>, Problem> {
-    let parameters = Parameters::parse(&uri, &["limit", "before", "phase"])?;
+    let parameters = Parameters::parse(&uri, &["limit", "before", "phase", "kind"])?;
     let wanted = JobPage {
         before: parameters.number("before", 0..=u64::MAX)?.map(JobId),
         phase: parameters.parsed("phase", "active, cancelling or finished", phase)?,
+        kind: match parameters.parsed("kind", "batch, service or all", kinds)? {
+            None => Some(JobKind::Batch),
+            Some([kind]) => Some(*kind),
+            Some(_) => None,
+        },
         limit: parameters
             .number("limit", 1..=PAGE_MAX)?
             .unwrap_or(PAGE_DEFAULT),
@@ -247,11 +258,21 @@ fn phase(word: &str) -> Option<JobPhase> {
         .find(|phase| phase.word() == word)
 }
 
+fn kinds(word: &str) -> Option<&'static [JobKind]> {
+    match word {
+        "batch" => Some(&[JobKind::Batch]),
+        "service" => Some(&[JobKind::Service]),
+        "all" => Some(&JobKind::ALL),
+        _ => None,
+    }
+}
+
 fn listed(job: &JobSummary) -> rest::Job {
     rest::Job {
         id: job.job.0,
         name: job.name.clone(),
         principal: job.principal.clone(),
+        kind: job.kind.word().into(),
         phase: job.phase.word().into(),
         priority: job.priority.0,
         first: job.tasks.first.0,

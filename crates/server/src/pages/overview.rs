@@ -10,7 +10,7 @@ use flota_model::{
     command::{FleetView, NodeView, Query, Reply},
     ids::JobId,
     service::ServiceView,
-    state::{JobPhase, NodePhase, TaskState},
+    state::{JobKind, JobPhase, NodePhase, TaskState},
     units::Timestamp,
 };
 use flota_store::history::{JobPage, JobSummary, Page};
@@ -83,6 +83,7 @@ async fn load(desk: &Desk, caller: &Caller, parameters: &Parameters) -> Result<O
     let wanted = JobPage {
         before,
         phase: None,
+        kind: Some(JobKind::Batch),
         limit: JOBS_SHOWN,
     };
     let permit = caller.may(Verb::FleetRead, &Object::Fleet)?;

@@ -108,12 +108,23 @@ async fn jobs_come_in_pages_newest_first() {
     assert_eq!(page("limit=2&before=4").await, (vec![3, 2], Some(2)));
     assert_eq!(page("limit=2&before=2").await, (vec![1], None));
     assert_eq!(page("phase=finished").await, (vec![4], None));
+    let service = json!({"name": "web", "program": {"argv": ["sleep", "9"]}, "service": {}});
+    assert_eq!(
+        server.put("/api/v1/services/web", &service).await.status,
+        200
+    );
+    assert_eq!(page("limit=1").await, (vec![5], Some(5)));
+    assert_eq!(page("kind=service").await, (vec![6], None));
+    assert_eq!(page("kind=all&limit=2").await, (vec![6, 5], Some(5)));
+    let last = server.get("/api/v1/jobs/last").await.json();
+    assert_eq!((&last["id"], &last["kind"]), (&json!(5), &json!("batch")));
     let wrong = [
         "limit=0",
         "limit=1001",
         "limit=x",
         "before=-1",
         "phase=done",
+        "kind=cron",
         "limit=1&limit=2",
     ];
     for query in wrong {

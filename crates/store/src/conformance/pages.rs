@@ -1,18 +1,18 @@
 //! The readers' promises.
 
 use flota_model::{
-    change::{AttemptRecord, Change},
+    change::{AttemptRecord, Change, JobRecord},
     ids::{JobId, TaskIndex},
     outcome::{Output, Stream, StreamName},
     spec::TaskRange,
-    state::JobPhase,
+    state::{JobKind, JobPhase},
 };
 
 use super::{
     Subject,
     sample::{
-        added, attempt, attempt_id, audited, batch, ended, first, grant, job, progressed, range,
-        stdout,
+        SERVICE, added, attempt, attempt_id, audited, batch, ended, first, grant, job, progressed,
+        range, spec, stdout,
     },
 };
 use crate::history::{
@@ -37,6 +37,7 @@ pub(super) fn jobs_come_newest_first_and_page_to_the_end(subject: &impl Subject)
             &JobPage {
                 before,
                 phase: None,
+                kind: None,
                 limit,
             },
         )
@@ -54,6 +55,7 @@ pub(super) fn jobs_come_newest_first_and_page_to_the_end(subject: &impl Subject)
         .jobs(&JobPage {
             before: None,
             phase: None,
+            kind: None,
             limit: 1,
         })
         .unwrap();
@@ -82,6 +84,7 @@ pub(super) fn jobs_are_filtered_by_phase(subject: &impl Subject) {
             &JobPage {
                 before: None,
                 phase: Some(phase),
+                kind: None,
                 limit,
             },
         )
@@ -89,6 +92,48 @@ pub(super) fn jobs_are_filtered_by_phase(subject: &impl Subject) {
     assert_eq!(page(JobPhase::Active, 9), (vec![6, 1], None));
     assert_eq!(page(JobPhase::Cancelling, 1), (vec![5], Some(5)));
     assert_eq!(page(JobPhase::Finished, 2), (vec![3, 2], None));
+}
+
+pub(super) fn revisions_of_services_are_told_from_batch_jobs(subject: &impl Subject) {
+    let (mut journal, history) = subject.open();
+    let revision = |number| {
+        let spec = spec(&format!("{SERVICE}{number}"), range(0, 9_999));
+        Change::JobAdded(Box::new(JobRecord {
+            spec,
+            ..job(number)
+        }))
+    };
+    let changes = vec![added(1), revision(2), added(3), revision(4), added(5)];
+    journal.apply(&[first(changes)]).unwrap();
+    let page = |kind, phase, limit| {
+        let before = None;
+        job_numbers(
+            &*history,
+            &JobPage {
+                before,
+                phase,
+                kind,
+                limit,
+            },
+        )
+    };
+    let batch = Some(JobKind::Batch);
+    assert_eq!(page(batch, None, 2), (vec![5, 3], Some(3)));
+    assert_eq!(
+        page(batch, Some(JobPhase::Active), 9),
+        (vec![5, 3, 1], None)
+    );
+    assert_eq!(page(Some(JobKind::Service), None, 9), (vec![4, 2], None));
+    assert_eq!(page(None, None, 9), (vec![5, 4, 3, 2, 1], None));
+    let all = JobPage {
+        before: None,
+        phase: None,
+        kind: None,
+        limit: 2,
+    };
+    let kinds = history.jobs(&all).unwrap().rows;
+    let kinds: Vec<JobKind> = kinds.iter().map(|summary| summary.kind).collect();
+    assert_eq!(kinds, [JobKind::Batch, JobKind::Service]);
 }
 
 /// Attempts 1 to 3 of tasks 100 to 104, and of another job.
@@ -185,6 +230,7 @@ pub(super) fn limits_are_brought_into_their_range(subject: &impl Subject) {
             .jobs(&JobPage {
                 before: None,
                 phase: None,
+                kind: None,
                 limit,
             })
             .unwrap();

@@ -115,6 +115,7 @@ fn assert_alike(one: &mut Store, other: &mut Store) {
     let page = JobPage {
         before: None,
         phase: None,
+        kind: None,
         limit: 3,
     };
     assert_eq!(one.jobs(&page).unwrap(), other.jobs(&page).unwrap());

@@ -13,6 +13,7 @@ use flota_model::{
     },
     outcome::{Outcome, Output, Stream, Usage},
     resources::Resources,
+    service::Service,
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Retry, SealedSpec, TaskRange,
         Work,
@@ -71,10 +72,16 @@ pub(crate) fn spec(name: &str, tasks: TaskRange) -> SealedSpec {
     }
 }
 
+/// Begins the names of specs of services.
+pub(crate) const SERVICE: &str = "service-";
+
 pub(crate) fn decode(blob: &[u8]) -> Option<JobSpec> {
     let text = std::str::from_utf8(blob).ok()?;
     let mut words = text.split(' ');
     let name = words.next()?.to_owned();
+    let service = name
+        .starts_with(SERVICE)
+        .then(|| Box::new(Service::default()));
     let mut index = || words.next()?.parse().ok().map(TaskIndex);
     Some(JobSpec {
         name,
@@ -90,7 +97,7 @@ pub(crate) fn decode(blob: &[u8]) -> Option<JobSpec> {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
-        service: None,
+        service,
     })
 }
 

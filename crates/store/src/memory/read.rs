@@ -32,6 +32,7 @@ impl History for MemoryStore {
             .rev()
             .filter(|record| page.before.is_none_or(|before| record.job < before))
             .filter(|record| page.phase.is_none_or(|phase| record.phase == phase))
+            .filter(|record| page.kind.is_none_or(|kind| record.spec.spec.kind() == kind))
             .take(limit as usize + 1)
             .map(summary)
             .collect();
@@ -173,6 +174,7 @@ fn summary(record: &JobRecord) -> JobSummary {
         spec_hash: record.spec.hash,
         principal: record.principal.clone(),
         submitted_at: record.submitted_at,
+        kind: spec.kind(),
         phase: record.phase,
         counts: record.counts,
         finished_at: record.finished_at,

@@ -6,7 +6,7 @@ use flota_model::{
         NodeRecord, TaskHistory,
     },
     ids::{Authority, BatchNumber, Epoch, GrantId, JobId, TaskIndex, Term},
-    state::{Counts, JobPhase},
+    state::{Counts, JobKind, JobPhase},
     units::Timestamp,
 };
 use rusqlite::{Connection, Params, TransactionBehavior, params};
@@ -157,7 +157,7 @@ impl Writer<'_, '_> {
 
     fn add_job(&self, record: &JobRecord) -> Result<(), ApplyFault> {
         const JOB: &str = "INSERT INTO jobs VALUES \
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
         const SPEC: &str = "INSERT INTO specs VALUES (?1, ?2)";
         let job = record.job.0.cast_signed();
         let spec = &record.spec.spec;
@@ -183,6 +183,7 @@ impl Writer<'_, '_> {
                 counts[5],
                 counts[6],
                 counts[7],
+                spec.kind() == JobKind::Service,
             ],
             || format!("job {job}"),
         )?;

@@ -5,7 +5,7 @@ use flota_model::{
     ids::{AttemptId, Epoch, JobId, NodeId, SpecHash, TaskIndex},
     outcome::{Output, Stream, StreamName, Usage},
     spec::{Priority, TaskRange},
-    state::JobPhase,
+    state::{JobKind, JobPhase},
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
@@ -106,10 +106,15 @@ fn jobs(connection: &Connection, page: &JobPage, rows_max: u32) -> Result<Vec<Jo
             "AND phase <> 2 AND phase = ?3",
         ),
     };
+    let kind = match page.kind {
+        None => "",
+        Some(JobKind::Batch) => "AND is_service = 0",
+        Some(JobKind::Service) => "AND is_service = 1",
+    };
     let sql = format!(
-        "SELECT job, name, priority, first, last, spec_hash, principal, submitted_at, phase, \
+        "SELECT job, name, priority, first, last, spec_hash, principal, submitted_at, is_service, phase, \
          finished_at, waiting, parked, granted, succeeded, failed, cancelled, dead, unknown \
-         FROM jobs {index} WHERE job < ?1 {filter} ORDER BY job DESC LIMIT ?2"
+         FROM jobs {index} WHERE job < ?1 {filter} {kind} ORDER BY job DESC LIMIT ?2"
     );
     let before = page.before.map_or(i64::MAX, |job| job.0.cast_signed());
     match page.phase {
@@ -138,6 +143,11 @@ fn summary(row: &Row<'_>) -> Result<JobSummary> {
         spec_hash: SpecHash(columns.bits()?),
         principal: columns.take()?,
         submitted_at: columns.time()?,
+        kind: if columns.take()? {
+            JobKind::Service
+        } else {
+            JobKind::Batch
+        },
         phase: columns.phase()?,
         finished_at: columns.time_or_none()?,
         counts: load::counts(&mut columns)?,

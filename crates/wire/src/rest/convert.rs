@@ -109,6 +109,7 @@ impl From<&JobRecord> for Job {
             id: record.job.0,
             name: spec.name.clone(),
             principal: record.principal.clone(),
+            kind: spec.kind().word().to_owned(),
             phase: record.phase.word().to_owned(),
             priority: spec.priority.0,
             first: spec.tasks.first.0,

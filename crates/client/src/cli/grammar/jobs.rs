@@ -35,9 +35,11 @@ pub(super) fn job(language: Language) -> Command {
 
 pub(super) fn list(language: Language, name: &'static str) -> Command {
     let phase = option("phase", language.value_phase(), language.help_job_phase());
+    let kind = option("kind", language.value_kind(), language.help_job_kind());
     leaf(name, language.about_job_ls()).args([
         limit(language),
         phase.value_parser(["active", "cancelling", "finished"]),
+        kind.value_parser(["batch", "service", "all"]),
         timeout(language),
     ])
 }

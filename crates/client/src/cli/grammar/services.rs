@@ -109,7 +109,7 @@ fn run(language: Language) -> Command {
         .before_help(examples(
             language,
             &[
-                "flota service run ticker -- sh -c 'while :; do date; sleep 1; done'",
+                "flota service run beat -- ping -i 60 gateway",
                 "flota service run web -r 3 --restart always --http :8080/ready -- ./web",
             ],
         ))

@@ -39,7 +39,21 @@ pub(super) async fn apply_all(
 ) -> Result<Exit, Failure> {
     let mut applied = Vec::new();
     for spec in specs {
-        applied.push(ask!(session.apply(&spec.name, &spec::to_value(spec))));
+        let client = session.client().await?;
+        match client.apply(&spec.name, &spec::to_value(spec)).await {
+            Ok(one) => applied.push(one),
+            Err(fault) => {
+                // What was applied before stays so, and is told before the fault.
+                if !applied.is_empty() {
+                    tell(session, &applied)?;
+                    session.screen.flush()?;
+                }
+                let left = specs.len() - applied.len() - 1;
+                let text = session.language().service_refused(&spec.name, left);
+                session.screen.mention(&text);
+                return Err(session.failure(&fault));
+            }
+        }
     }
     tell(session, &applied)?;
     if matches.get_flag("wait") {

@@ -133,7 +133,7 @@ async fn two_submissions_have_different_keys() {
 
 fn job(phase: &str, tasks: &str) -> &'static str {
     let text = format!(
-        r#"{{"id": 7, "name": "x", "principal": "local", "phase": "{phase}", "priority": 2,
+        r#"{{"id": 7, "name": "x", "principal": "local", "kind": "batch", "phase": "{phase}", "priority": 2,
             "first": 0, "last": 0, "tasks": {tasks}, "submitted_at": 1.0, "finished_at": 2.5}}"#
     );
     Box::leak(text.into_boxed_str())

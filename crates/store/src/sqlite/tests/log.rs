@@ -74,6 +74,7 @@ fn a_reader_sees_the_last_commit_and_never_holds_up_the_writer() {
     let page = JobPage {
         before: None,
         phase: None,
+        kind: None,
         limit: 9,
     };
     assert_eq!(opened.history.jobs(&page).unwrap().rows.len(), 2);

@@ -55,7 +55,7 @@ fn an_older_store_is_copied_and_then_brought_up_to_date() {
     let mut opened = open_with(&path, fitting(), &next).unwrap();
     assert_eq!(opened.journal.load().unwrap().jobs.len(), 1);
     let copy = opened.backup.expect("no copy was made");
-    assert_eq!(copy.file_name().unwrap(), "store.schema-3");
+    assert_eq!(copy.file_name().unwrap(), "store.schema-4");
     // The copy is a store of the old version.
     let mut old = open(&copy, decode).unwrap();
     assert_eq!(old.journal.load().unwrap().jobs.len(), 1);
@@ -68,7 +68,7 @@ fn an_older_store_is_copied_and_then_brought_up_to_date() {
 fn a_migration_that_fails_leaves_the_store_as_it_was() {
     let (_folder, path) = stored();
     let next = with_next("CREATE TABLE half (x); INSERT INTO missing VALUES (1)");
-    for expected in ["store.schema-3", "store.schema-3-2"] {
+    for expected in ["store.schema-4", "store.schema-4-2"] {
         let fault = open_with(&path, fitting(), &next)
             .err()
             .expect("it was opened");
