@@ -71,6 +71,8 @@ pub(crate) struct ServiceClient {
     pub(crate) orders: u64,
     pub(crate) wish: Wish,
     pub(crate) ending: Ending,
+    /// How often the last order was given again, because an update from before had failed it.
+    pub(crate) asked_again: u32,
     /// The store was put back since the wish was acknowledged.
     pub(crate) is_in_doubt: bool,
 }

@@ -17,6 +17,9 @@ use crate::{
     world::World,
 };
 
+/// As often a client applies again what an update of the time of troubles has undone.
+const ASKS: u32 = 3;
+
 impl World {
     pub(crate) fn services_are_over(&self) -> bool {
         let clients = self.clients.services.iter();
@@ -58,6 +61,8 @@ impl World {
                 if self.is_settled(detail, version, replicas) {
                     self.count(Trouble::Settled);
                     self.clients.services[service].ending = Ending::Settled;
+                } else if self.has_failed(detail, version) {
+                    self.asks_again(service, Order::Apply { version, replicas });
                 }
             }
             (Ending::Settled, Some(detail)) => self.ends(service, detail),
@@ -112,6 +117,28 @@ impl World {
         let replicas = u32::try_from(self.random.within(1..=4)).unwrap_or(1);
         self.clients.services[service].ending = Ending::Asked { version, replicas };
         self.order(service, Order::Apply { version, replicas });
+    }
+
+    /// Whether an update failed that had begun while there were troubles.
+    fn has_failed(&self, detail: &ServiceDetail, version: usize) -> bool {
+        let now = self.specs.version(detail.spec.hash);
+        let is_other = now.is_some_and(|now| now.number != version);
+        match detail.service.phase {
+            ServicePhase::Running => is_other,
+            ServicePhase::UpdateFailed => true,
+            ServicePhase::Updating
+            | ServicePhase::RollingBack
+            | ServicePhase::Stopping
+            | ServicePhase::Stopped => false,
+        }
+    }
+
+    fn asks_again(&mut self, service: usize, order: Order) {
+        let client = &mut self.clients.services[service];
+        if client.asked_again < ASKS {
+            client.asked_again += 1;
+            self.order(service, order);
+        }
     }
 
     /// Whether a service is what it should be, or says why not.
