@@ -36,7 +36,7 @@ fast: ## the tests of the pure crates only, in seconds
 bench: build ## measure
 	@scripts/bench.sh
 
-soak: ## simulate for a long time (SEEDS=10000 by default)
+soak: ## look for faults for a long time (SEED, SEEDS, COUNT, …: docs/faults.md)
 	@scripts/soak.sh
 
 dist: ## build one static file in dist/

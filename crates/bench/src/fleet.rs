@@ -1,25 +1,27 @@
 //! The server and the agents of a measurement, as processes of their own over loopback.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use flota_client::{Client, ClientFault, Endpoint, Failure, ProcessesQuery};
+use flota_client::{Client, ClientFault, Endpoint, Failure, Order, ProcessesQuery};
 use flota_host::{Child, share, stop_all, url_of_server};
-use flota_wire::rest::{self, process::Processes};
+use flota_wire::rest::{self, process::Processes, service::ServiceWhole};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Bench,
+    clock::now,
     disk::Disk,
+    report::Report,
     usage::{self, Usage},
 };
 
 /// After that a measurement is given up. A million tasks take a minute or so.
-const DEADLINE: Duration = Duration::from_mins(10);
+pub(super) const DEADLINE: Duration = Duration::from_mins(10);
 /// Between two looks at what starts; short, because it is part of the time of a restart.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// Between two looks at a job that is under way.
@@ -28,6 +30,31 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(1);
 /// From the stop signal to the kill.
 const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Processor in percent of one core, and memory in bytes: resident, and of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cost {
+    agent_percent: f64,
+    keeper_percent: f64,
+    server_percent: f64,
+    pub(super) agent_bytes: u64,
+    agent_own_bytes: u64,
+    pub(super) keeper_bytes: u64,
+    keeper_own_bytes: u64,
+}
+
+impl Cost {
+    pub(super) fn in_report(self, report: Report) -> Report {
+        report
+            .measured("agent_cpu_percent", self.agent_percent)
+            .measured("keeper_cpu_percent", self.keeper_percent)
+            .measured("server_cpu_percent", self.server_percent)
+            .with("agent_bytes", self.agent_bytes)
+            .with("agent_own_bytes", self.agent_own_bytes)
+            .with("keeper_bytes", self.keeper_bytes)
+            .with("keeper_own_bytes", self.keeper_own_bytes)
+    }
+}
 
 pub(super) struct Fleet<'a> {
     bench: &'a Bench<'a>,
@@ -191,6 +218,51 @@ impl<'a> Fleet<'a> {
     pub(super) async fn task(&mut self, job: u64, task: u32) -> Result<rest::Task, Failure> {
         let answer = self.client().task(job, task).await;
         answer.map_err(|fault| self.refused(&fault))
+    }
+
+    pub(super) async fn apply(&mut self, service: &str, spec: &Value) -> Result<(), Failure> {
+        let answer = self.client().apply(service, spec).await;
+        answer.map(drop).map_err(|fault| self.refused(&fault))
+    }
+
+    pub(super) async fn order(&mut self, service: &str, order: Order) -> Result<(), Failure> {
+        let answer = self.client().order(service, order).await;
+        answer.map(drop).map_err(|fault| self.refused(&fault))
+    }
+
+    pub(super) async fn service(&mut self, service: &str) -> Result<ServiceWhole, Failure> {
+        let answer = self.client().service(service).await;
+        answer.map_err(|fault| self.refused(&fault))
+    }
+
+    pub(super) fn stuck(&self) -> Failure {
+        self.bench.stuck()
+    }
+
+    /// What the first agent, its keeper and the server cost while nobody asks for anything: measured for
+    /// `span`, after `rest`.
+    pub(super) async fn idle(&self, rest: Duration, span: Duration) -> Result<Cost, Failure> {
+        sleep(rest).await;
+        let (before, begun) = (self.usage()?, now());
+        sleep(span).await;
+        let seconds = now().saturating_sub(begun).as_secs_f64();
+        let used = self.usage()?.since(before);
+        let agent = self.agents.first().expect("agents were started").pid();
+        let folder = self.agent_folder(1);
+        let memory = || -> io::Result<Cost> {
+            let keepers = usage::keepers(&folder)?;
+            let keeper = *keepers.first().ok_or(io::ErrorKind::NotFound)?;
+            Ok(Cost {
+                agent_percent: used.agents / seconds * 100.0 / f64::from(self.bench.agents),
+                keeper_percent: used.keepers / seconds * 100.0 / f64::from(self.bench.agents),
+                server_percent: used.server / seconds * 100.0,
+                agent_bytes: usage::resident(agent)?,
+                agent_own_bytes: usage::own(agent)?,
+                keeper_bytes: usage::resident(keeper)?,
+                keeper_own_bytes: usage::own(keeper)?,
+            })
+        };
+        memory().map_err(|fault| self.bench.failed("/proc", fault))
     }
 
     /// Resident memory of the server in bytes.

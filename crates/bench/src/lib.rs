@@ -6,11 +6,13 @@ mod cores;
 mod depth;
 mod disk;
 mod fleet;
+mod idle;
 mod latency;
 mod list;
 mod rate;
 mod report;
 mod sample;
+mod service;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -26,7 +28,9 @@ use self::{fleet::Fleet, report::Report};
 /// Agents when nobody says otherwise: the keeper's rate, not the number of nodes, is measured.
 const AGENTS: u32 = 1;
 /// In the order of `all`: the shortest first.
-const NAMES: [&str; 6] = ["list", "noop", "exec", "latency", "cores", "depth"];
+const NAMES: [&str; 8] = [
+    "list", "noop", "exec", "latency", "cores", "agent", "service", "depth",
+];
 
 /// What every measurement is made with.
 struct Bench<'a> {
@@ -92,6 +96,8 @@ impl Bench<'_> {
             "exec" => rate::exec(self, fleet).await,
             "latency" => latency::measure(self, fleet).await,
             "cores" => cores::measure(self, fleet).await,
+            "agent" => idle::measure(self, fleet).await,
+            "service" => service::measure(self, fleet).await,
             "depth" => depth::measure(self, fleet).await,
             other => unreachable!("`{other}` is one of NAMES without a measurement"),
         }

@@ -46,7 +46,7 @@ pub(super) fn of_fleet(server: Option<u32>, agents: &[u32], folder: &Path) -> io
 }
 
 /// Keepers of agents whose data is in `folder`.
-fn keepers(folder: &Path) -> io::Result<Vec<u32>> {
+pub(super) fn keepers(folder: &Path) -> io::Result<Vec<u32>> {
     let folder = folder.display().to_string();
     let is_ours = |pid: u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -73,13 +73,23 @@ fn times(pid: u32) -> io::Result<(f64, f64)> {
     Ok((own / TICKS_PER_SECOND, children / TICKS_PER_SECOND))
 }
 
+/// Memory in bytes that is no file's and so no other process's (`Anonymous` of `man 5 proc_pid_smaps_rollup`).
+pub(super) fn own(pid: u32) -> io::Result<u64> {
+    bytes_of(&format!("/proc/{pid}/smaps_rollup"), "Anonymous:")
+}
+
 /// Resident memory in bytes.
 pub(super) fn resident(pid: u32) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    bytes_of(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+/// A line of a file of `/proc`, in kibibytes there.
+fn bytes_of(path: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes: Option<u64> =
         line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
     kibibytes
         .map(|count| count * 1024)
-        .ok_or_else(|| io::Error::other("no VmRSS in /proc/PID/status"))
+        .ok_or_else(|| io::Error::other(format!("no {name} in {path}")))
 }

@@ -83,8 +83,8 @@ texts! { HELP:
     help_dev_reset => "Empty the subfolder `dev` first: jobs, results and nodes are forgotten",
         "Vacía antes la subcarpeta `dev`: se olvidan trabajos, resultados y nodos";
 
-    help_bench => "What to measure: list, noop, exec, latency, depth or all",
-        "Qué se mide: list, noop, exec, latency, depth o all";
+    help_bench => "What to measure: list, noop, exec, latency, cores, agent, service, depth or all",
+        "Qué se mide: list, noop, exec, latency, cores, agent, service, depth o all";
     help_bench_agents => "Number of agents; the machine is divided among them (1)",
         "Cantidad de agentes; la máquina se reparte entre ellos (1)";
     help_bench_data => "Data folder, on a disk; all that is written goes to its subfolder `bench` and is removed [FLOTA_DATA]",

@@ -319,14 +319,16 @@ fn report_of(attempt: AttemptId, running: &Running, fact: Fact) -> Report {
     } else {
         judge(fate_of(running, &fact), &fact)
     };
+    let started_at = fact.started_at.or(running.started_at);
     Report {
         attempt,
         job: running.job,
         task: running.task,
         spec_hash: running.spec.hash,
         outcome,
-        started_at: fact.started_at.or(running.started_at),
-        ended_at: fact.ended_at,
+        started_at,
+        // A wall clock that was set back meanwhile makes no end before the start.
+        ended_at: started_at.map_or(fact.ended_at, |start| start.max(fact.ended_at)),
         usage: fact.usage,
         output: fact.output,
     }

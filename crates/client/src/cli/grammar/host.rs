@@ -71,7 +71,9 @@ pub(super) fn dev(language: Language) -> Command {
 }
 
 /// What `bench` can measure; `all` is every one of them.
-const BENCHES: [&str; 7] = ["list", "noop", "exec", "latency", "cores", "depth", "all"];
+const BENCHES: [&str; 9] = [
+    "list", "noop", "exec", "latency", "cores", "agent", "service", "depth", "all",
+];
 
 pub(super) fn bench(language: Language) -> Command {
     let count = values::number(language, 1, NODES_MAX);
