@@ -9,6 +9,7 @@ use flota_model::{
     ids::{AttemptId, ConnectionId, RequestId},
     outcome::{Output, Usage},
     process::{Answer, AskFault},
+    replica::LastLines,
     sample::NodeSample,
     service::{ProbeNumber, ProbeResult},
     units::Timestamp,
@@ -18,13 +19,14 @@ use tokio::sync::oneshot;
 use crate::{keepers::Carried, local::Asked};
 
 /// What a probe of a service has found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Probed {
     pub(crate) attempt: AttemptId,
     pub(crate) run: u32,
     pub(crate) probe: u32,
     pub(crate) number: ProbeNumber,
     pub(crate) result: ProbeResult,
+    pub(crate) detail: String,
 }
 
 /// Something that happened beside the main loop.
@@ -70,6 +72,11 @@ pub(crate) enum Input {
     },
     /// A probe of a service is over.
     Probed(Probed),
+    /// The last lines of a run of a service were read.
+    Tailed {
+        attempt: AttemptId,
+        lines: LastLines,
+    },
     /// A client of our own listeners wants something of the server.
     Local(Asked),
     /// The machine was looked at.

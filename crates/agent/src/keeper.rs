@@ -5,7 +5,7 @@
 //! are ignored, because whoever stops an agent does not mean its programs; `flota agent stop --all`
 //! ends both.
 
-mod accounts;
+pub(crate) mod accounts;
 mod children;
 mod log;
 mod outputs;

@@ -21,7 +21,12 @@ use std::{io, path::Path, sync::Arc};
 use flota_engine::logs::Limits;
 
 use self::orphaned::Orphaned;
-pub(crate) use self::{names::LogId, pump::Pump, reader::read, store::Store};
+pub(crate) use self::{
+    names::LogId,
+    pump::Pump,
+    reader::{last_lines, read},
+    store::Store,
+};
 
 /// Folder of rotated logs below the data folder.
 pub(crate) const FOLDER: &str = "logs";

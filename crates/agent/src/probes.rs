@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
+use flota_engine::keeper::api::Guard;
 use flota_model::{
+    execution::Execution,
+    replica::PROBE_DETAIL_LENGTH_MAX,
     service::{ExpandedCheck, ProbeResult},
     units::Moment,
 };
@@ -35,7 +38,7 @@ use crate::sys::{
 /// in ten seconds need far fewer.
 pub(crate) const IN_FLIGHT_MAX: usize = 64;
 /// Longest text about a probe that is kept, in bytes: it says why a service is not ready.
-pub(crate) const DETAIL_LENGTH_MAX: usize = 1_024;
+pub(crate) const DETAIL_LENGTH_MAX: usize = PROBE_DETAIL_LENGTH_MAX;
 
 /// Where a service listens. Only addresses of this machine are asked: a spec must not make the fleet
 /// knock at doors of others.
@@ -53,6 +56,8 @@ struct Exec {
     /// The whole environment, as the service has it.
     environment: Vec<(String, String)>,
     working_directory: String,
+    execution: Execution,
+    guard: Guard,
 }
 
 /// What came of it.
@@ -93,7 +98,12 @@ impl Probes {
 
     /// Performs one probe. `within` includes the wait for a place. A program that it began is ended
     /// within that time as well.
-    pub(crate) async fn perform(&self, check: ExpandedCheck, within: Duration) -> Finding {
+    pub(crate) async fn perform(
+        &self,
+        check: ExpandedCheck,
+        guard: Guard,
+        within: Duration,
+    ) -> Finding {
         let deadline = clock::moment() + within;
         let late =
             |_: Elapsed| Finding::failed(format!("no answer within {} ms", within.as_millis()));
@@ -112,11 +122,14 @@ impl Probes {
                 argv,
                 environment,
                 working_directory,
+                execution,
             } => {
                 let exec = Exec {
                     argv,
                     environment,
                     working_directory,
+                    execution: *execution,
+                    guard,
                 };
                 return self.execute(exec, deadline, place).await;
             }

@@ -197,6 +197,7 @@ fn ends(input: &Input, (keeper, attempt): (KeeperId, AttemptId)) -> bool {
         | Input::OutputRead { .. }
         | Input::Answered { .. }
         | Input::Probed(_)
+        | Input::Tailed { .. }
         | Input::Local(_)
         | Input::Sampled(_)
         | Input::StopAll(_) => false,

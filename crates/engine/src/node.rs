@@ -240,7 +240,9 @@ impl Node {
                 probe,
                 number,
                 result,
-            } => self.probe_ended((attempt, run), (probe, number), result, draft),
+                detail,
+            } => self.probe_ended((attempt, run), (probe, number), (result, detail), draft),
+            Event::Tailed { attempt, lines } => self.tailed(attempt, lines),
             Event::Tick => {}
         }
     }

@@ -15,6 +15,7 @@ pub mod log;
 pub mod outcome;
 pub mod policy;
 pub mod process;
+pub mod replica;
 pub mod resources;
 pub mod sample;
 pub mod service;

@@ -11,8 +11,10 @@ use std::{
 };
 
 use crate::{
+    execution::Execution,
     ids::{AttemptId, JobId, NodeId, TaskIndex},
     outcome::Outcome,
+    replica::{LastLines, ProbeFailure},
     units::Timestamp,
 };
 
@@ -60,6 +62,16 @@ pub enum RestartPolicy {
     Always,
     /// After every end. Where a person had stopped it, only a person starts it.
     UnlessStopped,
+}
+
+impl Purpose {
+    /// The word used in specs, API and UI.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Liveness => "liveness",
+            Self::Readiness => "readiness",
+        }
+    }
 }
 
 impl RestartPolicy {
@@ -211,6 +223,8 @@ pub enum ExpandedCheck {
         environment: Vec<(String, String)>,
         /// Absolute path.
         working_directory: String,
+        /// As whom, and with which settings: those of the service, but for limits of its tree.
+        execution: Box<Execution>,
     },
 }
 
@@ -417,6 +431,10 @@ pub struct ReplicaStatus {
     pub restarts: u32,
     /// How the last run ended, if one has.
     pub last: Option<RunEnd>,
+    /// The probe that failed last and has not succeeded since.
+    pub failure: Option<ProbeFailure>,
+    /// In a crash loop: what the last run wrote, if anything.
+    pub lines: Option<LastLines>,
 }
 
 /// A replica as it is now.
@@ -440,6 +458,10 @@ pub struct ReplicaView {
     pub restarts: u32,
     /// How its last run ended, if its node has said so since the server's start.
     pub last: Option<RunEnd>,
+    /// The probe that failed last and has not succeeded since.
+    pub failure: Option<ProbeFailure>,
+    /// In a crash loop: what the last run wrote.
+    pub lines: Option<LastLines>,
     /// Whether its node has not been heard for a lease: what is said here is old.
     pub stale: bool,
 }

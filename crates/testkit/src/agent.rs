@@ -11,7 +11,8 @@ use flota_engine::{
     },
 };
 use flota_model::{
-    frame::OutputFault, ids::Nonce, process::AskFault, resources::Resources, units::Cpus,
+    frame::OutputFault, ids::Nonce, process::AskFault, replica::LastLines, resources::Resources,
+    units::Cpus,
 };
 
 use crate::{
@@ -382,6 +383,17 @@ impl World {
                     number,
                 };
                 self.probe_begins(machine, life, probe, timeout);
+            }
+            Effect::Tail { attempt, run } => {
+                let event = Event::Tailed {
+                    attempt,
+                    lines: LastLines {
+                        run,
+                        stderr: "the end".into(),
+                        ..LastLines::default()
+                    },
+                };
+                self.tell_agent(machine, life, event);
             }
             Effect::Refused(_) | Effect::Quit => {}
         }

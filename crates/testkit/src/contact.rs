@@ -167,6 +167,7 @@ impl World {
                 | node::Event::OutputRead { .. }
                 | node::Event::Answered { .. }
                 | node::Event::ProbeEnded { .. }
+                | node::Event::Tailed { .. }
                 | node::Event::LocalOrder { .. }
                 | node::Event::Sampled(_)
                 | node::Event::DiskFull

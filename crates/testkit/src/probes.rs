@@ -55,6 +55,7 @@ impl World {
             probe: probe.probe,
             number: probe.number,
             result,
+            detail: format!("{result:?}"),
         };
         self.tell_agent(machine, life, event);
     }

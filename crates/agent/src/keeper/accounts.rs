@@ -47,7 +47,7 @@ const UNKNOWN: Fault = Fault {
 ///
 /// # Errors
 /// As the child would tell it.
-pub(super) fn setting(
+pub(crate) fn setting(
     execution: &Execution,
     guard: &Guard,
     environment: &mut Vec<(String, String)>,

@@ -56,10 +56,6 @@ pub(crate) fn read(store: &Store, question: &LogQuestion) -> io::Result<Option<L
 
 /// The last `lines` lines of a stream of a run, at most `bytes_max` bytes: for people who are told
 /// that it ended.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "services will attach it to a crash loop")
-)]
 pub(crate) fn last_lines(
     store: &Store,
     (id, stream): (LogId, StreamName),

@@ -20,10 +20,11 @@ use rustix::{
 
 use super::{DETAIL_LENGTH_MAX, Exec, Finding, Statuses};
 use crate::{
+    keeper::accounts::setting,
     proc, signal,
     sys::{
         clock,
-        spawn::{Fault, Order, Progress, Spawner, Spawning, setting::Setting},
+        spawn::{Fault, Order, Progress, Spawner, Spawning},
     },
 };
 
@@ -83,6 +84,7 @@ impl<'a> Run<'a> {
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let cookie = format!("{}-{number}", std::process::id());
         let mut environment = exec.environment.clone();
+        let setting = setting(&exec.execution, &exec.guard, &mut environment)?;
         environment.push((COOKIE.to_owned(), cookie.clone()));
         let mut spawner = Spawner::new();
         let order = Order {
@@ -96,7 +98,7 @@ impl<'a> Run<'a> {
             dies_with_us: true,
             open_files,
         };
-        let spawning = statuses.spawn(|| spawner.spawn(&order, Setting::default()))?;
+        let spawning = statuses.spawn(|| spawner.spawn(&order, setting))?;
         Ok(Self {
             spawner,
             spawning,
@@ -245,8 +247,13 @@ fn found(status: Option<i32>, said: &[u8]) -> Finding {
 }
 
 fn not_executed(fault: Fault) -> Finding {
-    let error = io::Error::from_raw_os_error(fault.errno);
-    Finding::failed(format!("the program was not executed: {error}"))
+    let (stage, error) = (
+        fault.stage.word(),
+        io::Error::from_raw_os_error(fault.errno),
+    );
+    Finding::failed(format!(
+        "the program was not executed: stage {stage}: {error}"
+    ))
 }
 
 fn pause() {

@@ -42,6 +42,7 @@ fn exec(argv: &[&str]) -> ExpandedCheck {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         working_directory: "/".into(),
+        execution: Box::default(),
     }
 }
 
@@ -55,7 +56,9 @@ fn become_subreaper() {
 
 async fn perform(check: ExpandedCheck) -> Finding {
     become_subreaper();
-    Probes::new(None).perform(check, LONG).await
+    Probes::new(None)
+        .perform(check, Guard::default(), LONG)
+        .await
 }
 
 /// A server that hands each connection to `serve`.
@@ -116,7 +119,9 @@ async fn a_probe_that_gets_no_answer_fails_in_time() {
     })
     .await;
     for check in [http(port, "/never"), http(silent, "/")] {
-        let finding = Probes::new(None).perform(check, within).await;
+        let finding = Probes::new(None)
+            .perform(check, Guard::default(), within)
+            .await;
         assert_eq!(finding, Finding::failed("no answer within 100 ms"));
     }
 }
@@ -169,7 +174,9 @@ async fn an_endless_body_does_not_hold_up_the_answer() {
     })
     .await;
     let within = Duration::from_secs(10);
-    let finding = Probes::new(None).perform(http(endless, "/"), within).await;
+    let finding = Probes::new(None)
+        .perform(http(endless, "/"), Guard::default(), within)
+        .await;
     assert_eq!(finding.result, ProbeResult::Http { status: 200 });
 }
 
@@ -269,7 +276,9 @@ async fn a_status_that_the_main_loop_reaped_first_is_taken_from_it() {
     });
     for code in 0..20_u8 {
         let text = format!("exit {code}");
-        let finding = probes.perform(exec(&["sh", "-c", &text]), LONG).await;
+        let finding = probes
+            .perform(exec(&["sh", "-c", &text]), Guard::default(), LONG)
+            .await;
         assert_eq!(finding.result, ProbeResult::Exited { code });
     }
     is_done.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -329,7 +338,7 @@ async fn nothing_is_left_of_a_probe_that_takes_too_long() {
     let script = format!("trap '' TERM\n{}\nwait", sleepers(folder.path()));
     let within = Duration::from_secs(3);
     let finding = Probes::new(None)
-        .perform(exec(&["sh", "-c", &script]), within)
+        .perform(exec(&["sh", "-c", &script]), Guard::default(), within)
         .await;
     let what = "the program did not end in time and was killed";
     assert_eq!(finding, Finding::failed(what));
@@ -361,7 +370,7 @@ async fn no_more_probes_than_allowed_are_made_at_a_time() {
     let probes = Probes::new(None);
     let perform = |_| {
         let (probes, check) = (probes.clone(), http(port, "/"));
-        tokio::spawn(async move { probes.perform(check, LONG).await })
+        tokio::spawn(async move { probes.perform(check, Guard::default(), LONG).await })
     };
     let asked: Vec<_> = (0..IN_FLIGHT_MAX + 8).map(perform).collect();
     let deadline = clock::moment() + LONG;
@@ -369,7 +378,7 @@ async fn no_more_probes_than_allowed_are_made_at_a_time() {
         tokio::task::yield_now().await;
     }
     let late = probes
-        .perform(http(port, "/"), Duration::from_millis(50))
+        .perform(http(port, "/"), Guard::default(), Duration::from_millis(50))
         .await;
     assert_eq!(late, Finding::failed("too many probes at a time"));
     opened.add_permits(1_000);
@@ -378,4 +387,77 @@ async fn no_more_probes_than_allowed_are_made_at_a_time() {
         assert_eq!(finding.result, ProbeResult::Http { status: 200 });
     }
     assert_eq!(*most.lock().unwrap(), IN_FLIGHT_MAX);
+}
+
+#[tokio::test]
+async fn an_exec_probe_runs_as_the_user_of_its_service() {
+    if !rustix::process::geteuid().is_root() {
+        return; // Nobody else may become somebody else.
+    }
+    become_subreaper();
+    let mut check = exec(&["sh", "-c", "id -u; id -g; id -G; echo $HOME; pwd; umask"]);
+    if let ExpandedCheck::Exec {
+        execution,
+        working_directory,
+        ..
+    } = &mut check
+    {
+        execution.user = Some("daemon".into());
+        execution.groups = Some(vec!["7".into()]);
+        execution.umask = Some(0o27);
+        *working_directory = "/usr".into();
+    }
+    let finding = perform(check).await;
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd.lines().find(|line| line.starts_with("daemon:"));
+    let fields: Vec<&str> = line.unwrap().split(':').collect();
+    let (user, group, home) = (fields[2], fields[3], fields[5]);
+    let expected = format!("{user}\n{group}\n{group} 7\n{home}\n/usr\n0027");
+    assert_eq!(finding.detail, expected);
+}
+
+#[tokio::test]
+async fn the_tree_of_a_probe_of_another_user_is_ended_with_it() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    become_subreaper();
+    // A span that no other test waits for.
+    let span = format!("1000.{}", std::process::id());
+    let script = format!("setsid sleep {span} & sleep {span}");
+    let mut check = exec(&["sh", "-c", &script]);
+    if let ExpandedCheck::Exec { execution, .. } = &mut check {
+        execution.user = Some("daemon".into());
+    }
+    let finding = Probes::new(None)
+        .perform(check, Guard::default(), Duration::from_secs(3))
+        .await;
+    let what = "the program did not end in time and was killed";
+    assert_eq!(finding, Finding::failed(what));
+    let line = format!("sleep\0{span}\0");
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let left = entries
+        .filter(|entry| {
+            let found = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found == line.as_bytes()
+        })
+        .count();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_shell_that_the_policy_forbids_is_not_executed_for_a_probe() {
+    become_subreaper();
+    let guard = Guard {
+        no_shell: true,
+        ..Guard::default()
+    };
+    let check = exec(&["sh", "-c", "exit 0"]);
+    let finding = Probes::new(None).perform(check, guard, LONG).await;
+    assert_eq!(finding.result, ProbeResult::Failed);
+    assert!(
+        finding.detail.contains("not executed: stage policy"),
+        "{}",
+        finding.detail
+    );
 }

@@ -93,7 +93,11 @@ impl Shell {
                 probe: probed.probe,
                 number: probed.number,
                 result: probed.result,
+                detail: probed.detail,
             }),
+            Input::Tailed { attempt, lines } => {
+                self.state.events.push(Event::Tailed { attempt, lines });
+            }
             Input::Local(asked) => {
                 let event = self.state.wants.take(asked, self.node.id(), self.here.boot);
                 self.state.events.push(event);

@@ -10,12 +10,14 @@ use flota_model::{
     frame::{HelloRefusal, OutputFault},
     ids::{AttemptId, ConnectionId, RequestId},
     outcome::StreamName,
+    replica::{LAST_LINES_LENGTH_MAX, LAST_LINES_MAX, LastLines},
 };
 
 use super::{Ending, Shell, table::Program};
 use crate::{
     dead,
     input::{Input, Probed},
+    logs::{self, LogId},
     pool::Work,
     probes::Finding,
 };
@@ -104,6 +106,7 @@ impl Shell {
                 question,
             } => self.ask(connection, request, question),
             effect @ Effect::Probe { .. } => self.probe(effect),
+            Effect::Tail { attempt, run } => self.tail(attempt, run),
             Effect::LocalAnswer { request, answer } => self.state.wants.answer(request, answer),
             Effect::Refused(refusal) => self.refused(refusal),
             Effect::Quit => self.state.ending = Some(Ending::Stopped),
@@ -172,6 +175,27 @@ impl Shell {
         });
     }
 
+    /// Beside the main loop: the disk may take its time.
+    fn tail(&self, attempt: AttemptId, run: u32) {
+        let (store, post) = (Arc::clone(&self.logs.store), self.post.clone());
+        tokio::task::spawn_blocking(move || {
+            let id = LogId { attempt, run };
+            let end_of = |stream| {
+                let length = u32::try_from(LAST_LINES_LENGTH_MAX).unwrap_or(u32::MAX);
+                let read = logs::last_lines(&store, (id, stream), LAST_LINES_MAX, length);
+                // What cannot be read is not told; the logs themselves say why.
+                LastLines::end_of(&read.unwrap_or_default())
+            };
+            let lines = LastLines {
+                run,
+                stdout: end_of(StreamName::Stdout),
+                stderr: end_of(StreamName::Stderr),
+            };
+            // Only an agent that ends does not take it.
+            let _ = post.blocking_send(Input::Tailed { attempt, lines });
+        });
+    }
+
     /// Beside the main loop. A full inbox takes the result later; the engine then knows it as late.
     fn probe(&self, effect: Effect) {
         let Effect::Probe {
@@ -180,6 +204,7 @@ impl Shell {
             probe,
             number,
             check,
+            guard,
             timeout,
         } = effect
         else {
@@ -187,7 +212,7 @@ impl Shell {
         };
         let (probes, post) = (self.probes.clone(), self.post.clone());
         tokio::spawn(async move {
-            let Finding { result, detail } = probes.perform(*check, timeout).await;
+            let Finding { result, detail } = probes.perform(*check, guard, timeout).await;
             tracing::debug!(%attempt, run, probe, ?result, detail, "a service was probed");
             let probed = Probed {
                 attempt,
@@ -195,6 +220,7 @@ impl Shell {
                 probe,
                 number,
                 result,
+                detail,
             };
             // Only an agent that ends does not take it.
             let _ = post.send(Input::Probed(probed)).await;

@@ -71,6 +71,8 @@ texts! { SERVICES:
     last_end_exit(code) => "exit {code}", "código {code}";
     last_end_not_started(stage, why) => "not started: stage {stage}: {why}", "no arrancó: etapa {stage}: {why}";
     last_end_unhealthy(how) => "{how}, unhealthy", "{how}, sin salud";
+    replica_unwell(replica, purpose, detail, span) => "replica {replica}: its {purpose} probe has failed for {span}: {detail}",
+        "réplica {replica}: su sonda {purpose} falla desde hace {span}: {detail}";
     last_lines_of(replica, stream) => "last lines of replica {replica} ({stream}):",
         "últimas líneas de la réplica {replica} ({stream}):";
     interrupted_service_goes_on(service) => "interrupted; service {service} goes on as ordered",

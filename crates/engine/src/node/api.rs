@@ -8,6 +8,7 @@ use flota_model::{
     local::{LocalOrder, LocalRefusal, LocalReply},
     outcome::{Output, StartStage, StreamName, Usage},
     process::{Answer, AskFault, Question},
+    replica::LastLines,
     resources::Resources,
     sample::NodeSample,
     service::{ExpandedCheck, ProbeNumber, ProbeResult},
@@ -17,7 +18,7 @@ use flota_model::{
 
 use crate::{
     journal::Record,
-    keeper::api::{Child, End, KeeperId, Launch, StopReason},
+    keeper::api::{Child, End, Guard, KeeperId, Launch, StopReason},
     policy::Policy,
     sabotage::Sabotage,
 };
@@ -131,6 +132,15 @@ pub enum Event {
         number: ProbeNumber,
         /// What was found.
         result: ProbeResult,
+        /// For people: why it failed.
+        detail: String,
+    },
+    /// What a run of a service wrote last ([`Effect::Tail`]); empty where nothing is there.
+    Tailed {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// Which run, and what.
+        lines: LastLines,
     },
     /// A client of this node wants something; answered by exactly one [`Effect::LocalAnswer`].
     LocalOrder {
@@ -268,8 +278,17 @@ pub enum Effect {
         number: ProbeNumber,
         /// What to do, placeholders replaced.
         check: Box<ExpandedCheck>,
+        /// What the policy says of the file of a program.
+        guard: Guard,
         /// How long it may take.
         timeout: Duration,
+    },
+    /// Reads what a run of a service wrote last, and gives it back by [`Event::Tailed`].
+    Tail {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// Which run.
+        run: u32,
     },
     /// Tells a client of this node what came of its order.
     LocalAnswer {

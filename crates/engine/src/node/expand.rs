@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flota_model::{
-    execution::Execution,
+    execution::{Execution, Limits},
     ids::{AttemptId, JobId, NodeId, TaskIndex},
     policy::Rule,
     service::{Check, ExpandedCheck},
@@ -195,6 +195,10 @@ pub(super) fn check(
                 .collect(),
             environment: environment(program, names, host),
             working_directory: working_directory(program, names),
+            execution: Box::new(Execution {
+                limits: Limits::default(),
+                ..(*program.execution).clone()
+            }),
         },
     }
 }

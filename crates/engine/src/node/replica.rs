@@ -5,6 +5,7 @@
 //! synced record of the journal before anything is done about it, so that a run is never counted
 //! twice and the end of one is never taken for that of another. Restarts need no server.
 
+mod evidence;
 mod probing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     ids::{AttemptId, NodeId},
     outcome::{Outcome, StartStage},
+    replica::{LastLines, ProbeFailure},
     service::{Purpose, ReplicaState, ReplicaStatus, RunEnd, Service},
     spec::{Program, Work},
     units::{Moment, Timestamp},
@@ -50,6 +52,10 @@ pub(super) struct Replica {
     probes: Vec<Probe>,
     /// It has failed again and again, and neither ran for long nor answered a probe since.
     is_looping: bool,
+    /// The probe that failed last and has not succeeded since.
+    failure: Option<ProbeFailure>,
+    /// In a crash loop: what the last run wrote.
+    lines: Option<LastLines>,
     /// When the run that it is in will have lasted long enough to be no part of a crash loop.
     calm_at: Option<Moment>,
     /// What the server was told last, and since when that is so.
@@ -97,6 +103,8 @@ impl Replicas {
             last: None,
             probes: Vec::new(),
             is_looping: false,
+            failure: None,
+            lines: None,
             calm_at: None,
             shown: ReplicaState::Starting,
             since: now,
@@ -260,6 +268,8 @@ impl Node {
                 since: replica.since,
                 restarts: replica.run - 1,
                 last: replica.last.clone(),
+                failure: replica.failure.clone(),
+                lines: replica.lines.clone().filter(|_| replica.is_looping),
             })
             .collect()
     }
@@ -343,6 +353,9 @@ impl Node {
         }
         self.replicas.changed.insert(attempt);
         self.note_replica(attempt, draft.now.wall);
+        if is_crash_loop {
+            self.tail(attempt, fact.output.as_deref(), draft);
+        }
         true
     }
 

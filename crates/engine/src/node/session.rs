@@ -15,6 +15,7 @@ use flota_model::{
     ids::{AttemptRange, Authority, ConnectionId, NodeId, RequestId, SessionNumber},
     outcome::Report,
     sample::NodeSample,
+    service::ReplicaStatus,
     spec::SealedSpec,
     units::Moment,
 };
@@ -27,6 +28,8 @@ use crate::{
 
 /// Reports of more bytes than this go into the next frame.
 const REPORT_FRAME_BYTES_MAX: u64 = 1 << 20;
+/// How many statuses without lines one with lines counts for: sixty-odd of them are a mebibyte.
+const WEIGHT_OF_LINES: usize = 16;
 /// How long an agent waits for the answer to its hello before it dials anew.
 const WELCOME_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Heartbeats of which the answer is awaited: a minute at one a second.
@@ -288,8 +291,8 @@ impl Node {
             self.send(UpBody::Forgotten(tombstones), draft);
         }
         let statuses = self.take_statuses();
-        for part in statuses.chunks(REPLICAS_PER_FRAME) {
-            self.send(UpBody::Replicas(part.to_vec()), draft);
+        for part in in_status_frames(statuses) {
+            self.send(UpBody::Replicas(part), draft);
         }
     }
 
@@ -454,6 +457,7 @@ impl Node {
         }
         draft.reports = self.reports.iter().cloned().collect();
         self.replicas.all_changed();
+        self.tail_loops(draft);
     }
 
     fn refused(&mut self, refusal: HelloRefusal, draft: &mut Draft) {
@@ -486,6 +490,28 @@ fn in_frames(reports: Vec<Report>, count_max: usize) -> Vec<Vec<Report>> {
     }
     if !frame.is_empty() {
         frames.push(frame);
+    }
+    frames
+}
+
+/// As many statuses as a frame may have, fewer where they are long.
+fn in_status_frames(statuses: Vec<ReplicaStatus>) -> Vec<Vec<ReplicaStatus>> {
+    let mut frames: Vec<Vec<ReplicaStatus>> = Vec::new();
+    let mut room = 0;
+    for status in statuses {
+        let weight = if status.lines.is_some() {
+            WEIGHT_OF_LINES
+        } else {
+            1
+        };
+        match frames.last_mut().filter(|_| room >= weight) {
+            Some(frame) => frame.push(status),
+            None => {
+                frames.push(vec![status]);
+                room = REPLICAS_PER_FRAME;
+            }
+        }
+        room -= weight;
     }
     frames
 }

@@ -108,6 +108,16 @@ impl Probe {
         }
     }
 
+    /// Whether it takes too long.
+    pub fn is_late(&self, now: Moment) -> bool {
+        matches!(self.waits, Waits::Result { timeout_at } if timeout_at <= now)
+    }
+
+    /// Whether the result of that probe is waited for.
+    pub fn awaits(&self, number: ProbeNumber) -> bool {
+        matches!(self.waits, Waits::Result { .. }) && number.0 == self.number
+    }
+
     /// Whether the run may get requests; `true` for a liveness probe until it has failed.
     pub fn is_up(&self) -> bool {
         match (self.settings.purpose, self.health) {

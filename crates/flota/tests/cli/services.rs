@@ -180,9 +180,17 @@ service:
     home.line("service apply services.yaml --wait")
         .failed(5, &["E-SERVICE-FAILED", "exit 3", "boom"]);
     let told = home.line("service show web").succeeded();
-    for text in ["crash-loop", "exit 3", "boom"] {
+    for text in ["crash-loop", "exit 3", "boom", "\n  11\n", "\n  60\n"] {
         assert!(told.out.contains(text), "{told:?}");
     }
+    assert!(!told.out.contains("\n  10\n"), "fifty of each: {told:?}");
+    // They came with the report: neither the node nor its logs are asked for them.
+    eventually("the lines are attached", || {
+        let whole = show(&home, "web");
+        let lines = whole["replicas"][0]["lines"].as_object()?;
+        assert_eq!(lines["stderr"], "boom\n");
+        (lines["stdout"].as_str()?.lines().count() == 50).then_some(())
+    });
     dev.stop().succeeded();
 }
 
@@ -246,10 +254,14 @@ fn http_readiness_makes_it_ready_and_a_restart_leaves_all_but_one_ready() {
     );
     write(&home, "services.json", &file);
     home.line("service apply services.json --wait --wait-timeout 1s")
-        .failed(8, &["E-WAIT-TIMEOUT"]);
-    settled(&home, "web", "running", 3);
+        .failed(8, &["E-WAIT-TIMEOUT", "readiness probe", "HTTP 503"]);
+    let unwell = settled(&home, "web", "running", 3);
+    assert_eq!(unwell["replicas"][0]["failure"]["detail"], "HTTP 503");
+    let told = home.line("service show web").succeeded();
+    assert!(told.out.contains("HTTP 503"), "{told:?}");
     is_well.store(true, Ordering::Relaxed);
     let before = settled(&home, "web", "ready", 3);
+    assert_eq!(before["replicas"][0]["failure"], Value::Null);
 
     home.line("service restart web").succeeded();
     let mut fewest = u64::MAX;

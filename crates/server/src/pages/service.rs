@@ -248,7 +248,40 @@ fn replica_row(language: Language, replica: &ReplicaView, now: Timestamp) -> Str
             .map_or_else(String::new, |last| ending(words, last)),
         output.join(" "),
         job = replica.job,
-    )
+    ) + &evidence(language, replica, now)
+}
+
+/// Why it is not well: the probe that fails, and in a crash loop what it wrote last.
+fn evidence(language: Language, replica: &ReplicaView, now: Timestamp) -> String {
+    let words = Words::of(language);
+    let mut rows = String::new();
+    let failure = replica.failure.as_ref();
+    if let Some(failure) = failure.filter(|_| replica.state != ReplicaState::Ready) {
+        let since = ago(language, failure.since, now);
+        let purpose = (words.probe)(failure.purpose);
+        add(
+            &mut rows,
+            format_args!(
+                "<tr><td></td><td colspan=\"6\"><span class=\"warn\">⚠ {}</span>: {} {since}</td></tr>",
+                Text(purpose),
+                Text(&failure.detail),
+            ),
+        );
+    }
+    let streams = replica.lines.iter().flat_map(|lines| {
+        let streams = [("stderr", &lines.stderr), ("stdout", &lines.stdout)];
+        streams.into_iter().filter(|(_, text)| !text.is_empty())
+    });
+    for (stream, text) in streams {
+        add(
+            &mut rows,
+            format_args!(
+                "<tr><td></td><td colspan=\"6\">{stream}<pre>{}</pre></td></tr>",
+                Text(text),
+            ),
+        );
+    }
+    rows
 }
 
 /// Why a program was not started, as far as its numbers say.
@@ -291,7 +324,8 @@ mod tests {
 
     use flota_model::{
         ids::{JobId, NodeId, TaskIndex},
-        service::{Condition, Dependency},
+        replica::{LastLines, ProbeFailure},
+        service::{Condition, Dependency, Purpose},
     };
     use flota_wire::spec::{parse_json, seal};
 
@@ -335,6 +369,17 @@ mod tests {
                     unhealthy: true,
                     ended_at: Timestamp(1),
                 }),
+                failure: Some(ProbeFailure {
+                    probe: 0,
+                    purpose: Purpose::Readiness,
+                    detail: "HTTP 503 <b>".into(),
+                    since: Timestamp(1),
+                }),
+                lines: Some(LastLines {
+                    run: 8,
+                    stdout: String::new(),
+                    stderr: "boom & bang\n".into(),
+                }),
                 stale: true,
             }],
         }
@@ -349,6 +394,8 @@ mod tests {
             "crash loop",
             "signalled KILL, unhealthy",
             "not heard",
+            "readiness probe fails</span>: HTTP 503 &lt;b&gt;",
+            "<pre>boom &amp; bang\n</pre>",
             "<a href=\"/nodes/4?lang=en\">4</a>",
             "/api/v1/jobs/7/tasks/2/output/stderr",
         ] {

@@ -2,7 +2,8 @@
 
 use flota_model::{
     frame::REPLICAS_PER_FRAME,
-    service::{ReplicaState, ReplicaStatus, RunEnd},
+    replica::{LAST_LINES_LENGTH_MAX, LastLines, PROBE_DETAIL_LENGTH_MAX, ProbeFailure},
+    service::{Purpose, ReplicaState, ReplicaStatus, RunEnd},
     units::Timestamp,
 };
 
@@ -43,6 +44,17 @@ fn encode_one(status: &ReplicaStatus) -> proto::ReplicaStatus {
                 ended_at: last.ended_at.0,
             }
         }),
+        failure: status.failure.as_ref().map(|failure| proto::ProbeFailure {
+            probe: failure.probe,
+            readiness: failure.purpose == Purpose::Readiness,
+            detail: failure.detail.clone(),
+            since: failure.since.0,
+        }),
+        lines: status.lines.as_ref().map(|lines| proto::LastLines {
+            run: lines.run,
+            stdout: lines.stdout.clone(),
+            stderr: lines.stderr.clone(),
+        }),
     }
 }
 
@@ -63,6 +75,34 @@ fn decode_one(status: proto::ReplicaStatus) -> Result<ReplicaStatus, DecodeFault
         since: Timestamp(status.since),
         restarts: status.restarts,
         last,
+        failure: status.failure.map(failure).transpose()?,
+        lines: status.lines.map(lines).transpose()?,
+    })
+}
+
+fn failure(failure: proto::ProbeFailure) -> Result<ProbeFailure, DecodeFault> {
+    let length = failure.detail.len();
+    at_most("replicas.failure.detail", length, PROBE_DETAIL_LENGTH_MAX)?;
+    Ok(ProbeFailure {
+        probe: failure.probe,
+        purpose: if failure.readiness {
+            Purpose::Readiness
+        } else {
+            Purpose::Liveness
+        },
+        detail: failure.detail,
+        since: Timestamp(failure.since),
+    })
+}
+
+fn lines(lines: proto::LastLines) -> Result<LastLines, DecodeFault> {
+    for text in [&lines.stdout, &lines.stderr] {
+        at_most("replicas.lines", text.len(), LAST_LINES_LENGTH_MAX)?;
+    }
+    Ok(LastLines {
+        run: lines.run,
+        stdout: lines.stdout,
+        stderr: lines.stderr,
     })
 }
 

@@ -83,8 +83,38 @@ pub struct Replica {
     pub restarts: u32,
     /// How the run before ended.
     pub last: Option<Run>,
+    /// Why it is not well: the probe that failed last and has not succeeded since.
+    #[serde(default)]
+    pub failure: Option<ProbeFailure>,
+    /// In a crash loop: what its last run wrote.
+    #[serde(default)]
+    pub lines: Option<LastLines>,
     /// Whether its node has not been heard for a while, so that this is old.
     pub stale: bool,
+}
+
+/// A probe that fails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeFailure {
+    /// Which, by position in the `probes` of the spec.
+    pub probe: u32,
+    /// `readiness` or `liveness`.
+    pub purpose: String,
+    /// Why, e.g. `HTTP 503`.
+    pub detail: String,
+    /// Since when for this reason, by the clock of its node.
+    pub since: f64,
+}
+
+/// What a run wrote last: at most 50 lines and 8 KiB of each stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastLines {
+    /// Which run.
+    pub run: u32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
 }
 
 /// A run that ended.
@@ -172,6 +202,17 @@ impl From<&ReplicaView> for Replica {
             run: view.run,
             restarts: view.restarts,
             last: view.last.as_ref().map(Run::from),
+            failure: view.failure.as_ref().map(|failure| ProbeFailure {
+                probe: failure.probe,
+                purpose: failure.purpose.word().to_owned(),
+                detail: failure.detail.clone(),
+                since: seconds(failure.since),
+            }),
+            lines: view.lines.as_ref().map(|lines| LastLines {
+                run: lines.run,
+                stdout: lines.stdout.clone(),
+                stderr: lines.stderr.clone(),
+            }),
             stale: view.stale,
         }
     }

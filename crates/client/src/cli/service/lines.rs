@@ -1,13 +1,15 @@
 //! The last lines of replicas that fail again and again.
 
 use flota_model::outcome::StreamName;
-use flota_wire::rest::service::{Replica, ServiceWhole};
+use flota_wire::rest::service::{LastLines, Replica, ServiceWhole};
 
 use super::super::Session;
 use crate::{
+    catalogue::Language,
     client::{LogQuery, LogStart},
+    clock,
     failure::Failure,
-    render::clean,
+    render::{age, clean, seconds_ago},
 };
 
 /// Lines that are shown.
@@ -32,19 +34,52 @@ pub(super) async fn of_loops(
     Ok(())
 }
 
+/// Prints why replicas are not ready, of a few of them.
+pub(super) fn of_probes(session: &mut Session<'_>, whole: &ServiceWhole) -> Result<(), Failure> {
+    for text in unwell(session.language(), whole) {
+        session.screen.print_line(&text)?;
+    }
+    Ok(())
+}
+
+/// Why replicas are not ready, of a few of them.
+pub(super) fn unwell(language: Language, whole: &ServiceWhole) -> Vec<String> {
+    let now = clock::wall();
+    let replicas = whole.replicas.iter().filter(|one| one.state != "ready");
+    let failures = replicas.filter_map(|one| Some((one.index, one.failure.as_ref()?)));
+    let told = failures.take(REPLICAS).map(|(replica, failure)| {
+        let span = age(seconds_ago(failure.since, now));
+        language.replica_unwell(replica, &failure.purpose, clean(&failure.detail), span)
+    });
+    told.collect()
+}
+
 /// The last lines of both streams, each below its title; none where they cannot be had: what went
 /// wrong matters more.
 pub(super) async fn last(session: &mut Session<'_>, replica: &Replica) -> Vec<String> {
     let language = session.language();
     let mut told = Vec::new();
     for stream in [StreamName::Stderr, StreamName::Stdout] {
-        let lines = of_stream(session, replica, stream).await;
+        let lines = match &replica.lines {
+            Some(lines) => kept(lines, stream),
+            None => of_stream(session, replica, stream).await,
+        };
         if !lines.is_empty() {
             told.push(language.last_lines_of(replica.index, stream.word()));
             told.extend(lines.into_iter().map(|line| format!("  {line}")));
         }
     }
     told
+}
+
+/// What the server was told with the crash loop.
+fn kept(lines: &LastLines, stream: StreamName) -> Vec<String> {
+    let text = match stream {
+        StreamName::Stdout => &lines.stdout,
+        StreamName::Stderr => &lines.stderr,
+        StreamName::Result => return Vec::new(),
+    };
+    text.lines().map(clean).collect()
 }
 
 /// Of the run that ended last: the next one may just have begun.

@@ -58,11 +58,13 @@ pub(super) async fn until(
     let started_at = clock::moment();
     let mut absence = Absence::new();
     let mut steady: Option<(Moment, Vec<RunOf>)> = None;
+    let mut unwell = Vec::new();
     loop {
         let waited = clock::moment().since(started_at);
         match session.client().await?.service(name).await {
             Ok(whole) => {
                 absence.end();
+                unwell = lines::unwell(language, &whole);
                 match standing(&whole, goal) {
                     Standing::Reached if !is_steady(&whole, goal, &mut steady) => {}
                     Standing::Reached => {
@@ -83,7 +85,8 @@ pub(super) async fn until(
             let span = duration(limit.as_secs_f64());
             let what = language.error_service_wait_timeout(name, span);
             let failure = Failure::new("E-WAIT-TIMEOUT", Exit::WaitTimeout, what);
-            return Err(failure.hint(language.hint_service_show(name)));
+            let failure = failure.hint(language.hint_service_show(name));
+            return Err(unwell.into_iter().fold(failure, Failure::because));
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }

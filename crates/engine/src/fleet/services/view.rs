@@ -121,6 +121,8 @@ impl Fleet {
             run: seen.map_or(0, |status| status.run),
             restarts: seen.map_or(0, |status| status.restarts),
             last: seen.and_then(|status| status.last.clone()),
+            failure: seen.and_then(|status| status.failure.clone()),
+            lines: seen.and_then(|status| status.lines.clone()),
             stale,
         }
     }

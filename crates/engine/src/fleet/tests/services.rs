@@ -105,6 +105,8 @@ fn status(attempt: AttemptId, state: ReplicaState) -> ReplicaStatus {
         since: Timestamp(1),
         restarts: 0,
         last: None,
+        failure: None,
+        lines: None,
     }
 }
 

@@ -6,6 +6,7 @@ use flota_model::{
     frame::{DownBody, REPLICAS_PER_FRAME, UpBody},
     ids::BootId,
     outcome::Outcome,
+    replica::LastLines,
     service::{ProbeNumber, ProbeResult, ReplicaState, ReplicaStatus},
 };
 
@@ -378,6 +379,7 @@ fn probed(run: u32, (probe, number): (u32, ProbeNumber), result: ProbeResult) ->
         probe,
         number,
         result,
+        detail: "why".to_owned(),
     }
 }
 
@@ -430,4 +432,64 @@ fn what_is_void_is_not_run_again() {
     bench.connect();
     bench.welcome(true);
     assert!(runs(&bench.pass(LONG)).is_empty());
+}
+
+#[test]
+fn why_a_probe_fails_is_told_once_and_taken_back_by_a_success() {
+    let mut bench = Bench::ready();
+    bench.grant(Kind::ServiceProbed, 1, 1);
+    let asked = probes(&bench.turn(vec![started(1)]));
+    let readiness = *asked.last().unwrap();
+    let details = |turn: &Turn| -> Vec<Option<String>> {
+        let told = statuses(turn).into_iter();
+        told.map(|one| one.failure.map(|failure| failure.detail))
+            .collect()
+    };
+    let turn = bench.turn(vec![probed(1, readiness, ProbeResult::Failed)]);
+    assert_eq!(details(&turn), [Some("why".to_owned())]);
+    let next = |bench: &mut Bench| {
+        rejoin(bench);
+        let asked = probes(&bench.pass(Duration::from_secs(10)));
+        *asked
+            .iter()
+            .find(|(probe, _)| *probe == readiness.0)
+            .unwrap()
+    };
+    let second = next(&mut bench);
+    let turn = bench.turn(vec![probed(1, second, ProbeResult::Failed)]);
+    assert_eq!(details(&turn), [], "the same again is no news");
+    let third = next(&mut bench);
+    let turn = bench.turn(vec![probed(1, third, ProbeResult::Exited { code: 3 })]);
+    assert_eq!(details(&turn), [Some("exit 3: why".to_owned())]);
+    let fourth = next(&mut bench);
+    let turn = bench.turn(vec![probed(1, fourth, ProbeResult::Connected)]);
+    assert_eq!(details(&turn).last(), Some(&None));
+}
+
+#[test]
+fn what_a_run_of_a_crash_loop_wrote_last_is_told() {
+    let mut bench = looping();
+    let lines = |run, text: &str| LastLines {
+        run,
+        stderr: text.to_owned(),
+        ..LastLines::default()
+    };
+    let tailed = |lines| Event::Tailed {
+        attempt: attempt(1),
+        lines,
+    };
+    let turn = bench.turn(vec![tailed(lines(3, "boom"))]);
+    assert_eq!(statuses(&turn)[0].lines, Some(lines(3, "boom")));
+    // An older answer, and one of a run that is not there.
+    for late in [lines(2, "old"), lines(9, "never")] {
+        assert!(statuses(&bench.turn(vec![tailed(late)])).is_empty());
+    }
+    // The next agent reads it again.
+    bench.restart();
+    bench.recover(Vec::new());
+    let turn = bench.join();
+    let asked = turn.after.iter().any(
+        |effect| matches!(effect, Effect::Tail { attempt: one, run: 3 } if *one == attempt(1)),
+    );
+    assert!(asked, "{:?}", turn.after);
 }

@@ -1,6 +1,6 @@
 //! The words of services.
 
-use flota_model::service::{Condition, ReplicaState, ServicePhase};
+use flota_model::service::{Condition, Purpose, ReplicaState, ServicePhase};
 
 use super::super::language::Language;
 
@@ -22,6 +22,7 @@ pub(super) struct Words {
     pub(super) output: &'static str,
     pub(super) phase: fn(ServicePhase) -> &'static str,
     pub(super) state: fn(ReplicaState) -> &'static str,
+    pub(super) probe: fn(Purpose) -> &'static str,
     pub(super) condition: fn(Condition) -> &'static str,
 }
 
@@ -68,6 +69,10 @@ const EN: Words = Words {
         ReplicaState::Finished => "finished",
         ReplicaState::Stopped => "stopped",
     },
+    probe: |purpose| match purpose {
+        Purpose::Liveness => "liveness probe fails",
+        Purpose::Readiness => "readiness probe fails",
+    },
     condition: |condition| match condition {
         Condition::Started => "to be started",
         Condition::Healthy => "to be ready",
@@ -108,6 +113,10 @@ const ES: Words = Words {
         ReplicaState::Stopping => "deteniéndose",
         ReplicaState::Finished => "terminada",
         ReplicaState::Stopped => "detenida",
+    },
+    probe: |purpose| match purpose {
+        Purpose::Liveness => "la sonda de vida falla",
+        Purpose::Readiness => "la sonda de disponibilidad falla",
     },
     condition: |condition| match condition {
         Condition::Started => "que esté iniciado",

@@ -6,8 +6,9 @@ use flota_model::{
     frame::{Held, HeldState, Hello, HelloRefusal, OutputFault, OutputPart},
     ids::{BootId, NodeId, Nonce, RequestId},
     outcome::{Output, StartStage, Stream, StreamName},
+    replica::{LastLines, ProbeFailure},
     resources::Resources,
-    service::{ReplicaState, ReplicaStatus, RunEnd},
+    service::{Purpose, ReplicaState, ReplicaStatus, RunEnd},
     spec::SealedSpec,
     units::{Bytes, Cpus},
 };
@@ -240,6 +241,21 @@ fn replica(random: &mut Random) -> ReplicaStatus {
             outcome: outcome(random),
             unhealthy: flag(random),
             ended_at: Timestamp(number(random)),
+        }),
+        failure: maybe(random, |random| ProbeFailure {
+            probe: small(random),
+            purpose: if flag(random) {
+                Purpose::Readiness
+            } else {
+                Purpose::Liveness
+            },
+            detail: "HTTP 503".to_owned(),
+            since: Timestamp(number(random)),
+        }),
+        lines: maybe(random, |random| LastLines {
+            run: small(random),
+            stdout: "one\ntwo".to_owned(),
+            stderr: String::new(),
         }),
     }
 }

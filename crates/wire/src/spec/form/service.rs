@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use flota_model::service::{
-    Check, Dependency, ProbeSpec, Purpose, RestartSettings, Service, UpdateSettings,
+    Check, Dependency, ProbeSpec, RestartSettings, Service, UpdateSettings,
 };
 use serde::Serialize;
 
@@ -106,10 +106,7 @@ fn restart(restart: &RestartSettings) -> RestartForm<'_> {
 fn probe(probe: &ProbeSpec) -> ProbeForm<'_> {
     let settings = &probe.settings;
     ProbeForm {
-        purpose: match settings.purpose {
-            Purpose::Liveness => "liveness",
-            Purpose::Readiness => "readiness",
-        },
+        purpose: settings.purpose.word(),
         check: match &probe.check {
             Check::Http { host, port, path } => CheckForm::Http {
                 host,
