@@ -32,7 +32,8 @@ impl Tally {
     pub(crate) fn of(job: &Job) -> Self {
         let of = |word: &str| job.tasks.get(word).copied().map_or(0, u64::from);
         Self {
-            total: u64::from(job.last.saturating_sub(job.first)) + 1,
+            // Of a service only the replicas that are wanted are counted.
+            total: job.tasks.values().copied().map(u64::from).sum(),
             ended: TERMINAL.into_iter().map(of).sum(),
             succeeded: of("succeeded"),
             granted: of("granted"),

@@ -10,7 +10,7 @@ use crate::{
     outcome::{Outcome, Output, Usage},
     resources::Resources,
     spec::SealedSpec,
-    state::{Counts, JobPhase},
+    state::{Counts, JobPhase, TaskState},
     units::{Moment, Timestamp},
 };
 
@@ -127,6 +127,18 @@ pub struct JobRecord {
     pub counts: Counts,
     /// When it finished.
     pub finished_at: Option<Timestamp>,
+}
+
+impl JobRecord {
+    /// Its tasks by state, as people understand them: the job of a service has room for more replicas
+    /// than are wanted, and those were not cancelled by anybody.
+    pub fn counts_of_wanted(&self) -> Counts {
+        let mut counts = self.counts;
+        if self.spec.spec.service.is_some() {
+            counts.0[TaskState::Cancelled as usize] = 0;
+        }
+        counts
+    }
 }
 
 /// A service: what is wanted, and which jobs are its revisions.

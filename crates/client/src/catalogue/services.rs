@@ -40,6 +40,8 @@ texts! { SERVICES:
     help_stop_signal => "First signal of a stop; otherwise TERM", "Primera señal para detenerlo; si no, TERM";
     help_depends_on => "A service that must be started before; may be given several times",
         "Un servicio que debe estar iniciado antes; puede darse varias veces";
+    value_job_or_service => "JOB|SERVICE", "TRABAJO|SERVICIO";
+    help_job_or_service => "Number of a job, last, or the name of a service", "Número de un trabajo, last, o nombre de un servicio";
     value_service => "SERVICE", "SERVICIO";
 
     header_service => "SERVICE", "SERVICIO";

@@ -26,7 +26,7 @@ pub(super) async fn command(
     session: &mut Session<'_>,
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
-    let found = ask!(session.job(job::argument(matches)));
+    let found = wanted_job(session, job::argument(matches)).await?;
     let stream = match matches.get_one::<String>("stream").map(String::as_str) {
         None if matches.get_flag("stdout") => Some("stdout"),
         None if matches.get_flag("stderr") => Some("stderr"),
@@ -57,6 +57,30 @@ pub(super) async fn command(
         None => of_all(session, found.id, streams).await?,
     }
     Ok(Exit::Ok)
+}
+
+/// The job, of a service the current revision; with the indexes of what there are logs of.
+async fn wanted_job(session: &mut Session<'_>, word: &str) -> Result<Job, Failure> {
+    let is_number = word == "last" || word.parse::<u64>().is_ok();
+    let mut found = if is_number {
+        ask!(session.job(word))
+    } else {
+        let number = ask!(session.service(word)).service.job.to_string();
+        ask!(session.job(&number))
+    };
+    let is_service = found
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.get("service").is_some());
+    if is_service && found.phase != "finished" {
+        let whole = ask!(session.service(&found.name));
+        let replicas = whole.replicas.iter().filter(|one| one.job == found.id);
+        let indexes: Vec<u32> = replicas.map(|one| one.index).collect();
+        if let (Some(first), Some(last)) = (indexes.iter().min(), indexes.iter().max()) {
+            (found.first, found.last) = (*first, *last);
+        }
+    }
+    Ok(found)
 }
 
 fn is_rotated(job: &Job) -> bool {

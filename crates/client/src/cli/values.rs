@@ -29,6 +29,17 @@ pub(super) fn job(language: Language) -> impl Fn(&str) -> Result<String, String>
     }
 }
 
+/// The number of a job, `last`, or the name of a service.
+pub(super) fn job_or_service(
+    language: Language,
+) -> impl Fn(&str) -> Result<String, String> + Clone {
+    move |text| match text.chars().next() {
+        None => Err(language.why_not_a_job()),
+        Some('0'..='9') if text.parse::<u64>().is_err() => Err(language.why_not_a_job()),
+        Some(_) => Ok(text.to_owned()),
+    }
+}
+
 pub(super) fn duration(language: Language) -> impl Fn(&str) -> Result<Duration, String> + Clone {
     move |text| quantity::parse_duration(text).map_err(|_| language.why_not_a_duration())
 }

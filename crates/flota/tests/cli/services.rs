@@ -184,6 +184,11 @@ service:
         assert!(told.out.contains(text), "{told:?}");
     }
     assert!(!told.out.contains("\n  10\n"), "fifty of each: {told:?}");
+    let told = home.line("logs web --grep boom -n 5").succeeded();
+    assert!(told.out.contains("boom"), "{told:?}");
+    // Replicas that nobody wants are no failures.
+    let job = home.json("job show 1 -o json");
+    assert_eq!(job["tasks"], serde_json::json!({"granted": 1}));
     // They came with the report: neither the node nor its logs are asked for them.
     eventually("the lines are attached", || {
         let whole = show(&home, "web");

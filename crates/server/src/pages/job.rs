@@ -110,7 +110,7 @@ fn render(language: Language, view: &View) -> String {
         id = record.job,
         name = Text(&spec.name),
         phase = phase_badge(texts, record.phase),
-        progress = progress(texts, &record.counts),
+        progress = progress(texts, &record.counts_of_wanted()),
         submitted = Text(texts.submitted),
         machine = machine(record.submitted_at),
         date = time::date(record.submitted_at),
@@ -134,7 +134,7 @@ fn filters(texts: &Texts, lang: &str, view: &View) -> String {
         Text(texts.all)
     );
     for shown in TaskState::ALL {
-        let count = view.record.counts.of(shown);
+        let count = view.record.counts_of_wanted().of(shown);
         if count == 0 {
             continue;
         }

@@ -114,7 +114,7 @@ impl From<&JobRecord> for Job {
             priority: spec.priority.0,
             first: spec.tasks.first.0,
             last: spec.tasks.last.0,
-            tasks: tasks_by_state(&record.counts),
+            tasks: tasks_by_state(&record.counts_of_wanted()),
             submitted_at: seconds(record.submitted_at),
             finished_at: record.finished_at.map(seconds),
             spec: None,

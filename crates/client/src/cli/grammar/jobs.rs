@@ -81,10 +81,16 @@ pub(super) fn logs(language: Language, about: String) -> Command {
                 "flota job logs last",
                 "flota job logs 7 --task 3 -f",
                 "flota logs 7 --since 10m --grep error",
+                "flota logs web -f",
             ],
         ))
         .args([
-            job_argument(language),
+            argument(
+                "job",
+                language.value_job_or_service(),
+                language.help_job_or_service(),
+            )
+            .value_parser(values::job_or_service(language)),
             task(language),
             option(
                 "stream",
