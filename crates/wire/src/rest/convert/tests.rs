@@ -4,7 +4,7 @@ use flota_model::{
     ids::{AttemptId, Authority, Epoch, JobId, NodeId, TaskIndex, Term},
     outcome::{Outcome, Output, StartStage, Stream, Usage},
     resources,
-    state::{Counts, JobPhase, NodePhase},
+    state::{Counts, JobPhase, NodePhase, TaskState},
     units::{Bytes, Cpus, Timestamp},
 };
 use serde_json::{Value, json};
@@ -84,11 +84,31 @@ fn a_job_shows_its_spec_only_when_asked() {
         finished_at: None,
     };
     let mut expected = json!({"id": 17, "name": "sim", "principal": "local",
-        "phase": "cancelling", "priority": 1, "first": 1, "last": 10,
+        "kind": "batch", "phase": "cancelling", "priority": 1, "first": 1, "last": 10,
         "tasks": {"granted": 1, "succeeded": 9}, "submitted_at": 1.5, "finished_at": null});
     assert_eq!(value(Job::from(&record)), expected);
     expected["spec"] = to_value(&record.spec.spec);
     assert_eq!(value(Job::with_spec(&record)), expected);
+}
+
+#[test]
+fn replicas_that_nobody_wants_are_not_counted_as_cancelled() {
+    let body = br#"{"name": "web", "program": {"argv": ["x"]}, "service": {}}"#;
+    let record = JobRecord {
+        job: JobId(3),
+        spec: seal(parse_json(body).unwrap()),
+        principal: "local".to_owned(),
+        submitted_at: Timestamp(0),
+        phase: JobPhase::Active,
+        counts: Counts([0, 0, 2, 0, 0, 9_998, 0, 0]),
+        finished_at: None,
+    };
+    assert_eq!(record.counts.of(TaskState::Cancelled), 9_998);
+    let job = value(Job::from(&record));
+    assert_eq!(
+        (&job["kind"], &job["tasks"]),
+        (&json!("service"), &json!({"granted": 2}))
+    );
 }
 
 fn ended(outcome: Outcome) -> AttemptRecord {
