@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Some("__keeper") => run_keeper(arguments),
         Some("agent") => run_agent(&arguments),
         Some("stop") => run_stop(&arguments),
+        Some("bomb") => explode(),
         _ => ExitCode::from(2),
     }
 }
@@ -56,6 +57,19 @@ fn run_agent(arguments: &[OsString]) -> ExitCode {
             Err(fault) => Err(chain(&fault)),
         }
     })
+}
+
+/// `bomb`: starts itself as often as it may, for ever.
+#[expect(clippy::disallowed_methods, reason = "a program of a test")]
+fn explode() -> ! {
+    loop {
+        let child = std::process::Command::new("/proc/self/exe")
+            .arg("bomb")
+            .spawn();
+        if child.is_err() {
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+        }
+    }
 }
 
 /// `stop DATA`.

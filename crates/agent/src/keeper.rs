@@ -30,7 +30,10 @@ use std::{
 use flota_engine::logs::Limits;
 use flota_model::{ids::AttemptId, outcome::StreamName};
 
-use crate::sys::{files, limits};
+use crate::{
+    groups,
+    sys::{files, limits},
+};
 
 /// Folder of the keepers below the data folder.
 pub(crate) const FOLDER: &str = "keeper";
@@ -51,6 +54,8 @@ const NUMBERS: [&str; 7] = [
     "--log-age-max",
     "--log-bytes-max",
 ];
+/// What stands before each place for control groups, behind the numbers.
+const PLACE: &str = "--groups";
 /// Highest number of a keeper; they are used again from 1.
 const NUMBER_MAX: u32 = 9_999;
 
@@ -66,6 +71,8 @@ pub struct KeeperSettings {
     pub open_files: u64,
     /// Limits of logs that are rotated.
     pub logs: Limits,
+    /// Where it may make control groups.
+    pub(crate) places: Vec<groups::Place>,
 }
 
 /// Why a keeper did not start, or ended.
@@ -99,6 +106,9 @@ impl KeeperSettings {
         for (flag, number) in NUMBERS.into_iter().zip(self.numbers()) {
             arguments.extend([flag.into(), number.to_string().into()]);
         }
+        for place in &self.places {
+            arguments.extend([PLACE.into(), place.to_text().into()]);
+        }
         arguments
     }
 
@@ -120,11 +130,7 @@ impl KeeperSettings {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, KeeperFault> {
         let mut arguments = arguments.into_iter();
-        let mut value = |flag: &str| {
-            let is_it = arguments.next().is_some_and(|argument| argument == flag);
-            let value = arguments.next().filter(|_| is_it);
-            value.ok_or(KeeperFault::Arguments)
-        };
+        let mut value = |flag: &str| value(&mut arguments, flag);
         let data = value("--data")?.into();
         let mut numbers = [0; NUMBERS.len()];
         for (number, flag) in numbers.iter_mut().zip(NUMBERS) {
@@ -141,10 +147,9 @@ impl KeeperSettings {
             age_max,
             node_bytes_max,
         ] = numbers;
-        if arguments.next().is_some() {
-            return Err(KeeperFault::Arguments);
-        }
+        let places = places(&mut arguments)?;
         Ok(Self {
+            places,
             data,
             output_bytes_max,
             open_files,
@@ -157,6 +162,29 @@ impl KeeperSettings {
             },
         })
     }
+}
+
+/// The value behind a flag that must be next.
+fn value(
+    arguments: &mut impl Iterator<Item = OsString>,
+    flag: &str,
+) -> Result<OsString, KeeperFault> {
+    let is_it = arguments.next().is_some_and(|argument| argument == flag);
+    let value = arguments.next().filter(|_| is_it);
+    value.ok_or(KeeperFault::Arguments)
+}
+
+/// All that are left.
+fn places(
+    arguments: &mut impl Iterator<Item = OsString>,
+) -> Result<Vec<groups::Place>, KeeperFault> {
+    let mut places = Vec::new();
+    while let Some(flag) = arguments.next() {
+        let text = arguments.next().filter(|_| flag == PLACE);
+        let place = text.and_then(|text| groups::Place::of_text(text.to_str()?));
+        places.push(place.ok_or(KeeperFault::Arguments)?);
+    }
+    Ok(places)
 }
 
 /// Runs a keeper to its end. It writes its number and a line end to stdout once agents can connect.

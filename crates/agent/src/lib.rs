@@ -8,6 +8,7 @@ mod dead;
 mod end;
 mod finisher;
 mod folder;
+pub mod groups;
 mod input;
 mod journal;
 pub mod keeper;

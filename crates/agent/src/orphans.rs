@@ -16,6 +16,7 @@ use flota_model::{
 use tokio::{io::Interest, sync::mpsc, task::JoinHandle, time::sleep};
 
 use crate::{
+    groups::{Group, Groups},
     input::Input,
     proc, signal,
     sys::{
@@ -42,6 +43,7 @@ pub(crate) struct Orphans {
     watches: BTreeMap<AttemptId, Watch>,
     inbox: mpsc::Sender<Input>,
     reaped: Statuses,
+    groups: Arc<Groups>,
 }
 
 /// Statuses of children that were reaped because we are a subreaper.
@@ -62,11 +64,12 @@ impl Drop for Watch {
 }
 
 impl Orphans {
-    pub(crate) fn new(inbox: mpsc::Sender<Input>) -> Self {
+    pub(crate) fn new(inbox: mpsc::Sender<Input>, groups: Arc<Groups>) -> Self {
         Self {
             watches: BTreeMap::new(),
             inbox,
             reaped: Statuses::default(),
+            groups,
         }
     }
 
@@ -86,6 +89,10 @@ impl Orphans {
             started_at,
             stopped,
             reaped: self.reaped.clone(),
+            enclosure: Arc::new(Enclosure {
+                own: self.groups.of_attempt(attempt),
+                groups: Arc::clone(&self.groups),
+            }),
         };
         let inbox = self.inbox.clone();
         let task = tokio::spawn(async move {
@@ -122,12 +129,45 @@ impl Orphans {
 /// First signal, grace and reason.
 type StopOrder = (u8, Duration, StopReason);
 
+/// The control groups of a program, where it has any.
+struct Enclosure {
+    groups: Arc<Groups>,
+    own: Vec<Group>,
+}
+
+impl Enclosure {
+    fn kill(&self) {
+        self.own.iter().for_each(|group| self.groups.kill(group));
+    }
+
+    /// Kills what is left; whether that was nothing.
+    fn clear(&self) -> bool {
+        let left = self.own.iter().filter(|group| !self.groups.clear(group));
+        left.count() == 0
+    }
+
+    /// As the keeper would have judged (`Children::exited`).
+    fn was_out_of_memory(&self, status: i32) -> bool {
+        let is_out = |group| self.groups.was_out_of_memory(group);
+        status != 0 && self.own.iter().any(is_out)
+    }
+
+    fn memory_peak(&self) -> Option<u64> {
+        let peaks = self
+            .own
+            .iter()
+            .filter_map(|group| self.groups.memory_peak(group));
+        peaks.max()
+    }
+}
+
 struct Orphan {
     attempt: AttemptId,
     identity: Identity,
     started_at: Timestamp,
     stopped: Option<StopReason>,
     reaped: Statuses,
+    enclosure: Arc<Enclosure>,
 }
 
 impl Orphan {
@@ -139,12 +179,18 @@ impl Orphan {
         });
         let status = self.status(&pidfd).await;
         let ended_at = clock::wall();
+        let peak = self.enclosure.memory_peak();
+        let out_of_memory =
+            status.is_some_and(|(status, _)| self.enclosure.was_out_of_memory(status));
         self.clear_away().await;
         match status {
             Some((status, usage)) => End::Known {
                 status,
-                usage,
-                out_of_memory: false,
+                usage: Usage {
+                    memory_bytes_max: peak.or(usage.memory_bytes_max),
+                    ..usage
+                },
+                out_of_memory,
                 started_at: self.started_at,
                 ended_at,
                 fenced: false,
@@ -197,7 +243,11 @@ impl Orphan {
     async fn signal(&self, pidfd: &Arc<PidFd>, number: i32) {
         let (pidfd, pid) = (Arc::clone(pidfd), self.identity.pid);
         let (attempt, identity) = (self.attempt, self.identity);
+        let enclosure = Arc::clone(&self.enclosure);
         let signal_all = move || {
+            if number == libc::SIGKILL {
+                enclosure.kill();
+            }
             signal::send(&pidfd, number);
             if pidfd.signal(0).is_ok() {
                 signal::below(pid, number);
@@ -254,10 +304,14 @@ impl Orphan {
         let mut pause = LOOK_AGAIN_FIRST;
         loop {
             let (attempt, identity) = (self.attempt, self.identity);
-            let kill = move || signal_left(attempt, identity, libc::SIGKILL);
+            let enclosure = Arc::clone(&self.enclosure);
+            let kill = move || {
+                let is_clear = enclosure.clear();
+                signal_left(attempt, identity, libc::SIGKILL) == 0 && is_clear
+            };
             match tokio::task::spawn_blocking(kill).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
+                Ok(true) | Err(_) => return,
+                Ok(false) => {}
             }
             sleep(pause).await;
             pause = (pause * 2).min(LOOK_AGAIN_MAX);

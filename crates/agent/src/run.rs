@@ -10,10 +10,10 @@ use std::{
 
 use flota_engine::node::{
     Node,
-    api::{Opening, Settings as NodeSettings, Turn},
+    api::{Forgotten, Opening, Settings as NodeSettings, Turn},
 };
 use flota_link::{AgentLink, direct};
-use flota_model::{ids::Nonce, spec::JobSpec};
+use flota_model::{containment::LimitKind, ids::Nonce, spec::JobSpec};
 use flota_wire::line::Dialect;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -25,6 +25,7 @@ use crate::{
     end::{AgentEnd, AgentFault},
     finisher::Finisher,
     folder::Folder,
+    groups::{self, Groups, Place, Prospect},
     input::Input,
     journal::Opened,
     keeper::KeeperSettings,
@@ -174,7 +175,9 @@ fn prepare(
         );
     }
     let (post, inbox) = mpsc::channel::<Input>(INBOX_LENGTH_MAX);
-    let keepers = keepers(&settings, &folder, open_files.usual, post.clone())?;
+    let (groups, prospect) = arrange_groups(&settings)?;
+    let told = (open_files.usual, prospect.places);
+    let keepers = keepers(&settings, &folder, told, post.clone())?;
     let sampler = Sampler::start(settings.data.clone(), post.clone());
     let sampler = sampler.map_err(system("start the thread for samples"))?;
     let outputs = Outputs::new(folder.output(), settings.output_bytes_max);
@@ -195,22 +198,19 @@ fn prepare(
         now: clock::now(),
         settings: NodeSettings {
             running_max: settings.node.running_max.min(open_files.programs_max()),
+            containment: prospect.containment,
             ..settings.node
         },
     };
     let (node, first, forgotten) = Node::open(journal.records, &decode_spec, opening);
-    if !forgotten.attempts.is_empty() {
-        tracing::error!(
-            ?forgotten,
-            "attempts were given back, because their specs cannot be read"
-        );
-    }
+    tell_forgotten(&forgotten);
     let shell = Shell {
         node,
         folder,
         journal: journal.writer,
         keepers,
-        orphans: Orphans::new(post.clone()),
+        orphans: Orphans::new(post.clone(), Arc::clone(&groups)),
+        groups,
         outputs,
         logs,
         finisher: finisher.map_err(system("start the thread for outputs"))?,
@@ -228,10 +228,37 @@ fn prepare(
     Ok((shell, first))
 }
 
+fn tell_forgotten(forgotten: &Forgotten) {
+    if !forgotten.attempts.is_empty() {
+        tracing::error!(
+            ?forgotten,
+            "attempts were given back, because their specs cannot be read"
+        );
+    }
+}
+
+/// Those that it finds, also of earlier agents, and what it may do itself.
+fn arrange_groups(settings: &AgentSettings) -> Result<(Arc<Groups>, Prospect), AgentFault> {
+    let system = AgentFault::system;
+    let prospect = groups::arrange(Path::new("/"), &settings.groups, &settings.data);
+    let prospect = prospect.map_err(system("find out which control groups it may make"))?;
+    let places = groups::remember(&settings.data, &prospect.places);
+    let groups = Groups::new(places.map_err(system("remember where its control groups are"))?);
+    let limits: Vec<&str> = prospect
+        .containment
+        .enforced
+        .iter()
+        .map(LimitKind::word)
+        .collect();
+    let mode = prospect.containment.mode.word();
+    tracing::info!(mode, ?limits, "programs are contained");
+    Ok((Arc::new(groups), prospect))
+}
+
 fn keepers(
     settings: &AgentSettings,
     folder: &Folder,
-    open_files: u64,
+    (open_files, places): (u64, Vec<Place>),
     post: mpsc::Sender<Input>,
 ) -> Result<Keepers, AgentFault> {
     let data = std::path::absolute(&settings.data).map_err(AgentFault::system("find itself"))?;
@@ -242,6 +269,7 @@ fn keepers(
             output_bytes_max: settings.output_bytes_max,
             open_files,
             logs: settings.logs,
+            places,
         },
     };
     Ok(Keepers::new(folder.keepers(), command, random()?, post)?)

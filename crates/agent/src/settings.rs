@@ -6,6 +6,8 @@ use flota_engine::{logs::Limits, node::api::Settings as NodeSettings};
 use flota_model::resources::Resources;
 use flota_wire::line::Dialect;
 
+use crate::groups::GroupWish;
+
 /// Longest output of one stream of one attempt unless told otherwise, in bytes.
 pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
 
@@ -33,6 +35,8 @@ pub struct AgentSettings {
     /// The program that becomes a keeper when the arguments of
     /// [`KeeperSettings`](crate::keeper::KeeperSettings) are added.
     pub keeper_command: Vec<OsString>,
+    /// Which control groups it uses.
+    pub groups: GroupWish,
     /// Durations and limits of the engine.
     pub node: NodeSettings,
 }
@@ -51,6 +55,7 @@ impl AgentSettings {
             logs: Limits::default(),
             line: Vec::new(),
             keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
+            groups: GroupWish::default(),
             node: NodeSettings::default(),
         }
     }

@@ -33,6 +33,7 @@ use crate::{
     end::{AgentEnd, AgentFault},
     finisher::Finisher,
     folder::Folder,
+    groups::Groups,
     input::Input,
     journal::{self, Ticket},
     keepers::Keepers,
@@ -61,6 +62,8 @@ pub(crate) struct Shell {
     pub(crate) journal: journal::Writer,
     pub(crate) keepers: Keepers,
     pub(crate) orphans: Orphans,
+    /// Of programs, of all keepers.
+    pub(crate) groups: Arc<Groups>,
     pub(crate) outputs: Arc<Outputs>,
     pub(crate) logs: Logs,
     pub(crate) finisher: Finisher,
@@ -324,6 +327,7 @@ impl Shell {
             Ending::Stopped => {
                 self.until_durable().await?;
                 self.dismiss_keepers().await;
+                self.groups.leave();
                 for waiter in std::mem::take(&mut self.state.stop_waiters) {
                     // Who asked may have gone.
                     let _ = waiter.send(());

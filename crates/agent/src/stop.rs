@@ -1,6 +1,6 @@
 //! Stopping all that a node runs, with or without its agent.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use flota_engine::{
     keeper::api::{Child, ChildState, FromKeeper, KeeperId, StopReason, ToKeeper},
@@ -13,6 +13,7 @@ use crate::{
     control,
     dead::{self, Here, Leaders},
     folder::{Folder, FolderFault},
+    groups::{self, Groups},
     input::Input,
     keeper::KeeperSettings,
     keepers::{KeeperCommand, Keepers, KeepersFault, Listed, Reached},
@@ -89,9 +90,11 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
             output_bytes_max: 0,
             open_files: 0,
             logs: Limits::default(),
+            places: Vec::new(),
         },
     };
-    let mut orphans = Orphans::new(post.clone());
+    let groups = Arc::new(Groups::new(groups::remembered(folder.path())));
+    let mut orphans = Orphans::new(post.clone(), Arc::clone(&groups));
     let mut keepers = Keepers::new(folder.keepers(), command, Nonce(0), post)?;
     let (mut running, mut ending) = (Vec::new(), Vec::new());
     for keeper in keepers.all()? {
@@ -137,6 +140,7 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
             count: running.len() + ending.len(),
         });
     }
+    groups.leave();
     Ok(())
 }
 

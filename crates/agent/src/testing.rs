@@ -23,6 +23,7 @@ use flota_model::ids::{AttemptId, Nonce};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
+    groups::{Groups, Place},
     keeper::KeeperSettings,
     proc,
     sys::{
@@ -53,6 +54,7 @@ pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) keeper: Child,
     pub(crate) number: u32,
+    pub(crate) groups: Groups,
     salt: u64,
 }
 
@@ -74,11 +76,29 @@ impl Bench {
     }
 
     pub(crate) fn with(folder: tempfile::TempDir, output_bytes_max: u64, logs: Limits) -> Self {
+        Self::with_all(folder, output_bytes_max, logs, Vec::new())
+    }
+
+    /// With control groups.
+    pub(crate) fn with_places(find: impl FnOnce(&Path) -> Vec<Place>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let places = find(folder.path());
+        Self::with_all(folder, 1 << 20, Limits::default(), places)
+    }
+
+    fn with_all(
+        folder: tempfile::TempDir,
+        output_bytes_max: u64,
+        logs: Limits,
+        places: Vec<Place>,
+    ) -> Self {
+        let groups = Groups::new(places.clone());
         let settings = KeeperSettings {
             data: folder.path().to_owned(),
             output_bytes_max,
             open_files: 1024,
             logs,
+            places,
         };
         let (keeper, number) = start_keeper(&settings);
         let mut salt = [0; 8];
@@ -87,6 +107,7 @@ impl Bench {
             folder,
             keeper,
             number,
+            groups,
             salt: u64::from_le_bytes(salt),
         }
     }
@@ -184,6 +205,12 @@ impl Drop for Bench {
         for pid in find(|attempt| attempt.salt == self.salt) {
             let _ = PidFd::open(pid).and_then(|pidfd| pidfd.signal(libc::SIGKILL));
         }
+        let mut left = self.groups.all();
+        let deadline = clock::moment() + PATIENCE;
+        while !left.is_empty() && clock::moment() < deadline {
+            left.retain(|(_, group)| !self.groups.clear(group));
+        }
+        self.groups.leave();
     }
 }
 

@@ -70,6 +70,7 @@ fn hello(agent: u64) -> Up {
         capacity: Resources::of_cpus(Cpus::whole(1)),
         labels: BTreeMap::new(),
         held: Vec::new(),
+        containment: None,
     };
     Up {
         session: SessionNumber(1),

@@ -72,6 +72,7 @@ fn settings(context: &Context) -> Result<AgentSettings, Failure> {
             ..machine
         }),
         labels: given.labels.clone(),
+        groups: given.cgroup.clone(),
         line: given.line_listen.clone(),
         ..AgentSettings::new(context.data()?, server(context)?, name)
     };

@@ -89,7 +89,7 @@ pub fn doctor(context: &Context, screen: &mut Screen) -> Result<Exit, Failure> {
     let mut checks = vec![settings(context)];
     checks.extend(folder::checks(language, &data));
     checks.push(server::port(context, &data));
-    checks.extend(system::checks(language));
+    checks.extend(system::checks(language, &context.settings.cgroup));
     let runtime = context.runtime(Threads::One)?;
     checks.extend(runtime.block_on(server::checks(context)));
     print(context, screen, &checks)?;

@@ -43,10 +43,12 @@ pub fn load(
 fn of_options(language: Language, matches: &ArgMatches) -> Vec<Given> {
     let inner = innermost(matches);
     let own: &[&str] = match flota_client::path_of(matches).as_slice() {
-        ["server" | "dev" | "doctor"] => &["data", "listen"],
+        ["doctor"] => &["data", "listen", "cgroup"],
+        ["server" | "dev"] => &["data", "listen"],
         ["agent"] => &[
             "data",
             "policy",
+            "cgroup",
             "name",
             "cpus",
             "memory",

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use flota_agent::groups::GroupWish;
 use flota_client::{Color, Format, Language, PORT, nearest, parse_cpus};
 use flota_model::units::{Bytes, Cpus};
 use flota_wire::{
@@ -19,7 +20,7 @@ use flota_wire::{
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
-pub(crate) const KEYS: [&str; 17] = [
+pub(crate) const KEYS: [&str; 18] = [
     "server",
     "token_file",
     "output",
@@ -27,6 +28,7 @@ pub(crate) const KEYS: [&str; 17] = [
     "timeout",
     "data",
     "policy",
+    "cgroup",
     "listen",
     "name",
     "cpus",
@@ -68,6 +70,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// What the owner of the node allows.
     pub policy: Option<PathBuf>,
+    /// Which control groups an agent uses.
+    pub cgroup: GroupWish,
     pub listen: SocketAddr,
     pub name: Option<String>,
     pub cpus: Option<Cpus>,
@@ -92,6 +96,7 @@ impl Default for Settings {
             timeout: flota_client::TIMEOUT,
             data: None,
             policy: None,
+            cgroup: GroupWish::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
             name: None,
             cpus: None,
@@ -187,6 +192,7 @@ impl Settings {
             }
             "data" => self.data = Some(text.into()),
             "policy" => self.policy = Some(text.into()),
+            "cgroup" => self.cgroup = cgroup(text).ok_or_else(|| language.why_no_cgroup())?,
             "listen" => {
                 self.listen = text.parse().map_err(|_| language.why_not_an_address())?;
             }
@@ -217,6 +223,22 @@ impl Settings {
             other => unreachable!("`{other}` is one of KEYS without a meaning"),
         }
         Ok(())
+    }
+}
+
+/// `auto`, `off`, or the path of a group as `/proc/self/cgroup` has it.
+fn cgroup(text: &str) -> Option<GroupWish> {
+    let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    match text {
+        "auto" => Some(GroupWish::Auto),
+        "off" => Some(GroupWish::Off),
+        path => {
+            let below = path.strip_prefix('/')?;
+            below
+                .split('/')
+                .all(is_plain)
+                .then(|| GroupWish::Below(path.to_owned()))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
+    containment::Containment,
     frame::{OutputFault, OutputPart},
     ids::{AttemptId, Authority, JobId, NodeId, RequestId},
     local::{LocalRefusal, LocalReply},
@@ -247,6 +248,8 @@ pub struct NodeView {
     pub running: u32,
     /// Attempts it holds that the store does not know (PROTOCOL 4).
     pub unclaimed: u32,
+    /// How it contains programs; `None` until it is heard after the server's start.
+    pub containment: Option<Containment>,
     /// The last sample of its machine since the server's start.
     pub sample: Option<Sampled>,
 }

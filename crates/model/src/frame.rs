@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
+    containment::Containment,
     ids::{
         AttemptId, AttemptRange, Authority, BootId, JobId, NodeId, Nonce, RequestId, SessionNumber,
         SpecHash, TaskIndex,
@@ -136,6 +137,8 @@ pub struct Hello {
     pub labels: BTreeMap<String, String>,
     /// Every attempt in its journal that is not settled.
     pub held: Vec<Held>,
+    /// How it contains programs; `None` of an agent that does not say.
+    pub containment: Option<Containment>,
 }
 
 /// Attempts that an agent holds, in one state.

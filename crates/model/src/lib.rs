@@ -6,6 +6,7 @@
 
 pub mod change;
 pub mod command;
+pub mod containment;
 pub mod execution;
 pub mod frame;
 pub mod ids;

@@ -59,9 +59,24 @@ pub struct Node {
     pub running: u32,
     /// Attempts that the store does not know.
     pub unclaimed: u32,
+    /// How it contains programs; null when it has not been heard since the server's start.
+    #[serde(default)]
+    pub containment: Option<Containment>,
     /// What its machine did last, and how long ago; null until it is heard after the server's start.
     #[serde(default)]
     pub sample: Option<sample::Sample>,
+}
+
+/// What a node can enforce around a program with all its descendants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Containment {
+    /// `unified`, `hybrid` or `v1` (control groups), or `none`.
+    pub mode: String,
+    /// The limits that it enforces, as specs name them.
+    pub enforced: Vec<String>,
+    /// The limits that it cannot enforce: a program with one of them does not start there, unless
+    /// best effort will do.
+    pub missing: Vec<String>,
 }
 
 /// An amount of resources.

@@ -66,10 +66,6 @@ pub(crate) fn setting(
         ..Setting::default()
     };
     setting.guard(guard);
-    if execution.limits.is_any() && !execution.limits.best_effort {
-        let (stage, errno) = (StartStage::Contain, libc::EOPNOTSUPP);
-        return Err(Fault { stage, errno });
-    }
     if execution.user.is_some() || execution.group.is_some() || execution.groups.is_some() {
         let accounts = Accounts::read().map_err(|error| Fault {
             stage: StartStage::Identity,

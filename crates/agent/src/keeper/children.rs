@@ -9,6 +9,7 @@ use std::{
 
 use flota_engine::keeper::api::{ChildState, Event, FromKeeper, Identity, Launch, LogMode};
 use flota_model::{
+    execution::Limits,
     ids::{AttemptId, BootId},
     outcome::{StartStage, StreamName},
     units::Moment,
@@ -21,12 +22,13 @@ use super::{
     reactor::{Reactor, Source},
 };
 use crate::{
+    groups::{self, Entrance, Group, Groups},
     logs::{LogId, Pump},
     proc,
     sys::{
         clock,
         pidfd::PidFd,
-        spawn::{Fault, Order, Progress, Spawner, Spawning},
+        spawn::{Fault, Order, Progress, Spawner, Spawning, setting::Setting},
         wait::Reaped,
     },
 };
@@ -59,6 +61,8 @@ pub(super) struct Surroundings {
     pub(super) null: OwnedFd,
     /// Limits of open files to give back to them.
     pub(super) open_files: Option<(u64, u64)>,
+    /// Where they may be contained.
+    pub(super) groups: Groups,
 }
 
 #[derive(Debug)]
@@ -69,6 +73,8 @@ struct Child {
     stage: Stage,
     /// Whether its report is watched.
     is_watched: bool,
+    /// Its control group, until that is removed.
+    group: Option<Group>,
     stdout: OwnedFd,
     stderr: OwnedFd,
 }
@@ -121,7 +127,59 @@ impl Children {
 
     fn try_spawn(&mut self, launch: &mut Launch, logs: &mut Pump) -> Result<Child, Fault> {
         let execution = launch.execution.take().unwrap_or_default();
-        let setting = accounts::setting(&execution, &launch.guard, &mut launch.environment)?;
+        let mut setting = accounts::setting(&execution, &launch.guard, &mut launch.environment)?;
+        let Some((group, entrance)) = self.enclose(launch, &execution.limits)? else {
+            return self.spawn_with(setting, launch, logs);
+        };
+        setting.membership = entrance.membership();
+        let spawned = self.spawn_with(setting, launch, logs);
+        match spawned {
+            Ok(child) => Ok(Child {
+                group: Some(group),
+                ..child
+            }),
+            Err(fault) => {
+                self.surroundings.groups.remove(&group);
+                Err(fault)
+            }
+        }
+    }
+
+    /// The control group of a program, where it gets one: with limits, and where it runs for long. Short
+    /// ones without limits would start a quarter slower (decision 0012), and are found by their session
+    /// and by losing their parent.
+    fn enclose(
+        &self,
+        launch: &Launch,
+        limits: &Limits,
+    ) -> Result<Option<(Group, Entrance)>, Fault> {
+        let groups = &self.surroundings.groups;
+        let is_long = matches!(launch.logs, LogMode::Rotated { .. });
+        let is_wanted = limits.is_any() || is_long;
+        let must_be = !limits.required().is_empty();
+        if !is_wanted || groups.is_empty() && !must_be {
+            return Ok(None);
+        }
+        let name = groups::name(launch.attempt, launch.run);
+        match groups.create(name, limits) {
+            Ok(made) => Ok(Some(made)),
+            Err(error) if must_be => Err(Fault {
+                stage: StartStage::Contain,
+                errno: error.raw_os_error().unwrap_or(libc::EIO),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, attempt = %launch.attempt, "a program has no control group");
+                Ok(None)
+            }
+        }
+    }
+
+    fn spawn_with(
+        &mut self,
+        setting: Setting,
+        launch: &Launch,
+        logs: &mut Pump,
+    ) -> Result<Child, Fault> {
         let output_fault = |error: io::Error| Fault {
             stage: StartStage::OpenOutput,
             errno: error.raw_os_error().unwrap_or(libc::EIO),
@@ -146,6 +204,7 @@ impl Children {
             start_time: (before == after).then_some(after),
             stage: Stage::Underway(spawning),
             is_watched: false,
+            group: None,
             stdout: self.kept(launch, stdout).map_err(output_fault)?,
             stderr: self.kept(launch, stderr).map_err(output_fault)?,
         })
@@ -249,13 +308,57 @@ impl Children {
             events.extend(self.arrive(attempt));
         }
         self.leaders.remove(&reaped.pid);
-        events.push(Event::LeaderExited {
+        events.push(self.exited(attempt, reaped));
+        events
+    }
+
+    /// A leader that reports success has coped with whatever was killed around it.
+    fn exited(&self, attempt: AttemptId, reaped: Reaped) -> Event {
+        let groups = &self.surroundings.groups;
+        let child = self.by_attempt.get(&attempt);
+        let group = child.and_then(|child| child.group.as_ref());
+        let mut usage = reaped.usage;
+        let peak = group.and_then(|group| groups.memory_peak(group));
+        usage.memory_bytes_max = peak.or(usage.memory_bytes_max);
+        let is_out = |group| groups.was_out_of_memory(group);
+        Event::LeaderExited {
             attempt,
             status: reaped.status,
-            usage: reaped.usage,
-            out_of_memory: false,
-        });
-        events
+            usage,
+            out_of_memory: reaped.status != 0 && group.is_some_and(is_out),
+        }
+    }
+
+    /// Kills all that is in the control group of an attempt, if it has one.
+    pub(super) fn kill_group(&self, attempt: AttemptId) {
+        if let Some(group) = self.group(attempt) {
+            self.surroundings.groups.kill(group);
+        }
+    }
+
+    /// The same, and removes it once it is empty; whether it is gone.
+    pub(super) fn clear_group(&mut self, attempt: AttemptId) -> bool {
+        let groups = &self.surroundings.groups;
+        let Some(child) = self.by_attempt.get_mut(&attempt) else {
+            return true;
+        };
+        child.group.take_if(|group| groups.clear(group));
+        child.group.is_none()
+    }
+
+    /// The processes in the control group of an attempt.
+    pub(super) fn in_group(&self, attempt: AttemptId) -> Vec<u32> {
+        let group = self.group(attempt);
+        group.map_or_else(Vec::new, |group| self.surroundings.groups.processes(group))
+    }
+
+    fn group(&self, attempt: AttemptId) -> Option<&Group> {
+        self.by_attempt.get(&attempt)?.group.as_ref()
+    }
+
+    /// Removes what we made for all groups, as far as nobody else needs it.
+    pub(super) fn leave_groups(&self) {
+        self.surroundings.groups.leave();
     }
 
     /// The child has let go of our memory.
@@ -292,6 +395,9 @@ impl Children {
         }
         if let Stage::Underway(spawning) = child.stage {
             self.spawner.settle(spawning);
+        }
+        if let Some(group) = &child.group {
+            self.surroundings.groups.remove(group);
         }
         self.outputs.give_back(child.stdout);
         self.outputs.give_back(child.stderr);

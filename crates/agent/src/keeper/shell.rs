@@ -24,6 +24,7 @@ use super::{
     trees::Trees,
 };
 use crate::{
+    groups::Groups,
     logs::{self, Pump, Store},
     machine,
     sys::{clock, files, signals, socket, wait},
@@ -78,6 +79,7 @@ impl Shell {
             pid_namespace: machine::pid_namespace().map_err(system("read the PID namespace"))?,
             null: descriptors.null,
             open_files: descriptors.open_files,
+            groups: Groups::new(settings.places.clone()),
         };
         let log = Log::create(&place.folder, place.name("log")).map_err(place.fault("log"))?;
         let reactor = Reactor::new().map_err(system("make an epoll"))?;
@@ -246,7 +248,7 @@ impl Shell {
             {
                 self.perform(effect, &mut events);
             }
-            events.extend(self.trees.advance(&self.children, clock::moment()));
+            events.extend(self.trees.advance(&mut self.children, clock::moment()));
             self.log.flush();
             events.extend(self.flush());
             if events.is_empty() {
@@ -283,7 +285,10 @@ impl Shell {
             }
             Effect::Sweep { attempt } => self.trees.sweep(attempt, clock::moment()),
             Effect::Release { attempt } => self.children.release(attempt),
-            Effect::End => self.is_ended = true,
+            Effect::End => {
+                self.children.leave_groups();
+                self.is_ended = true;
+            }
         }
     }
 

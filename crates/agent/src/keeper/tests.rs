@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod faults;
+mod groups;
 mod settings;
 
 fn status(end: End) -> (i32, bool) {

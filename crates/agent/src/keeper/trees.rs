@@ -1,4 +1,7 @@
-//! Finding, signalling and clearing away all processes of an attempt without a cgroup.
+//! Finding, signalling and clearing away all processes of an attempt.
+//!
+//! Where it has a control group, that is emptied, and holds whatever left its session or its parent.
+//! Else, and for what left its group as well:
 //!
 //! The keeper is a subreaper, so that every process whose parent dies becomes its child. What is
 //! left of an attempt whose leader is reaped is therefore below a child of the keeper that is no
@@ -18,6 +21,10 @@ use crate::{proc, signal};
 /// nobody's child yet. Doubles up to a second, because some cannot die (state `D`).
 const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(5);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(1);
+
+/// What is not dead this long after it was killed waits in the kernel (state `D`), for a disk that does
+/// not answer for instance.
+const COMPLAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// The processes that are left of attempts.
 #[derive(Debug)]
@@ -42,6 +49,8 @@ enum Owner {
 struct Sweep {
     look_at: Moment,
     pause: Duration,
+    /// When to say that it does not succeed; `None` once that was said.
+    complain_at: Option<Moment>,
 }
 
 impl Trees {
@@ -67,6 +76,7 @@ impl Trees {
         let sweep = Sweep {
             look_at: now + LOOK_AGAIN_FIRST,
             pause: LOOK_AGAIN_FIRST,
+            complain_at: Some(now + COMPLAIN_AFTER),
         };
         self.sweeping.entry(attempt).or_insert(sweep);
         self.look = true;
@@ -78,7 +88,7 @@ impl Trees {
     }
 
     /// Kills what is left of attempts that are being cleared away, and tells which trees are empty.
-    pub(super) fn advance(&mut self, children: &Children, now: Moment) -> Vec<Event> {
+    pub(super) fn advance(&mut self, children: &mut Children, now: Moment) -> Vec<Event> {
         let is_due = self.deadline().is_some_and(|deadline| deadline <= now);
         if self.sweeping.is_empty() || !(self.look || is_due) {
             return Vec::new();
@@ -92,7 +102,9 @@ impl Trees {
         let attempts: Vec<AttemptId> = self.sweeping.keys().copied().collect();
         let mut events = Vec::new();
         for attempt in attempts {
-            if children.leader(attempt).is_none() && !self.kill_orphans(attempt) {
+            // The group first: it takes what forks faster than it can be found one by one.
+            let is_gone = children.clear_group(attempt);
+            if children.leader(attempt).is_none() && !self.kill_orphans(attempt) && is_gone {
                 self.sweeping.remove(&attempt);
                 self.emptied(attempt);
                 events.push(Event::TreeEmpty { attempt });
@@ -101,13 +113,30 @@ impl Trees {
             {
                 sweep.pause = (sweep.pause * 2).min(LOOK_AGAIN_MAX);
                 sweep.look_at = now + sweep.pause;
+                if sweep.complain_at.take_if(|at| *at <= now).is_some() {
+                    let processes = self.left_of(attempt, children);
+                    tracing::error!(%attempt, ?processes, "killed processes do not die");
+                }
             }
         }
         events
     }
 
+    fn left_of(&self, attempt: AttemptId, children: &Children) -> Vec<u32> {
+        let orphans = self.orphans.iter().filter(|(_, owner)| owner.is(attempt));
+        let mut left = children.in_group(attempt);
+        left.extend(orphans.map(|(pid, _)| *pid));
+        left.extend(children.leader(attempt).map(|(pid, _)| pid));
+        left.sort_unstable();
+        left.dedup();
+        left
+    }
+
     /// Sends a signal to all processes of an attempt, and wakes those that are stopped.
     pub(super) fn signal(&mut self, attempt: AttemptId, signal: i32, children: &Children) {
+        if signal == libc::SIGKILL {
+            children.kill_group(attempt);
+        }
         if let Err(error) = self.survey(children) {
             tracing::error!(%error, "the keeper cannot list its children");
         }

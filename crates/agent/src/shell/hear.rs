@@ -323,6 +323,7 @@ impl Shell {
                 None => self.orphaned(attempt, dead::unknown(None)),
             }
         }
+        self.clear_groups();
         Ok(())
     }
 

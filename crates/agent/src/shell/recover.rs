@@ -1,5 +1,7 @@
 //! What an agent finds when it starts.
 
+use std::sync::Arc;
+
 use flota_engine::{
     keeper::api::{Child, ChildState, KeeperId},
     node::api::Event,
@@ -42,6 +44,7 @@ impl Shell {
         self.logs
             .orphaned
             .recover(|attempt| self.state.table.is_running(attempt));
+        self.clear_groups();
         self.state.keeper = match self.keepers.youngest() {
             Some(keeper) => keeper,
             None => self.keepers.start().await?,
@@ -57,6 +60,26 @@ impl Shell {
             .push(Event::Recovered { children, keeper });
         self.state.events.extend(ends);
         Ok(())
+    }
+
+    /// Empties and removes the control groups of programs that do not run: what is in them was left
+    /// by one whose keeper died before it had cleared away. That they are ours, their parent tells.
+    pub(super) fn clear_groups(&self) {
+        let mut left = Vec::new();
+        for (attempt, group) in self.groups.all() {
+            if self.state.table.is_running(attempt) {
+                continue;
+            }
+            let processes = self.groups.processes(&group);
+            if !self.groups.clear(&group) {
+                tracing::warn!(%attempt, ?processes, "killed what a program left behind");
+                left.push(group);
+            }
+        }
+        if !left.is_empty() {
+            let groups = Arc::clone(&self.groups);
+            tokio::spawn(async move { groups.clear_all(left).await });
+        }
     }
 
     /// Takes over what a live keeper holds; gives the end of what has ended, with its output.

@@ -59,11 +59,17 @@ texts! { DOCTOR:
     doctor_subreaper_bad(why) => "orphans cannot be taken over: {why}", "no se pueden adoptar huérfanos: {why}";
     doctor_subreaper_hint => "a sandbox forbids PR_SET_CHILD_SUBREAPER: allow it",
         "un entorno aislado prohíbe PR_SET_CHILD_SUBREAPER: permítalo";
-    doctor_cgroup(mode, path) => "{mode}, ours is {path} and can be written", "{mode}, el nuestro es {path} y se puede escribir";
-    doctor_cgroup_closed(mode, path) => "{mode}, ours is {path} and cannot be written",
-        "{mode}, el nuestro es {path} y no se puede escribir";
-    doctor_cgroup_closed_hint => "programs cannot be given groups of their own; under systemd set Delegate=yes",
-        "no se pueden dar grupos propios a los programas; con systemd defina Delegate=yes";
+    doctor_cgroup(mode, limits) => "{mode}; enforced: {limits}", "{mode}; se imponen: {limits}";
+    doctor_cgroup_missing(mode, limits, missing) => "{mode}; enforced: {limits}; not enforced: {missing}",
+        "{mode}; se imponen: {limits}; no se imponen: {missing}";
+    doctor_cgroup_closed(path) => "none: {path} cannot be written", "ninguno: no se puede escribir en {path}";
+    doctor_cgroup_closed_hint => "programs are held together by sessions, and get no limits of memory and cores; run the agent as root, or as a service with Delegate=yes",
+        "los programas se agrupan por sesiones y sin límites de memoria ni núcleos; ejecute el agente como root, o como servicio con Delegate=yes";
+    doctor_cgroup_missing_hint => "the kernel does not give these controllers here; with systemd, Delegate=yes hands them on",
+        "el núcleo no da aquí esos controladores; con systemd, Delegate=yes los pasa";
+    doctor_cgroup_off => "off, as it is set", "desactivados, según los ajustes";
+    doctor_cgroup_off_hint => "programs get no limits of memory and cores; leave out the setting cgroup to use groups",
+        "los programas no reciben límites de memoria ni núcleos; quite el ajuste cgroup para usar grupos";
     doctor_cgroup_none => "none", "ninguno";
     doctor_cgroup_none_hint => "programs can be held to no limits of memory and cores; mount cgroup2 on /sys/fs/cgroup",
         "no se puede limitar memoria ni núcleos de los programas; monte cgroup2 en /sys/fs/cgroup";

@@ -67,6 +67,9 @@ texts! { HELP:
         "Núcleos que se prestan, con milésimas; si no, todos [FLOTA_CPUS]";
     help_agent_memory => "Memory to lend, for instance 4GiB; otherwise all [FLOTA_MEMORY]",
         "Memoria que se presta, por ejemplo 4GiB; si no, toda [FLOTA_MEMORY]";
+    help_agent_cgroup => "Control groups for programs: auto (below its own), off, or a path [FLOTA_CGROUP]",
+        "Grupos de control para los programas: auto (bajo el propio), off o una ruta [FLOTA_CGROUP]";
+    value_cgroup => "WHICH", "CUÁLES";
     help_agent_label => "Label of this node; may be repeated [FLOTA_LABELS]",
         "Etiqueta de este nodo; se puede repetir [FLOTA_LABELS]";
     help_line_listen => "Serve the line protocol there, posix or gestor, on loopback; may be repeated [FLOTA_LINE_LISTEN]",

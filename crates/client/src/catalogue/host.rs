@@ -13,6 +13,8 @@ texts! { HOST:
     place_file(path, line) => "{path}, line {line}", "{path}, línea {line}";
     place_environment(name) => "environment variable {name}", "variable de entorno {name}";
     place_flag(name) => "option {name}", "opción {name}";
+    why_no_cgroup => "use auto, off, or the path of a control group such as /flota.slice",
+        "use auto, off o la ruta de un grupo de control como /flota.slice";
     why_one_of(words) => "use one of: {words}", "use uno de: {words}";
     why_not_a_name => "a name has 1 to 63 letters, digits, `.`, `_` or `-`, and starts with a letter or digit",
         "un nombre tiene de 1 a 63 letras, cifras, `.`, `_` o `-`, y empieza por letra o cifra";

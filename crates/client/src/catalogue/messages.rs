@@ -18,6 +18,8 @@ texts! { MESSAGES:
     header_version => "VERSION", "VERSIÓN";
     header_joined => "JOINED", "UNIDO";
     header_granted => "GRANTED", "CONCEDIDOS";
+    header_containment => "CONTAINMENT", "CONTENCIÓN";
+    header_enforced => "LIMITS", "LÍMITES";
     header_unclaimed => "UNCLAIMED", "SIN DUEÑO";
     header_job => "JOB", "TRABAJO";
     header_ended => "ENDED", "ACABADAS";

@@ -3,7 +3,7 @@
 mod sample;
 
 use clap::ArgMatches;
-use flota_wire::rest::Node;
+use flota_wire::rest::{Containment, Node};
 
 use super::{Session, ask};
 use crate::{
@@ -134,6 +134,18 @@ fn more(language: Language) -> Vec<Field<Node>> {
         }),
         Field::number("unclaimed", language.header_unclaimed(), |node: &Node| {
             node.unclaimed.to_string()
+        }),
+        Field::text(
+            "containment",
+            language.header_containment(),
+            |node: &Node| {
+                let mode = |containment: &Containment| containment.mode.clone();
+                node.containment.as_ref().map(mode).unwrap_or_default()
+            },
+        ),
+        Field::text("enforced", language.header_enforced(), |node: &Node| {
+            let words = |containment: &Containment| containment.enforced.join(",");
+            node.containment.as_ref().map(words).unwrap_or_default()
         }),
         Field::text("joined_at", language.header_joined(), |node: &Node| {
             utc(node.joined_at)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
     change::NodeRecord,
+    containment::Containment,
     frame::{Down, DownBody, SpecWindow},
     ids::{
         AttemptId, AttemptRange, Authority, ConnectionId, GrantId, NodeId, RequestId, SessionNumber,
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) unclaimed: u32,
     /// Attempts that it was asked to forget or cancel in this session.
     pub(crate) asked: BTreeSet<AttemptId>,
+    /// How it contained programs when it was last welcomed since the server's start. Not durable.
+    pub(crate) containment: Option<Containment>,
     /// It refused a grant on its own (its disk is full, say): nothing more until then.
     pub(crate) refusing_until: Option<Moment>,
     /// The last sample of its machine since the server's start, and when it came. Not durable.
@@ -112,6 +115,7 @@ impl Node {
             running: Vec::new(),
             unclaimed: 0,
             asked: BTreeSet::new(),
+            containment: None,
             refusing_until: None,
             sample: None,
             record,

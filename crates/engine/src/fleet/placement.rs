@@ -7,12 +7,13 @@ use std::{
 
 use flota_model::{
     change::{Change, GrantRecord},
+    containment::LimitSet,
     frame::{DownBody, GrantOrder},
     ids::{GrantId, JobId, NodeId, TaskIndex},
     resources::Resources,
     service::Placement,
     spec::SealedSpec,
-    state::TaskState,
+    state::{NodePhase, TaskState},
     units::Moment,
 };
 
@@ -105,11 +106,12 @@ impl Fleet {
 
     /// The node that is large enough and has least to finish before it is idle.
     fn node_for_apart(&self, class: &ClassKey) -> Option<NodeId> {
+        let limits = self.enforceable(class);
         let nodes = self
             .nodes
             .known
             .iter()
-            .filter(|(id, _)| self.could_run(**id, class));
+            .filter(|(id, _)| self.could_run(**id, class, limits));
         nodes
             .min_by_key(|(id, node)| (node.load.granted(), **id))
             .map(|(id, _)| *id)
@@ -123,11 +125,25 @@ impl Fleet {
     }
 
     /// Whether a node that answers meets the constraints and is large enough when idle.
-    fn could_run(&self, node: NodeId, class: &ClassKey) -> bool {
+    fn could_run(&self, node: NodeId, class: &ClassKey, limits: LimitSet) -> bool {
         self.nodes.get(node).is_some_and(|node| {
             let free = node.load.free_beside_services(&node.record.capacity);
-            node.session.is_some() && node.suits(class) && free.times_that_fit(&class.resources) > 0
+            node.session.is_some()
+                && node.suits(class, limits)
+                && free.times_that_fit(&class.resources) > 0
         })
+    }
+
+    /// The limits of a class that a node must be able to enforce to be given its work: all of them,
+    /// or none where no node that meets the constraints can. There it fails with the reason, which
+    /// says more than to wait for a node that may never come.
+    pub(super) fn enforceable(&self, class: &ClassKey) -> LimitSet {
+        let can = |node: &Node| node.phase() != NodePhase::Lost && node.suits(class, class.limits);
+        if class.limits.is_empty() || self.nodes.known.values().any(can) {
+            class.limits
+        } else {
+            LimitSet::default()
+        }
     }
 
     fn has_session(&self, node: NodeId) -> bool {
@@ -142,11 +158,12 @@ impl Fleet {
         if let Some((name, placement)) = &class.service {
             return self.spread(class, (name, *placement), open);
         }
+        let limits = self.enforceable(class);
         let mut heap = BinaryHeap::new();
         let mut ahead: Vec<(NodeId, u32)> = Vec::new();
         let mut wanted = 0_u64;
         for id in open {
-            let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class)) else {
+            let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class, limits)) else {
                 continue;
             };
             let free = node.load.free(&node.record.capacity);
@@ -194,9 +211,10 @@ impl Fleet {
         (name, placement): (&str, Placement),
         open: &[NodeId],
     ) -> Shares {
+        let limits = self.enforceable(class);
         let mut heap = BinaryHeap::new();
         for id in open {
-            let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class)) else {
+            let Some(node) = self.nodes.get(*id).filter(|node| node.suits(class, limits)) else {
                 continue;
             };
             if self.is_unconfirmed(*id) {
@@ -259,10 +277,11 @@ impl Fleet {
     /// The first class that has to wait although some node is large enough keeps the roomiest such
     /// node free of later classes, or large requests would starve behind small ones.
     fn reserve(&self, class: &ClassKey) -> Option<NodeId> {
+        let limits = self.enforceable(class);
         if let Some(before) = self
             .queue
             .reserved
-            .filter(|node| self.could_run(*node, class))
+            .filter(|node| self.could_run(*node, class, limits))
         {
             return Some(before);
         }
@@ -270,7 +289,7 @@ impl Fleet {
             .nodes
             .known
             .iter()
-            .filter(|(id, _)| self.could_run(**id, class));
+            .filter(|(id, _)| self.could_run(**id, class, limits));
         let share = |node: &Node| {
             share(
                 &node.load.free(&node.record.capacity),
@@ -387,17 +406,19 @@ impl Node {
         self.refusing_until.is_none_or(|until| until <= now)
     }
 
-    /// Whether it meets the constraints of a class.
-    pub(crate) fn suits(&self, class: &ClassKey) -> bool {
+    /// Whether it meets the constraints of a class and can enforce these limits.
+    pub(crate) fn suits(&self, class: &ClassKey, limits: LimitSet) -> bool {
         let wanted = &class.constraints;
-        wanted
+        let enforced = self.containment.unwrap_or_default().enforced;
+        let is_met = wanted
             .node
             .as_ref()
             .is_none_or(|name| *name == self.record.name)
             && wanted
                 .labels
                 .iter()
-                .all(|(key, value)| self.record.labels.get(key) == Some(value))
+                .all(|(key, value)| self.record.labels.get(key) == Some(value));
+        is_met && enforced.covers(limits)
     }
 }
 

@@ -6,10 +6,11 @@ use std::{
 };
 
 use flota_model::{
+    containment::LimitSet,
     ids::{JobId, NodeId, TaskIndex},
     resources::Resources,
     service::Placement,
-    spec::{Constraints, JobSpec, Priority},
+    spec::{Constraints, JobSpec, Priority, Work},
     units::Moment,
 };
 
@@ -19,6 +20,8 @@ pub(crate) struct ClassKey {
     pub(crate) priority: Priority,
     pub(crate) resources: Resources,
     pub(crate) constraints: Constraints,
+    /// What a node must be able to enforce.
+    pub(crate) limits: LimitSet,
     /// Replicas of a service are placed with an eye on each other.
     pub(crate) service: Option<(Arc<str>, Placement)>,
 }
@@ -29,11 +32,19 @@ impl ClassKey {
             priority: spec.priority,
             resources: spec.resources.clone(),
             constraints: spec.constraints.clone(),
+            limits: required(&spec.work),
             service: spec
                 .service
                 .as_ref()
                 .map(|service| (Arc::from(spec.name.as_str()), service.placement)),
         }
+    }
+}
+
+fn required(work: &Work) -> LimitSet {
+    match work {
+        Work::Program(program) => program.execution.limits.required(),
+        Work::Kernel(_) => LimitSet::default(),
     }
 }
 

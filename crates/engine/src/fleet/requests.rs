@@ -470,6 +470,7 @@ fn view(node: &Node, now: Moment) -> NodeView {
         granted: node.load.granted(),
         running: node.running.iter().map(|range| range.count).sum(),
         unclaimed: node.unclaimed,
+        containment: node.containment,
         sample: sampled,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flota_model::{
+    containment::LimitSet,
     frame::DownBody,
     ids::{AttemptId, AttemptRange, NodeId},
 };
@@ -35,12 +36,13 @@ impl Fleet {
             return;
         }
         let class = class.clone();
+        let limits = self.enforceable(&class);
         let room: u32 = self
             .nodes
             .dirty
             .iter()
             .filter(|id| **id != donor)
-            .map(|id| self.room(*id, &class))
+            .map(|id| self.room(*id, &class, limits))
             .sum();
         let wanted = room.min(ahead).min(RETRACT_MAX);
         let attempts = self.newest_of(donor, &class, wanted);
@@ -55,11 +57,11 @@ impl Fleet {
     }
 
     /// How many attempts of a class a node could start at once.
-    fn room(&self, node: NodeId, class: &ClassKey) -> u32 {
+    fn room(&self, node: NodeId, class: &ClassKey, limits: LimitSet) -> u32 {
         let node = self
             .nodes
             .get(node)
-            .filter(|node| node.session.is_some() && node.suits(class));
+            .filter(|node| node.session.is_some() && node.suits(class, limits));
         node.map_or(0, |node| {
             node.load
                 .free(&node.record.capacity)

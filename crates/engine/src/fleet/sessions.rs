@@ -280,6 +280,7 @@ impl Fleet {
         }
         entry.session = Some(Session::new(connection, number));
         entry.version = hello.version;
+        entry.containment = hello.containment;
         entry.welcomed = true;
         entry.unclaimed = 0;
         if is_booted {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use flota_model::{
+    containment::Containment,
     frame::{Down, HelloRefusal, OutputFault, OutputPart, Up},
     ids::{AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex},
     local::{LocalOrder, LocalRefusal, LocalReply},
@@ -373,6 +374,8 @@ pub struct Settings {
     pub unacknowledged_bytes_max: u64,
     /// What the owner of the node allows.
     pub policy: Arc<Policy>,
+    /// How programs are contained here.
+    pub containment: Containment,
     /// For the simulator only.
     pub sabotage: Sabotage,
 }
@@ -390,6 +393,7 @@ impl Default for Settings {
             programs_ahead: 256,
             unacknowledged_bytes_max: 256 << 20,
             policy: Arc::new(Policy::unrestricted()),
+            containment: Containment::default(),
             sabotage: Sabotage::default(),
         }
     }

@@ -328,6 +328,7 @@ impl Node {
             capacity: self.opening.capacity.clone(),
             labels: self.opening.labels.clone(),
             held: self.held(),
+            containment: Some(self.opening.settings.containment),
         }
     }
 

@@ -1,10 +1,12 @@
 //! The kernel, its limits and its clocks.
 
-use std::{fs, os::fd::AsFd as _, path::Path, time::Duration};
+use std::{fs, os::fd::AsFd as _, time::Duration};
 
+use flota_agent::groups::GroupWish;
 use flota_client::{Language, utc};
+use flota_model::containment::{ContainmentMode, LimitKind, LimitSet};
 use rustix::{
-    fs::{Access, access, fstatfs},
+    fs::fstatfs,
     process::{PidfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_open, set_child_subreaper},
     time::{ClockId, clock_gettime},
 };
@@ -22,15 +24,14 @@ const PROCESSES_MIN: u64 = 1024;
 /// Sources that take microseconds to read instead of some 20 ns.
 const SLOW_SOURCES: [&str; 4] = ["hpet", "acpi_pm", "jiffies", "refined-jiffies"];
 const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-const CGROUPS: &str = "/sys/fs/cgroup";
 
-pub(super) fn checks(language: Language) -> Vec<Check> {
+pub(super) fn checks(language: Language, groups: &GroupWish) -> Vec<Check> {
     vec![
         clock(language),
         kernel(language),
         pidfd(language),
         subreaper(language),
-        cgroup(language),
+        cgroup(language, groups),
         open_files(language),
         processes(language),
     ]
@@ -105,51 +106,53 @@ fn subreaper(language: Language) -> Check {
     }
 }
 
-fn cgroup(language: Language) -> Check {
-    let ours = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some((mode, path)) = our_group(Path::new(CGROUPS), &ours) else {
-        let found = language.doctor_cgroup_none();
-        return Check::warn("cgroup", found, language.doctor_cgroup_none_hint());
-    };
-    let folder = format!("{CGROUPS}{path}");
-    if access(&folder, Access::WRITE_OK).is_ok() && is_mounted_writable(&folder) {
-        Check::ok("cgroup", language.doctor_cgroup(mode, folder))
-    } else {
-        let found = language.doctor_cgroup_closed(mode, folder);
-        Check::warn("cgroup", found, language.doctor_cgroup_closed_hint())
+/// As an agent that was started like this would find it.
+fn cgroup(language: Language, wish: &GroupWish) -> Check {
+    let warn = |found, hint| Check::warn("cgroup", found, hint);
+    if *wish == GroupWish::Off {
+        return warn(
+            language.doctor_cgroup_off(),
+            language.doctor_cgroup_off_hint(),
+        );
     }
+    let prospect = flota_agent::groups::look(wish);
+    let containment = prospect.containment;
+    if containment.mode == ContainmentMode::Sessions {
+        return match prospect.closed.first() {
+            Some(path) => warn(
+                language.doctor_cgroup_closed(path.display()),
+                language.doctor_cgroup_closed_hint(),
+            ),
+            None => warn(
+                language.doctor_cgroup_none(),
+                language.doctor_cgroup_none_hint(),
+            ),
+        };
+    }
+    let mode = containment.mode.word();
+    let enforced = words(containment.enforced);
+    let missing = containment.enforced.missing();
+    if missing.is_empty() {
+        return Check::ok("cgroup", language.doctor_cgroup(mode, enforced));
+    }
+    let found = language.doctor_cgroup_missing(mode, enforced, words(missing));
+    // Weights of disks exist with few schedulers, and swap is not everywhere.
+    let needed = [LimitKind::Memory, LimitKind::Pids, LimitKind::Cpus];
+    let is_bad = needed.into_iter().any(|kind| missing.has(kind));
+    Check::warn_if(
+        is_bad,
+        "cgroup",
+        found,
+        language.doctor_cgroup_missing_hint(),
+    )
 }
 
-/// The mode of the machine, and the path of our own group below `root`: in version 2 that of the one
-/// tree, else that of the tree of memory (`man 7 cgroups`).
-pub(super) fn our_group(root: &Path, ours: &str) -> Option<(&'static str, String)> {
-    let path = |wanted: &str| {
-        ours.lines().find_map(|line| {
-            let mut parts = line.splitn(3, ':').skip(1);
-            let names = parts.next()?;
-            let path = parts.next()?;
-            names
-                .split(',')
-                .any(|name| name == wanted)
-                .then(|| path.to_owned())
-        })
-    };
-    if root.join("cgroup.controllers").exists() {
-        return Some(("v2", path("")?));
+fn words(set: LimitSet) -> String {
+    let words: Vec<&str> = set.iter().map(LimitKind::word).collect();
+    if words.is_empty() {
+        return "-".to_owned();
     }
-    let mode = if root.join("unified").is_dir() {
-        "hybrid"
-    } else {
-        "v1"
-    };
-    let memory = path("memory").filter(|_| root.join("memory").is_dir())?;
-    Some((mode, format!("/memory{memory}")))
-}
-
-/// `access` looks at rights alone for root.
-fn is_mounted_writable(folder: &str) -> bool {
-    rustix::fs::statvfs(folder)
-        .is_ok_and(|stat| !stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    words.join(", ")
 }
 
 fn open_files(language: Language) -> Check {

@@ -1,12 +1,8 @@
 //! Parts of the checks that depend on the machine.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use super::{
-    Check, Exit, exit,
-    folder::mount_of,
-    system::{our_group, version},
-};
+use super::{Check, Exit, exit, folder::mount_of, system::version};
 
 #[test]
 fn the_file_system_is_that_of_the_longest_mount_point_above() {
@@ -32,28 +28,6 @@ fn releases_have_two_numbers() {
     assert_eq!(version("6.18.44-fc-v595"), Some((6, 18)));
     assert_eq!(version("5.10-rc1"), Some((5, 10)));
     assert_eq!(version("Linux"), None);
-}
-
-#[test]
-fn the_mode_of_groups_and_our_own_are_found() {
-    let check = |folders: &[&str], ours: &str, expected: Option<(&str, &str)>| {
-        let root = tempfile::tempdir().unwrap();
-        for folder in folders {
-            fs::create_dir(root.path().join(folder)).unwrap();
-        }
-        let found = our_group(root.path(), ours);
-        let found = found.as_ref().map(|(mode, path)| (*mode, path.as_str()));
-        assert_eq!(found, expected, "{folders:?} {ours}");
-    };
-    let (two, old) = (
-        "0::/system/flota\n",
-        "5:devices:/\n4:cpu,memory:/x:y\n0::/\n",
-    );
-    check(&["cgroup.controllers"], two, Some(("v2", "/system/flota")));
-    check(&["memory", "unified"], old, Some(("hybrid", "/memory/x:y")));
-    check(&["memory"], old, Some(("v1", "/memory/x:y")));
-    check(&[], old, None);
-    check(&["memory"], "", None);
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         ("timeout", "5s"),
         ("data", "/d"),
         ("policy", "/p"),
+        ("cgroup", "/flota.slice"),
         ("listen", "[::1]:7071"),
         ("name", "n1"),
         ("cpus", "0.5"),
@@ -83,6 +84,7 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         timeout: Duration::from_secs(5),
         data: Some("/d".into()),
         policy: Some("/p".into()),
+        cgroup: GroupWish::Below("/flota.slice".into()),
         listen: "[::1]:7071".parse().unwrap(),
         name: Some("n1".into()),
         cpus: Some(Cpus(500)),
@@ -173,4 +175,18 @@ fn values_out_of_range_are_refused() {
 fn a_file_that_is_no_toml_is_told_with_its_line_and_in_spanish_too() {
     let fault = of_file(Language::Spanish, "f.toml", "a = 1\nb = \n").unwrap_err();
     assert!(fault.starts_with("f.toml, línea 2: no es TOML:"), "{fault}");
+}
+
+#[test]
+fn a_control_group_is_a_plain_path_or_a_word() {
+    let parse = |text: &str| {
+        let given = file(&format!("cgroup = \"{text}\"\n"));
+        merge(Language::English, &given).map(|settings| settings.cgroup)
+    };
+    assert_eq!(parse("auto"), Ok(GroupWish::Auto));
+    assert_eq!(parse("off"), Ok(GroupWish::Off));
+    assert_eq!(parse("/a/b"), Ok(GroupWish::Below("/a/b".to_owned())));
+    for wrong in ["on", "a/b", "/", "/a/", "/a/../b", "//a"] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
 }

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use flota_model::{command::NodeView, units::Timestamp};
+use flota_model::{command::NodeView, containment::LimitKind, units::Timestamp};
 use flota_wire::rest::sample::{Device, Pressure, Pressures, Sample};
 
 use self::words::Words;
@@ -84,6 +84,7 @@ fn render(language: Language, node: &NodeView, now: Timestamp) -> String {
         ),
         (texts.running, running(node)),
         (texts.granted, node.granted.to_string()),
+        (words.containment, Text(containment(node)).to_string()),
         (words.labels, Text(labels.join(", ")).to_string()),
     ];
     body += &table(&rows);
@@ -105,6 +106,20 @@ fn render(language: Language, node: &NodeView, now: Timestamp) -> String {
         ),
     );
     body
+}
+
+/// The mode, and the limits that the node enforces.
+fn containment(node: &NodeView) -> String {
+    let Some(containment) = node.containment else {
+        return "—".to_owned();
+    };
+    let limits: Vec<&str> = containment.enforced.iter().map(LimitKind::word).collect();
+    let limits = if limits.is_empty() {
+        "—".to_owned()
+    } else {
+        limits.join(", ")
+    };
+    format!("{}: {limits}", containment.mode.word())
 }
 
 fn date(at: Timestamp) -> String {

@@ -253,5 +253,6 @@ pub(super) fn hello(name: &str) -> Hello {
         capacity: Resources::of_cpus(Cpus::whole(4)),
         labels: BTreeMap::new(),
         held: Vec::new(),
+        containment: None,
     }
 }

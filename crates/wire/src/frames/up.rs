@@ -1,6 +1,7 @@
 //! Frames from agent to server.
 
 use flota_model::{
+    containment::{Containment, ContainmentMode, LimitSet},
     frame::{Held, HeldState, Hello, OUTPUT_PART_MAX, OutputFault, OutputPart, Up, UpBody},
     ids::{BootId, NodeId, Nonce, RequestId, SessionNumber},
     units::Moment,
@@ -98,6 +99,7 @@ fn encode_hello(hello: &Hello) -> proto::Hello {
         capacity: Some(encode_resources(&hello.capacity)),
         labels: hello.labels.clone(),
         held: hello.held.iter().map(encode_held).collect(),
+        containment: hello.containment.map(encode_containment),
     }
 }
 
@@ -149,6 +151,7 @@ fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
         capacity: decode_resources("hello.capacity", hello.capacity)?,
         labels: hello.labels,
         held,
+        containment: hello.containment.map(decode_containment).transpose()?,
     };
     check_hello(&hello)?;
     Ok(hello)
@@ -158,6 +161,33 @@ pub(super) fn halves(boot: BootId) -> [u64; 2] {
     let bytes = boot.0.to_be_bytes();
     let (halves, _) = bytes.as_chunks::<8>();
     [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])]
+}
+
+fn encode_containment(containment: Containment) -> proto::Containment {
+    let mode = match containment.mode {
+        ContainmentMode::Unified => proto::ContainmentMode::Unified,
+        ContainmentMode::Hybrid => proto::ContainmentMode::Hybrid,
+        ContainmentMode::VersionOne => proto::ContainmentMode::VersionOne,
+        ContainmentMode::Sessions => proto::ContainmentMode::Sessions,
+    };
+    proto::Containment {
+        mode: mode.into(),
+        enforced: containment.enforced.bits(),
+    }
+}
+
+fn decode_containment(containment: proto::Containment) -> Result<Containment, DecodeFault> {
+    let mode = match decode_enum("containment.mode", containment.mode)? {
+        proto::ContainmentMode::Unspecified => return Err(unknown("containment.mode", 0)),
+        proto::ContainmentMode::Unified => ContainmentMode::Unified,
+        proto::ContainmentMode::Hybrid => ContainmentMode::Hybrid,
+        proto::ContainmentMode::VersionOne => ContainmentMode::VersionOne,
+        proto::ContainmentMode::Sessions => ContainmentMode::Sessions,
+    };
+    Ok(Containment {
+        mode,
+        enforced: LimitSet::of_bits(containment.enforced),
+    })
 }
 
 fn encode_held(held: &Held) -> proto::Held {

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use flota_model::{
     change::{AttemptRecord, JobRecord},
     command::{FleetView, NodeView},
+    containment as limits,
     outcome::{Outcome, Output, Stream, StreamName},
     resources as model,
     state::{Counts, TaskState},
     units::{Cpus, Timestamp},
 };
 
-use super::{Attempt, Fleet, Job, Node, Resources, sample::Sample};
+use super::{Attempt, Containment, Fleet, Job, Node, Resources, sample::Sample};
 use crate::spec::to_value;
 
 /// Unix seconds. Exact to the microsecond until the year 2255, when 2^53 microseconds are over.
@@ -64,6 +65,17 @@ impl From<&model::Resources> for Resources {
     }
 }
 
+impl From<limits::Containment> for Containment {
+    fn from(containment: limits::Containment) -> Self {
+        let words = |set: limits::LimitSet| set.iter().map(|kind| kind.word().to_owned()).collect();
+        Self {
+            mode: containment.mode.word().to_owned(),
+            enforced: words(containment.enforced),
+            missing: words(containment.enforced.missing()),
+        }
+    }
+}
+
 /// With a brief sample, as in lists.
 impl From<&NodeView> for Node {
     fn from(view: &NodeView) -> Self {
@@ -80,6 +92,7 @@ impl From<&NodeView> for Node {
             granted: view.granted,
             running: view.running,
             unclaimed: view.unclaimed,
+            containment: view.containment.map(Containment::from),
             sample: brief(view),
         }
     }

@@ -5,6 +5,7 @@ use clap::{Arg, Command, ValueHint};
 use super::{
     build::{argument, flag, leaf, option},
     examples,
+    host::cgroup,
 };
 use crate::catalogue::Language;
 
@@ -16,7 +17,7 @@ pub(super) fn doctor(language: Language) -> Command {
     let listen = option("listen", language.value_address(), language.help_listen());
     leaf("doctor", language.about_doctor())
         .before_help(examples(language, &lines))
-        .args([data(language), listen])
+        .args([data(language), listen, cgroup(language)])
 }
 
 pub(super) fn backup(language: Language) -> Command {

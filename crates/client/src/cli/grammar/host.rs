@@ -31,6 +31,7 @@ pub(super) fn agent(language: Language) -> Command {
                 language.value_file(),
                 language.help_agent_policy(),
             ),
+            cgroup(language),
             amount("cpus", language.help_agent_cpus()),
             amount("memory", language.help_agent_memory()),
             label(language),
@@ -42,6 +43,11 @@ pub(super) fn agent(language: Language) -> Command {
         ])
         .args_conflicts_with_subcommands(true)
         .subcommand(agent_stop(language))
+}
+
+pub(super) fn cgroup(language: Language) -> Arg {
+    let help = language.help_agent_cgroup();
+    option("cgroup", language.value_cgroup(), help)
 }
 
 fn agent_stop(language: Language) -> Command {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flota_model::{
     change::{Change, Snapshot},
     command::{Ask, Command, Principal, Refusal, Reply, Request},
+    containment::Containment,
     frame::{Down, DownBody, GrantOrder, Held, HeldState, Hello, PROTOCOL_VERSION, Up, UpBody},
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, ConnectionId, JobId, NodeId,
@@ -196,6 +197,7 @@ pub(super) struct Agent {
     pub(super) sequence: u64,
     pub(super) cores: u32,
     pub(super) boot: u128,
+    pub(super) containment: Option<Containment>,
     pub(super) held: Vec<(AttemptId, HeldState)>,
     pub(super) orders: Vec<GrantOrder>,
 }
@@ -211,6 +213,7 @@ impl Agent {
             sequence: 0,
             cores,
             boot: 5,
+            containment: None,
             held: Vec::new(),
             orders: Vec::new(),
         }
@@ -240,6 +243,7 @@ impl Agent {
             capacity: Resources::of_cpus(Cpus::whole(self.cores)),
             labels: BTreeMap::new(),
             held: held.collect(),
+            containment: self.containment,
         };
         self.say(bench, UpBody::Hello(Box::new(hello)))
     }

@@ -6,6 +6,7 @@ use super::super::language::Language;
 pub(super) struct Words {
     pub(super) joined: &'static str,
     pub(super) labels: &'static str,
+    pub(super) containment: &'static str,
     pub(super) sample: &'static str,
     pub(super) no_sample: &'static str,
     pub(super) not_current: &'static str,
@@ -36,6 +37,7 @@ impl Words {
 const EN: Words = Words {
     joined: "Joined",
     labels: "Labels",
+    containment: "Limits that it enforces",
     sample: "What the machine does",
     no_sample: "It has not said since the server's start.",
     not_current: "These values are not current. They came",
@@ -57,6 +59,7 @@ const EN: Words = Words {
 const ES: Words = Words {
     joined: "Unido",
     labels: "Etiquetas",
+    containment: "Límites que impone",
     sample: "Qué hace la máquina",
     no_sample: "No lo ha dicho desde el arranque del servidor.",
     not_current: "Estos valores no son actuales. Llegaron",

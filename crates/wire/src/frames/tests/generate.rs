@@ -3,6 +3,7 @@
 mod processes;
 
 use flota_model::{
+    containment::{Containment, ContainmentMode, LimitSet},
     frame::{Held, HeldState, Hello, HelloRefusal, OutputFault, OutputPart},
     ids::{BootId, NodeId, Nonce, RequestId},
     outcome::{Output, StartStage, Stream, StreamName},
@@ -105,6 +106,10 @@ pub(super) fn hello(random: &mut Random) -> Hello {
         held: list(random, |random| Held {
             attempts: attempts(random),
             state: [HeldState::Granted, HeldState::Running, HeldState::Ended][random.below(3)],
+        }),
+        containment: maybe(random, |random| Containment {
+            mode: ContainmentMode::ALL[random.below(4)],
+            enforced: LimitSet::of_bits(small(random)),
         }),
     }
 }

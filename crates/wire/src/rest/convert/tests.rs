@@ -1,6 +1,7 @@
 use flota_model::{
     change::{AttemptRecord, JobRecord},
     command::{FleetView, NodeView},
+    containment::{self, ContainmentMode, LimitSet},
     ids::{AttemptId, Authority, Epoch, JobId, NodeId, TaskIndex, Term},
     outcome::{Outcome, Output, StartStage, Stream, Usage},
     resources,
@@ -59,6 +60,10 @@ fn a_node_shows_cores_and_seconds() {
         granted: 3,
         running: 2,
         unclaimed: 1,
+        containment: Some(containment::Containment {
+            mode: ContainmentMode::Hybrid,
+            enforced: LimitSet::of_bits(0b1101),
+        }),
         sample: None,
     };
     assert_eq!(
@@ -67,7 +72,10 @@ fn a_node_shows_cores_and_seconds() {
             "joined_at": 1_600_000_000.000_001, "version": "",
             "capacity": {"cpus": 2.5, "memory": 1_073_741_824, "counters": {"gpu": 2}},
             "reserved": {"cpus": 1.0, "memory": 0, "counters": {}},
-            "labels": {"zone": "a"}, "granted": 3, "running": 2, "unclaimed": 1, "sample": null})
+            "labels": {"zone": "a"}, "granted": 3, "running": 2, "unclaimed": 1,
+            "containment": {"mode": "hybrid", "enforced": ["memory", "pids", "cpus"],
+                "missing": ["swap", "cpu_weight", "io_weight"]},
+            "sample": null})
     );
 }
 
