@@ -4,12 +4,15 @@ use std::{
     fs::{self, File},
     io::Read as _,
     net::SocketAddr,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use crate::server::{PATIENCE, Server};
+
+const NOBODY: u32 = 65_534;
 
 /// A node: its folder and its agent.
 pub(crate) struct Node {
@@ -18,6 +21,8 @@ pub(crate) struct Node {
     output_bytes_max: u64,
     server: SocketAddr,
     salt: String,
+    /// Whether its agent has no rights.
+    is_nobody: bool,
 }
 
 /// The executable with the subcommands of the binary.
@@ -50,9 +55,40 @@ impl Node {
             output_bytes_max,
             server: server.address,
             salt: server.salt(),
+            is_nobody: false,
         };
         node.restart_agent();
         node
+    }
+
+    /// As user 65534, who may do next to nothing.
+    pub(crate) fn start_as_nobody(server: &Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let nobody = Some(NOBODY);
+        std::os::unix::fs::chown(folder.path(), nobody, nobody).unwrap();
+        // What builds may be in a folder that is closed to others.
+        fs::copy(harness(), folder.path().join("harness")).unwrap();
+        let mut node = Self {
+            folder,
+            agent: None,
+            output_bytes_max: 1 << 20,
+            server: server.address,
+            salt: server.salt(),
+            is_nobody: true,
+        };
+        node.restart_agent();
+        node
+    }
+
+    fn command(&self) -> Command {
+        if !self.is_nobody {
+            return command();
+        }
+        let own = self.folder.path().join("harness");
+        #[expect(clippy::disallowed_methods, reason = "a test starts the harness")]
+        let mut command = Command::new(own);
+        command.uid(NOBODY).gid(NOBODY);
+        command
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -60,7 +96,7 @@ impl Node {
     }
 
     fn spawn(&self) -> Child {
-        command()
+        self.command()
             .arg("agent")
             .arg(self.folder.path())
             .arg(self.server.to_string())
@@ -264,6 +300,28 @@ impl Drop for Node {
         for pid in self.keepers().into_iter().chain(self.programs()) {
             kill(pid, libc::SIGKILL);
         }
+        remove_groups(&self.folder.path().join("groups"));
+    }
+}
+
+/// Kills and removes what is left in groups of a node; best effort, as all that is tidied up.
+fn remove_groups(list: &Path) {
+    let text = fs::read_to_string(list).unwrap_or_default();
+    for _ in 0..200 {
+        let mut is_left = false;
+        for folder in text.lines().filter_map(|line| line.splitn(3, ':').nth(2)) {
+            let folder = Path::new(folder);
+            for group in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let _ = fs::write(group.path().join("cgroup.kill"), "1");
+                let _ = fs::remove_dir(group.path());
+            }
+            let _ = fs::remove_dir(folder);
+            is_left |= folder.exists();
+        }
+        if !is_left {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

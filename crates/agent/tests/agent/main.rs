@@ -4,6 +4,7 @@
 mod chance;
 mod crowd;
 mod faults;
+mod groups;
 mod harness;
 mod logs;
 mod orders;
