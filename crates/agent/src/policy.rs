@@ -17,6 +17,15 @@ const PROGRAMS_MAX: usize = 256;
 /// Most bytes of their paths together, for the same reason.
 const PATHS_LENGTH_MAX: usize = 16 << 10;
 
+/// Where the rules of a node are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicySource {
+    /// The file; the usual rules where there is none.
+    pub path: Option<PathBuf>,
+    /// Whether the usual rules are those of root.
+    pub is_root: bool,
+}
+
 /// Why a policy is not used. An agent does not start without the one that it is given.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFault {

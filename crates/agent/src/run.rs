@@ -41,7 +41,7 @@ use crate::{
     processes::Processes,
     samples::Sampler,
     settings::AgentSettings,
-    shell::{Shell, State},
+    shell::{Reload, Shell, State},
     sys::{clock, limits},
 };
 
@@ -167,6 +167,7 @@ fn prepare(
         let bell = Arc::clone(bell);
         move || bell.notify_one()
     };
+    let policy = Reload::new(settings.policy.clone()).map_err(system("listen for SIGHUP"))?;
     let journal = Opened::new(&settings.data.join("journal"), ring(&bell))?;
     if let Some(path) = &journal.set_aside {
         tracing::error!(
@@ -209,6 +210,7 @@ fn prepare(
         folder,
         journal: journal.writer,
         keepers,
+        policy,
         orphans: Orphans::new(post.clone(), Arc::clone(&groups)),
         groups,
         outputs,

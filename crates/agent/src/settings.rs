@@ -6,7 +6,7 @@ use flota_engine::{logs::Limits, node::api::Settings as NodeSettings};
 use flota_model::resources::Resources;
 use flota_wire::line::Dialect;
 
-use crate::groups::GroupWish;
+use crate::{groups::GroupWish, policy::PolicySource};
 
 /// Longest output of one stream of one attempt unless told otherwise, in bytes.
 pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
@@ -37,6 +37,8 @@ pub struct AgentSettings {
     pub keeper_command: Vec<OsString>,
     /// Which control groups it uses.
     pub groups: GroupWish,
+    /// Where its policy is read again on SIGHUP; nowhere where absent, and SIGHUP ends it.
+    pub policy: Option<PolicySource>,
     /// Durations and limits of the engine.
     pub node: NodeSettings,
 }
@@ -56,6 +58,7 @@ impl AgentSettings {
             line: Vec::new(),
             keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
             groups: GroupWish::default(),
+            policy: None,
             node: NodeSettings::default(),
         }
     }

@@ -4,6 +4,7 @@ mod asks;
 mod hear;
 mod perform;
 mod recover;
+mod reload;
 mod table;
 
 use std::{
@@ -26,6 +27,7 @@ use tokio::{
     time::sleep,
 };
 
+pub(crate) use self::reload::Reload;
 use self::{perform::Gathered, table::Table};
 use crate::{
     control::Control,
@@ -75,6 +77,7 @@ pub(crate) struct Shell {
     pub(crate) bell: Arc<Notify>,
     pub(crate) here: Here,
     pub(crate) processes: Arc<Processes>,
+    pub(crate) policy: Reload,
     pub(crate) probes: Probes,
     /// Looks at the machine as long as it is held.
     pub(crate) _sampler: Sampler,
@@ -172,6 +175,7 @@ impl Shell {
                 event = link.next(), if has_room => self.hear_link(event, &mut link)?,
                 Some(input) = self.inbox.recv(), if has_room => self.hear(input).await?,
                 _ = children.recv() => self.reap(),
+                read = self.policy.next() => self.state.events.extend(read.map(Event::PolicyRead)),
                 () = self.keepers.room() => {}
                 () = sleep(deadline.since(clock::moment())) => self.state.events.push(Event::Tick),
             }

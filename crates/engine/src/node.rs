@@ -233,6 +233,7 @@ impl Node {
             Event::Sampled(sample) => self.link.sample = Some(sample),
             Event::DiskFull => self.disk_is_full = true,
             Event::DiskFree => self.disk_is_free(draft),
+            Event::PolicyRead(policy) => self.opening.settings.policy = policy,
             Event::StopAll => self.stop_all(draft),
             Event::ProbeEnded {
                 attempt,

@@ -10,7 +10,7 @@ use std::{
 use clap::ArgMatches;
 use flota_agent::{
     AgentEnd, AgentFault, AgentSettings, FolderFault, LogLimits as Limits, StopFault,
-    keeper::KeeperSettings,
+    keeper::KeeperSettings, policy::PolicySource,
 };
 use flota_client::{Endpoint, Exit, Failure, Screen};
 use flota_host::{Context, EndSignals, Threads, folder_held, host_name, machine};
@@ -38,7 +38,8 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
         screen.tell(&language.agent_stop_hint(&data));
     }
     let ended = context.runtime(Threads::One)?.block_on(async {
-        let mut signals = EndSignals::take_over().map_err(|source| context.not_set_up(&source))?;
+        let mut signals =
+            EndSignals::without_hangup().map_err(|source| context.not_set_up(&source))?;
         flota_host::follow_parent(context);
         let ended = flota_agent::run(settings, signals.next()).await;
         ended.map_err(|fault| failure(context, &fault))
@@ -86,6 +87,10 @@ fn apply_policy(context: &Context, settings: &mut AgentSettings) -> Result<(), F
     let named = context.settings.policy.clone();
     let path = named.or_else(|| environment.policy_file());
     let policy = flota_agent::policy::load(path.as_deref(), environment.is_root);
+    settings.policy = Some(PolicySource {
+        path,
+        is_root: environment.is_root,
+    });
     settings.node.policy = Arc::new(policy.map_err(|fault| {
         let language = context.language;
         Failure::new("E-POLICY-INVALID", Exit::Usage, language.error_policy())

@@ -172,6 +172,7 @@ impl World {
                 | node::Event::Sampled(_)
                 | node::Event::DiskFull
                 | node::Event::DiskFree
+                | node::Event::PolicyRead(_)
                 | node::Event::StopAll
                 | node::Event::Tick => {}
             }

@@ -158,6 +158,8 @@ pub enum Event {
     DiskFull,
     /// The journal takes records again.
     DiskFree,
+    /// The owner of the node has changed what is allowed. Counts for what starts from now on.
+    PolicyRead(Arc<Policy>),
     /// Somebody asks the agent to stop everything that it runs and to end (`agent stop --all`).
     StopAll,
     /// Time has passed. At least every second, and at [`Node::deadline`].

@@ -19,6 +19,8 @@ mod inspect;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod line;
 #[cfg(test)]
 mod logs;
