@@ -296,9 +296,9 @@ impl Groups {
 
     /// Those of all runs of an attempt.
     pub(crate) fn of_attempt(&self, attempt: AttemptId) -> Vec<Group> {
-        let all = self.all().into_iter();
-        let its = all.filter(|(owner, _)| *owner == attempt);
-        its.map(|(_, group)| group).collect()
+        let names = self.names().into_iter();
+        let its = names.filter(|name| owner(name) == Some(attempt));
+        its.filter_map(|name| self.find(name)).collect()
     }
 
     /// The processes in it.
@@ -323,8 +323,14 @@ impl Groups {
         (!places.is_empty()).then_some(Group { name, places })
     }
 
-    /// All groups that are there, by their names.
+    /// All groups that are there.
     pub(crate) fn all(&self) -> Vec<(AttemptId, Group)> {
+        let names = self.names().into_iter();
+        let of_name = |name: String| Some((owner(&name)?, self.find(name)?));
+        names.filter_map(of_name).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for place in &self.places {
             let entries = fs::read_dir(&place.folder).into_iter().flatten().flatten();
@@ -332,14 +338,21 @@ impl Groups {
         }
         names.sort_unstable();
         names.dedup();
-        let of_name = |name: String| Some((owner(&name)?, self.find(name)?));
-        names.into_iter().filter_map(of_name).collect()
+        names
     }
 
     /// Removes the parents of all groups, where none is left.
     pub(crate) fn leave(&self) {
         for place in &self.places {
             // Another keeper may use it.
+            let _ = fs::remove_dir(&place.folder);
+        }
+    }
+
+    /// The same, but those that only an agent can make again: with controllers handed on to it.
+    pub(crate) fn leave_plain(&self) {
+        let is_plain = |place: &&Place| place.kind != PlaceKind::Two || place.enforced.is_empty();
+        for place in self.places.iter().filter(is_plain) {
             let _ = fs::remove_dir(&place.folder);
         }
     }

@@ -130,7 +130,8 @@ pub struct Usage {
     pub user_micros: u64,
     /// Processor time in kernel mode, microseconds.
     pub system_micros: u64,
-    /// Highest resident memory in bytes; `None` where it was not measured.
+    /// Highest resident memory in bytes, of a program in a control group all that the group had at
+    /// once; `None` where it was not measured.
     pub memory_bytes_max: Option<u64>,
 }
 

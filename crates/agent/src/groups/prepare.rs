@@ -37,6 +37,8 @@ pub struct Prospect {
     /// Our own group, in the tree that matters most.
     pub own: Option<PathBuf>,
     pub(crate) places: Vec<Place>,
+    /// Groups that were asked for and were not there.
+    made: Vec<PathBuf>,
 }
 
 /// How far to go.
@@ -121,6 +123,12 @@ fn survey(layout: &Layout, wish: &GroupWish, name: &str, depth: Depth) -> Prospe
         }
     }
     prospect.containment = containment(&prospect.places);
+    if depth == Depth::Look {
+        // One that was made here is empty.
+        for folder in &prospect.made {
+            let _ = fs::remove_dir(folder);
+        }
+    }
     prospect
 }
 
@@ -146,7 +154,8 @@ impl Prospect {
         let folder = &hierarchy.folder;
         if matches!(wish, GroupWish::Below(_)) {
             // One that cannot be made is not writable either.
-            let _ = fs::create_dir_all(folder);
+            let is_new = !folder.exists() && fs::create_dir_all(folder).is_ok();
+            self.made.extend(is_new.then(|| folder.clone()));
         }
         let is_open = is_writable(folder) && is_writable(&folder.join("cgroup.procs"));
         if !is_open {

@@ -135,6 +135,7 @@ fn limits_are_written_before_anything_is_born_in_a_group() {
         ["", "1048576", "0", "1", "9", "50000 100000", "", "50"]
     );
     assert_eq!(groups.all(), [(attempt, group.clone())]);
+    assert_eq!(groups.of_attempt(attempt), std::slice::from_ref(&group));
     fs::write(folder.join("memory.events"), "low 0\noom 2\noom_kill 1\n").unwrap();
     fs::write(folder.join("memory.peak"), "4096\n").unwrap();
     assert!(groups.was_out_of_memory(&group));
@@ -207,4 +208,34 @@ fn the_name_of_a_group_tells_whose_it_is() {
     ] {
         assert_eq!(owner(other), None, "{other}");
     }
+}
+
+#[test]
+fn a_parent_with_controllers_is_left_to_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |kind, enforced, name: &str| {
+        let folder = folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        Place {
+            kind,
+            enforced: LimitSet::of_bits(enforced),
+            folder,
+        }
+    };
+    let places = vec![
+        place(PlaceKind::Two, 1, "handed on"),
+        place(PlaceKind::Two, 0, "bare"),
+        place(PlaceKind::One(Controller::Pids), 4, "old"),
+    ];
+    let groups = Groups::new(places.clone());
+    let left = || {
+        places
+            .iter()
+            .map(|place| place.folder.exists())
+            .collect::<Vec<_>>()
+    };
+    groups.leave_plain();
+    assert_eq!(left(), [true, false, false]);
+    groups.leave();
+    assert_eq!(left(), [false, false, false]);
 }

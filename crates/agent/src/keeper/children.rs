@@ -358,7 +358,7 @@ impl Children {
 
     /// Removes what we made for all groups, as far as nobody else needs it.
     pub(super) fn leave_groups(&self) {
-        self.surroundings.groups.leave();
+        self.surroundings.groups.leave_plain();
     }
 
     /// The child has let go of our memory.

@@ -2,11 +2,16 @@
 //!
 //! `cargo test --release --package flota-agent --lib rate -- --ignored --nocapture`
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
-use flota_engine::keeper::api::{FromKeeper, ToKeeper};
+use flota_engine::keeper::api::{FromKeeper, Launch, ToKeeper};
+use flota_model::execution::{Execution, Limits};
 
 use crate::{
+    groups::{self, GroupWish, Place, PlaceKind},
     sys::clock,
     testing::{Bench, Client},
 };
@@ -20,7 +25,9 @@ fn rate() {
     for in_flight in [1, 2, 4, 16] {
         let bench = Bench::new();
         let (mut client, _) = bench.agent();
-        let (mut bare, mut kept) = (Vec::new(), Vec::new());
+        let enclosing = Bench::with_places(places_of_trees);
+        let (mut other, _) = enclosing.agent();
+        let (mut bare, mut kept, mut enclosed) = (Vec::new(), Vec::new(), Vec::new());
         // Interleaved, because the machine changes its pace.
         for round in 0..ROUNDS as u64 {
             bare.push(per_second(|| run_bare(in_flight)));
@@ -28,12 +35,42 @@ fn rate() {
             kept.push(per_second(|| {
                 run_kept(&bench, &mut client, first, in_flight);
             }));
+            enclosed.push(per_second(|| {
+                run_kept(&enclosing, &mut other, first, in_flight);
+            }));
         }
-        let (bare, kept) = (median(bare), median(kept));
+        let (bare, kept, enclosed) = (median(bare), median(kept), median(enclosed));
         println!(
-            "{in_flight} in flight: bare {bare}/s, keeper {kept}/s, {} %",
-            kept * 100 / bare
+            "{in_flight} in flight: bare {bare}/s, keeper {kept}/s, {} %, each in a group {enclosed}/s, {} %",
+            kept * 100 / bare,
+            enclosed * 100 / bare
         );
+    }
+}
+
+/// Only where processes are held together: what a group without limits would need.
+fn places_of_trees(data: &Path) -> Vec<Place> {
+    let prospect = groups::arrange(Path::new("/"), &GroupWish::Auto, data).unwrap();
+    let places = prospect.places.into_iter();
+    places
+        .filter(|place| place.kind == PlaceKind::Two)
+        .collect()
+}
+
+/// Asks for limits that may be missing, so that it gets a group where there is one.
+fn wanting_a_group(launch: Launch) -> Launch {
+    let limits = Limits {
+        pids: Some(100),
+        best_effort: true,
+        ..Limits::default()
+    };
+    let execution = Execution {
+        limits,
+        ..Execution::default()
+    };
+    Launch {
+        execution: Some(Box::new(execution)),
+        ..launch
     }
 }
 
@@ -81,7 +118,9 @@ fn run_kept(bench: &Bench, client: &mut Client, first: u64, in_flight: u64) {
     let mut ended = 0;
     while ended < PROGRAMS {
         while started < PROGRAMS && started - ended < in_flight {
-            client.start(bench.launch(first + started, &["/bin/true"]));
+            client.start(wanting_a_group(
+                bench.launch(first + started, &["/bin/true"]),
+            ));
             started += 1;
         }
         if let (FromKeeper::Ended { attempt, .. }, _) = client.next() {
