@@ -47,8 +47,8 @@ fn a_kill_for_memory_is_told_by_every_command() {
         let line = format!("submit --wait --memory-max 24MiB -- {HUNGRY}");
         home.line(&line)
             .failed(5, &["E-JOB-FAILED", "out of memory on n1"]);
-        let shown = home.line("job show 1").succeeded();
-        assert!(shown.out.contains("out of memory"), "{shown:?}");
+        let tasks = home.json("job tasks 1 -o json").to_string();
+        assert!(tasks.contains("out_of_memory"), "{tasks}");
         home.line(&format!("submit --wait -- {HUNGRY}")).succeeded();
         let shown = home.line("node show n1").succeeded();
         assert!(shown.out.contains("memory,"), "{shown:?}");
