@@ -146,7 +146,7 @@ impl Children {
     }
 
     /// The control group of a program, where it gets one: with limits, and where it runs for long. Short
-    /// ones without limits would start a quarter slower (decision 0013), and are found by their session
+    /// ones without limits would start a fifth slower (decision 0013), and are found by their session
     /// and by losing their parent.
     fn enclose(
         &self,
