@@ -215,7 +215,8 @@ impl World {
             .get(&child.keeper)
             .is_some_and(|keeper| keeper.started_by == life);
         let end = match leader {
-            Some(Leader::Starting { .. } | Leader::Running { .. }) => return,
+            Some(Leader::Starting { .. }) => return,
+            Some(Leader::Running { .. }) => return self.agent_finds(machine, life, attempt),
             Some(Leader::Gone(exit)) if subreaper || (keeps_exits && child.pidfd) => {
                 let started_at = child.started_at.unwrap_or(now.wall);
                 known_end(exit, (started_at, now.wall), child.stopped)
@@ -240,6 +241,19 @@ impl World {
                 output: None,
             },
         );
+    }
+
+    /// The shell finds a program whose keeper died before it told of the start.
+    fn agent_finds(&mut self, machine: usize, life: u32, attempt: AttemptId) {
+        let at = self.machines[machine].clock.now(self.now).wall;
+        let child = self.machines[machine]
+            .living(life)
+            .and_then(|agent| agent.children.get_mut(&attempt))
+            .filter(|child| child.started_at.is_none());
+        if let Some(child) = child {
+            child.started_at = Some(at);
+            self.tell_agent(machine, life, node::Event::Started { attempt, at });
+        }
     }
 
     /// What the logs of dead keepers tell, and what is left of their children.

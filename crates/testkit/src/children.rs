@@ -134,6 +134,7 @@ impl World {
         self.replica_starts(machine, (attempt, run));
         self.note(|| format!("GHOST {attempt} starts on {machine}, run {run}"));
         self.keeper_event(machine, keeper, Event::Executed { attempt, identity });
+        self.tell_watcher(machine, attempt);
         let pid = identity.pid;
         let exits = AtMachine::Exits {
             attempt,

@@ -295,15 +295,6 @@ impl Node {
         self.note_replica(attempt, now);
     }
 
-    /// The keeper of a run died, perhaps before it could say that the program runs: nobody else will.
-    /// Where there is none, the shell tells its end.
-    pub(super) fn replica_is_orphaned(&mut self, attempt: AttemptId, draft: &Draft) {
-        let phase = self.replicas.get(attempt).map(|replica| replica.phase);
-        if phase == Some(Phase::Starting) {
-            self.replica_runs(attempt, draft.now.moment, draft.now.wall);
-        }
-    }
-
     /// A run ended. `true` if the attempt goes on, with another run after a while.
     pub(super) fn rests(&mut self, attempt: AttemptId, fact: &Fact, draft: &mut Draft) -> bool {
         let Some((outcome, unhealthy)) = self.own_end(attempt, fact) else {

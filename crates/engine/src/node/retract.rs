@@ -252,7 +252,6 @@ impl Node {
     ) {
         self.keeper = Some(replacement);
         for attempt in self.table.orphan(keeper) {
-            self.replica_is_orphaned(attempt, draft);
             let stop = match self.table.get(attempt) {
                 Some(running) => match running.fate.reason() {
                     Some(reason) => (running.spec.spec.grace, reason),

@@ -331,18 +331,6 @@ fn a_stop_is_ordered_again_by_an_agent_that_finds_its_replica_alive() {
 }
 
 #[test]
-fn a_replica_whose_keeper_dies_before_it_has_told_of_the_start_comes_up() {
-    let mut bench = Bench::ready();
-    bench.grant(Kind::ServiceProbed, 1, 1);
-    let turn = bench.turn(vec![Event::KeeperGone {
-        keeper: KEEPER,
-        replacement: KeeperId(2),
-    }]);
-    assert_eq!(states(&turn), [(ReplicaState::Running, 1)]);
-    assert_eq!(probes(&turn).len(), 2);
-}
-
-#[test]
 fn more_replicas_than_a_frame_takes_are_told_in_several() {
     let mut bench = Bench::ready_with(crate::node::api::Settings::default());
     let count = u32::try_from(REPLICAS_PER_FRAME).unwrap() + 1;
