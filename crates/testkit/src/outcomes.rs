@@ -67,7 +67,8 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
         Outcome::TimedOut => timed_out(case) && (!case.is_program || case.stopped_for.time),
         Outcome::Cancelled => {
-            let by_itself = matches!(ending, Some((_, Ending::Scripted(_))));
+            // Also one that ends when its keeper dies rests before it is cancelled.
+            let by_itself = matches!(ending, Some((_, Ending::Scripted(_) | Ending::ParentDied)));
             let rests = case.is_service && (by_itself || case.stopped_for.health);
             let ran = case.is_program && case.execution.is_some() && !rests;
             let ordered = !ran || case.stopped_for.person;
