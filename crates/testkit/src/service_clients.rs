@@ -246,9 +246,9 @@ fn any_apply(random: &mut Random) -> Order {
 fn any_order(random: &mut Random) -> Order {
     match random.below(20) {
         0..9 => any_apply(random),
-        9..12 => Order::Scale(u32::try_from(random.below(u64::from(REPLICAS) + 1)).unwrap_or(1)),
-        12..15 => Order::Restart,
-        15..17 => Order::Stop,
+        9..11 => Order::Scale(u32::try_from(random.below(u64::from(REPLICAS) + 1)).unwrap_or(1)),
+        11..14 => Order::Restart,
+        14..17 => Order::Stop,
         17..19 => Order::Start,
         _ => Order::Remove,
     }
