@@ -343,6 +343,19 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// Whether a test may become another user. If not, it is skipped, which fails where tests must be complete.
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    assert!(
+        is_root || std::env::var_os("CI").is_none(),
+        "CI must be root"
+    );
+    if !is_root {
+        println!("skipped: only root starts a program as another user");
+    }
+    is_root
+}
+
 /// A file system of its own, of 512 KiB, until it is dropped.
 pub(crate) struct SmallDisk(PathBuf);
 

@@ -15,7 +15,7 @@ use super::{
     http::{BODY_LENGTH_MAX, HEAD_LENGTH_MAX, Head},
     *,
 };
-use crate::{proc, sys::wait};
+use crate::{proc, sys::wait, testing::is_root};
 
 /// Generous: nothing here should take as long.
 const LONG: Duration = Duration::from_secs(30);
@@ -391,8 +391,8 @@ async fn no_more_probes_than_allowed_are_made_at_a_time() {
 
 #[tokio::test]
 async fn an_exec_probe_runs_as_the_user_of_its_service() {
-    if !rustix::process::geteuid().is_root() {
-        return; // Nobody else may become somebody else.
+    if !is_root() {
+        return;
     }
     become_subreaper();
     let mut check = exec(&["sh", "-c", "id -u; id -g; id -G; echo $HOME; pwd; umask"]);
@@ -418,7 +418,7 @@ async fn an_exec_probe_runs_as_the_user_of_its_service() {
 
 #[tokio::test]
 async fn the_tree_of_a_probe_of_another_user_is_ended_with_it() {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return;
     }
     become_subreaper();

@@ -9,6 +9,7 @@ use flota_model::{
 };
 
 use super::*;
+use crate::testing::is_root;
 
 fn with(launch: Launch, execution: Execution) -> Launch {
     Launch {
@@ -23,10 +24,6 @@ fn as_nobody() -> Execution {
         group: Some("65534".to_owned()),
         ..Execution::default()
     }
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Runs a script to its end and gives what it wrote.
