@@ -24,7 +24,6 @@ use flota_model::{
     execution::Limits,
     ids::AttemptId,
 };
-
 use tokio::time::sleep;
 
 use self::layout::Controller;

@@ -316,8 +316,15 @@ impl<'a> Fleet<'a> {
 /// Tasks with a state that stays.
 pub(super) fn ended(job: &rest::Job) -> u32 {
     let count = |word| job.tasks.get(word).copied().unwrap_or(0);
-    ["succeeded", "failed", "cancelled", "dead"]
-        .map(count)
-        .iter()
-        .sum()
+    [
+        "succeeded",
+        "failed",
+        "cancelled",
+        "dead",
+        "unknown",
+        "skipped",
+    ]
+    .map(count)
+    .iter()
+    .sum()
 }

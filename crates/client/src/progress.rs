@@ -17,7 +17,14 @@ const BAR_INTERVAL: Duration = Duration::from_secs(1);
 /// Letters of the bar.
 const BAR_WIDTH: usize = 24;
 /// States in which a task stays.
-const TERMINAL: [&str; 5] = ["succeeded", "failed", "cancelled", "dead", "unknown"];
+const TERMINAL: [&str; 6] = [
+    "succeeded",
+    "failed",
+    "cancelled",
+    "dead",
+    "unknown",
+    "skipped",
+];
 
 /// How many tasks of a job are where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

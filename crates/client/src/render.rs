@@ -109,7 +109,9 @@ impl Paint {
         match word {
             "up" | "succeeded" | "ok" => Some(Self::Green),
             "failed" | "dead" | "lost" | "fail" => Some(Self::Red),
-            "away" | "unknown" | "cancelled" | "cancelling" | "warn" => Some(Self::Yellow),
+            "away" | "unknown" | "skipped" | "cancelled" | "cancelling" | "warn" => {
+                Some(Self::Yellow)
+            }
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! States of tasks, jobs and nodes.
 
-/// State of a task. `Succeeded`, `Failed`, `Cancelled`, `Dead` and `Unknown` are terminal.
+/// State of a task. `Succeeded`, `Failed`, `Cancelled`, `Dead`, `Unknown` and `Skipped` are terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum TaskState {
@@ -20,11 +20,18 @@ pub enum TaskState {
     Dead = 6,
     /// It may have run or not, and must not be started twice.
     Unknown = 7,
+    /// Held until what it depends on has ended as it asks; not in the queue.
+    Blocked = 8,
+    /// It never ran and will not: what it depends on did not end as it asks.
+    Skipped = 9,
 }
+
+/// How many states there are.
+const STATES: usize = TaskState::ALL.len();
 
 impl TaskState {
     /// All states, by their number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Parked,
         Self::Granted,
@@ -33,9 +40,11 @@ impl TaskState {
         Self::Cancelled,
         Self::Dead,
         Self::Unknown,
+        Self::Blocked,
+        Self::Skipped,
     ];
 
-    /// The state of that number, 0..=7.
+    /// The state of that number, 0..=9.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
@@ -43,8 +52,13 @@ impl TaskState {
     /// Whether it never changes again by itself.
     pub fn is_terminal(self) -> bool {
         match self {
-            Self::Waiting | Self::Parked | Self::Granted => false,
-            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Dead | Self::Unknown => true,
+            Self::Waiting | Self::Parked | Self::Granted | Self::Blocked => false,
+            Self::Succeeded
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Dead
+            | Self::Unknown
+            | Self::Skipped => true,
         }
     }
 
@@ -59,13 +73,15 @@ impl TaskState {
             Self::Cancelled => "cancelled",
             Self::Dead => "dead",
             Self::Unknown => "unknown",
+            Self::Blocked => "blocked",
+            Self::Skipped => "skipped",
         }
     }
 }
 
 /// How many tasks of a job are in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts(pub [u32; 8]);
+pub struct Counts(pub [u32; STATES]);
 
 impl Counts {
     /// Tasks in `state`.

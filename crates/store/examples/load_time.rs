@@ -104,7 +104,7 @@ fn record(job: u64) -> JobRecord {
         } else {
             JobPhase::Active
         },
-        counts: Counts([1, 0, 0, 0, 0, 0, 0, 0]),
+        counts: Counts([1, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         finished_at: is_finished.then_some(Timestamp(job)),
     }
 }

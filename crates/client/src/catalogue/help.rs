@@ -100,8 +100,8 @@ texts! { HELP:
         "Solo trabajos en esta fase: active, cancelling o finished";
     help_job_kind => "Jobs of this kind: batch (otherwise), service (revisions of services) or all",
         "Trabajos de este tipo: batch (si no se dice otro), service (revisiones de servicios) o all";
-    help_task_state => "Only tasks in this state: waiting, parked, granted, succeeded, failed, cancelled, dead or unknown",
-        "Solo tareas en este estado: waiting, parked, granted, succeeded, failed, cancelled, dead o unknown";
+    help_task_state => "Only tasks in this state: waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, blocked or skipped",
+        "Solo tareas en este estado: waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, blocked o skipped";
     help_wait_timeout => "Give up after so long, with exit code 8; the job goes on",
         "Abandona después de ese tiempo, con código de salida 8; el trabajo sigue";
     help_logs_task => "Only this task", "Solo esta tarea";

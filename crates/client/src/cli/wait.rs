@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// States of tasks that did not succeed.
-const BAD: [&str; 4] = ["failed", "dead", "unknown", "cancelled"];
+const BAD: [&str; 5] = ["failed", "dead", "unknown", "cancelled", "skipped"];
 /// Lines of stderr told about the first failing task.
 const EXCERPT_LINES: usize = 5;
 /// Bytes from which they are taken.

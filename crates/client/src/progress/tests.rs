@@ -20,7 +20,9 @@ fn the_tally_counts_terminal_states() {
     let counts = [
         ("waiting", 1),
         ("succeeded", 4),
-        ("dead", 2),
+        ("dead", 1),
+        ("skipped", 1),
+        ("blocked", 0),
         ("granted", 3),
     ];
     let job = Job {

@@ -67,7 +67,9 @@ impl Fleet {
             | TaskState::Failed
             | TaskState::Cancelled
             | TaskState::Dead
-            | TaskState::Unknown => {
+            | TaskState::Unknown
+            | TaskState::Blocked
+            | TaskState::Skipped => {
                 let record = self.record(place, report, false);
                 self.ledger.changes.push(Change::AttemptEnded(record));
                 self.settle(place);

@@ -199,7 +199,9 @@ impl Fleet {
                 | TaskState::Failed
                 | TaskState::Cancelled
                 | TaskState::Dead
-                | TaskState::Unknown => {}
+                | TaskState::Unknown
+                | TaskState::Blocked
+                | TaskState::Skipped => {}
             }
         }
         self.enqueue(job);

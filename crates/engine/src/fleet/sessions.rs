@@ -367,7 +367,9 @@ impl Fleet {
             | TaskState::Failed
             | TaskState::Cancelled
             | TaskState::Dead
-            | TaskState::Unknown => false,
+            | TaskState::Unknown
+            | TaskState::Blocked
+            | TaskState::Skipped => false,
         }
     }
 
@@ -391,7 +393,12 @@ impl Fleet {
                     forget.push(place.attempt);
                 }
             }
-            TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Dead => {
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Cancelled
+            | TaskState::Dead
+            | TaskState::Blocked
+            | TaskState::Skipped => {
                 forget.push(place.attempt);
             }
         }

@@ -96,6 +96,8 @@ pub(super) fn task_badge(texts: &Texts, state: TaskState) -> String {
         TaskState::Cancelled => ("quiet", "⊘"),
         TaskState::Dead => ("bad", "✚"),
         TaskState::Unknown => ("warn", "?"),
+        TaskState::Blocked => ("quiet", "⏸"),
+        TaskState::Skipped => ("quiet", "⤳"),
     };
     badge(kind, icon, (texts.task_state)(state))
 }

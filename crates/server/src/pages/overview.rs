@@ -176,7 +176,12 @@ fn counters(texts: &Texts, overview: &Overview) -> String {
     };
     add(format!("{up}/{}", overview.nodes.len()), texts.nodes);
     add(overview.fleet.jobs_live.to_string(), texts.live_jobs);
-    for state in [TaskState::Waiting, TaskState::Granted, TaskState::Parked] {
+    for state in [
+        TaskState::Waiting,
+        TaskState::Granted,
+        TaskState::Parked,
+        TaskState::Blocked,
+    ] {
         add(
             overview.fleet.tasks.of(state).to_string(),
             (texts.task_state)(state),

@@ -152,6 +152,8 @@ pub(super) const EN: Texts = Texts {
         TaskState::Cancelled => "cancelled",
         TaskState::Dead => "dead",
         TaskState::Unknown => "unknown",
+        TaskState::Blocked => "blocked",
+        TaskState::Skipped => "skipped",
     },
     outcome_word: |word| {
         Some(match word {
@@ -258,6 +260,8 @@ pub(super) const ES: Texts = Texts {
         TaskState::Cancelled => "cancelada",
         TaskState::Dead => "muerta",
         TaskState::Unknown => "incierta",
+        TaskState::Blocked => "bloqueada",
+        TaskState::Skipped => "omitida",
     },
     outcome_word: |word| {
         Some(match word {

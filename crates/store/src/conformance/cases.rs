@@ -170,7 +170,7 @@ pub(super) fn the_last_write_of_a_record_stands(subject: &impl Subject) {
         ],
     );
     assert_eq!(snapshot.jobs[0].phase, JobPhase::Cancelling);
-    assert_eq!(snapshot.jobs[0].counts.0, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(snapshot.jobs[0].counts.0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     assert_eq!(snapshot.chunks, [(JobId(1), 0, vec![2; 100])]);
     assert_eq!(snapshot.grants[0].unsettled, [1, 0]);
     assert_eq!(snapshot.grants[0].suspect, [1, 0]);

@@ -108,7 +108,7 @@ pub(crate) fn job(number: u64) -> JobRecord {
         principal: "local".to_owned(),
         submitted_at: Timestamp(1_700_000_000_000_000 + number),
         phase: JobPhase::Active,
-        counts: Counts([199_900, 0, 0, 0, 0, 0, 0, 0]),
+        counts: Counts([199_900, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
     }
 }
@@ -153,7 +153,7 @@ pub(crate) fn added(number: u64) -> Change {
 
 pub(crate) fn progressed(number: u64, phase: JobPhase) -> Change {
     let finished_at = (phase == JobPhase::Finished).then_some(Timestamp(1_700_000_009_000_000));
-    let counts = Counts([1, 2, 3, 4, 5, 6, 7, 8]);
+    let counts = Counts([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     Change::JobProgressed {
         job: JobId(number),
         phase,

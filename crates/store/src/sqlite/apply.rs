@@ -156,8 +156,10 @@ impl Writer<'_, '_> {
     }
 
     fn add_job(&self, record: &JobRecord) -> Result<(), ApplyFault> {
-        const JOB: &str = "INSERT INTO jobs VALUES \
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+        const JOB: &str = "INSERT INTO jobs (job, name, priority, first, last, spec_hash, principal, \
+             submitted_at, phase, finished_at, waiting, parked, granted, succeeded, failed, cancelled, \
+             dead, unknown, blocked, skipped, is_service) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
         const SPEC: &str = "INSERT INTO specs VALUES (?1, ?2)";
         let job = record.job.0.cast_signed();
         let spec = &record.spec.spec;
@@ -183,6 +185,8 @@ impl Writer<'_, '_> {
                 counts[5],
                 counts[6],
                 counts[7],
+                counts[8],
+                counts[9],
                 spec.kind() == JobKind::Service,
             ],
             || format!("job {job}"),
@@ -201,7 +205,7 @@ impl Writer<'_, '_> {
     ) -> Result<(), ApplyFault> {
         const SQL: &str = "UPDATE jobs SET phase = ?2, finished_at = ?3, \
              waiting = ?4, parked = ?5, granted = ?6, succeeded = ?7, failed = ?8, \
-             cancelled = ?9, dead = ?10, unknown = ?11 WHERE job = ?1";
+             cancelled = ?9, dead = ?10, unknown = ?11, blocked = ?12, skipped = ?13 WHERE job = ?1";
         let counts = counts.0;
         self.update(
             SQL,
@@ -217,6 +221,8 @@ impl Writer<'_, '_> {
                 counts[5],
                 counts[6],
                 counts[7],
+                counts[8],
+                counts[9],
             ],
             || format!("job {job}"),
         )

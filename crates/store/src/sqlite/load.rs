@@ -28,7 +28,8 @@ pub(super) const GRANT: &str = "SELECT grant, job, first_task, epoch, salt, sequ
     node, boot, journal, granted_at, unsettled, suspect FROM grants ";
 /// The columns that [`job`] reads.
 pub(super) const JOB: &str = "jobs.job, spec_hash, principal, submitted_at, phase, finished_at, \
-    waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, blob ";
+    waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, blocked, \
+    skipped, blob ";
 
 /// Reads everything that is not finished, as of one commit.
 pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Snapshot, LoadFault> {

@@ -113,7 +113,8 @@ fn jobs(connection: &Connection, page: &JobPage, rows_max: u32) -> Result<Vec<Jo
     };
     let sql = format!(
         "SELECT job, name, priority, first, last, spec_hash, principal, submitted_at, is_service, phase, \
-         finished_at, waiting, parked, granted, succeeded, failed, cancelled, dead, unknown \
+         finished_at, waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, \
+         blocked, skipped \
          FROM jobs {index} WHERE job < ?1 {filter} {kind} ORDER BY job DESC LIMIT ?2"
     );
     let before = page.before.map_or(i64::MAX, |job| job.0.cast_signed());

@@ -210,8 +210,14 @@ impl Fleet {
         };
         match entry.state(task) {
             TaskState::Succeeded => return Progress::Up,
-            TaskState::Failed | TaskState::Dead | TaskState::Unknown => return Progress::Failed,
-            TaskState::Waiting | TaskState::Parked | TaskState::Granted | TaskState::Cancelled => {}
+            TaskState::Failed | TaskState::Dead | TaskState::Unknown | TaskState::Skipped => {
+                return Progress::Failed;
+            }
+            TaskState::Waiting
+            | TaskState::Parked
+            | TaskState::Granted
+            | TaskState::Cancelled
+            | TaskState::Blocked => {}
         }
         let has_readiness = service
             .probes

@@ -143,7 +143,7 @@ impl Fleet {
             return ReplicaState::Stopped;
         };
         match entry.state(replica) {
-            TaskState::Waiting | TaskState::Parked => ReplicaState::Waiting,
+            TaskState::Waiting | TaskState::Parked | TaskState::Blocked => ReplicaState::Waiting,
             TaskState::Granted if entry.is_cancelling() || !entry.wants(replica) => {
                 ReplicaState::Stopping
             }
@@ -153,9 +153,11 @@ impl Fleet {
             // Wanted, and another revision still has it.
             TaskState::Cancelled if entry.wants(replica) => ReplicaState::Waiting,
             TaskState::Cancelled => ReplicaState::Stopped,
-            TaskState::Succeeded | TaskState::Failed | TaskState::Dead | TaskState::Unknown => {
-                ReplicaState::Finished
-            }
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Dead
+            | TaskState::Unknown
+            | TaskState::Skipped => ReplicaState::Finished,
         }
     }
 }

@@ -61,7 +61,7 @@ async fn progress_is_told_once_a_second_and_job_with_its_latest_counts() {
         changes: vec![Change::JobProgressed {
             job: JobId(job),
             phase: JobPhase::Active,
-            counts: Counts([0, 0, 0, succeeded, 0, 0, 0, 0]),
+            counts: Counts([0, 0, 0, succeeded, 0, 0, 0, 0, 0, 0]),
             finished_at: None,
         }],
     };

@@ -26,7 +26,7 @@ fn a_fleet_shows_its_counts_by_word() {
         },
         jobs_live: 3,
         jobs_cancelling: 1,
-        tasks: Counts([5, 0, 2, 0, 0, 0, 0, 1]),
+        tasks: Counts([5, 0, 2, 0, 0, 0, 0, 1, 3, 4]),
         store_behind: Some(Authority {
             term: Term(1),
             epoch: Epoch(9),
@@ -36,7 +36,7 @@ fn a_fleet_shows_its_counts_by_word() {
     assert_eq!(
         value(Fleet::from(&view)),
         json!({"version": env!("CARGO_PKG_VERSION"), "epoch": 7, "term": 1, "jobs_live": 3,
-            "tasks": {"waiting": 5, "granted": 2, "unknown": 1}, "store_behind": true,
+            "tasks": {"waiting": 5, "granted": 2, "unknown": 1, "blocked": 3, "skipped": 4}, "store_behind": true,
             "waiting_for_nodes": 4})
     );
 }
@@ -88,7 +88,7 @@ fn a_job_shows_its_spec_only_when_asked() {
         principal: "local".to_owned(),
         submitted_at: Timestamp(1_500_000),
         phase: JobPhase::Cancelling,
-        counts: Counts([0, 0, 1, 9, 0, 0, 0, 0]),
+        counts: Counts([0, 0, 1, 9, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
     };
     let mut expected = json!({"id": 17, "name": "sim", "principal": "local",
@@ -108,7 +108,7 @@ fn replicas_that_nobody_wants_are_not_counted_as_cancelled() {
         principal: "local".to_owned(),
         submitted_at: Timestamp(0),
         phase: JobPhase::Active,
-        counts: Counts([0, 0, 2, 0, 0, 9_998, 0, 0]),
+        counts: Counts([0, 0, 2, 0, 0, 9_998, 0, 0, 0, 0]),
         finished_at: None,
     };
     assert_eq!(record.counts.of(TaskState::Cancelled), 9_998);
