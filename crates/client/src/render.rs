@@ -1,6 +1,7 @@
 //! All that a command prints: formats, tables, colours.
 
 mod listing;
+mod room;
 mod table;
 mod text;
 
@@ -8,6 +9,7 @@ use std::io::{self, Write};
 
 pub(crate) use self::{
     listing::{Details, print_json, print_rows},
+    room::room,
     text::{age, bytes, clean, count, cpus, duration, labels, seconds_ago},
 };
 pub use self::{

@@ -8,6 +8,7 @@ pub mod api;
 mod asks;
 mod bits;
 pub mod chunk;
+mod explain;
 mod grant;
 mod job;
 mod keys;

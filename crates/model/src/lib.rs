@@ -23,3 +23,4 @@ pub mod service;
 pub mod spec;
 pub mod state;
 pub mod units;
+pub mod waiting;

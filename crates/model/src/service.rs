@@ -16,6 +16,7 @@ use crate::{
     outcome::Outcome,
     replica::{LastLines, ProbeFailure},
     units::Timestamp,
+    waiting::RoomOfRevision,
 };
 
 /// Most replicas of a service. The tasks of the job of a service are always `0..REPLICAS_MAX`: those
@@ -26,6 +27,10 @@ pub const REPLICAS_MAX: u32 = 10_000;
 pub const PROBES_MAX: usize = 16;
 /// Most services that one depends on.
 pub const DEPENDENCIES_MAX: usize = 64;
+
+/// Most revisions of which a [`ServiceDetail`] says which room there is: each costs a look at all
+/// nodes.
+pub const ROOMS_MAX: usize = 4;
 
 /// What makes a job a service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -437,6 +442,31 @@ pub struct ReplicaStatus {
     pub lines: Option<LastLines>,
 }
 
+/// What a replica in the state `Waiting` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitingFor {
+    /// The services that it depends on.
+    Dependencies,
+    /// The one of its number of another revision, which has not stopped yet.
+    OtherRevision,
+    /// The end of a delay after an attempt that failed.
+    Delay,
+    /// A node that has room for it.
+    Room,
+}
+
+impl WaitingFor {
+    /// The word used in API and UI.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dependencies => "dependencies",
+            Self::OtherRevision => "other-revision",
+            Self::Delay => "delay",
+            Self::Room => "room",
+        }
+    }
+}
+
 /// A replica as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaView {
@@ -446,6 +476,8 @@ pub struct ReplicaView {
     pub job: JobId,
     /// What it does.
     pub state: ReplicaState,
+    /// For what, where it is `Waiting`.
+    pub waiting_for: Option<WaitingFor>,
     /// Since when, where known.
     pub since: Option<Timestamp>,
     /// Where it is, once granted.
@@ -531,6 +563,9 @@ pub struct ServiceDetail {
     pub spec: crate::spec::SealedSpec,
     /// Wanted ones, and others that have not stopped yet; by replica, then revision.
     pub replicas: Vec<ReplicaView>,
+    /// Which room there is for those that wait for it, by revision; at most [`ROOMS_MAX`], the
+    /// newest.
+    pub rooms: Vec<RoomOfRevision>,
 }
 
 /// What an apply changed.

@@ -9,6 +9,7 @@ mod node;
 mod overview;
 mod process;
 mod processes;
+mod room;
 mod service;
 mod texts;
 mod time;

@@ -130,6 +130,9 @@ impl World {
             return;
         };
         let turn = life.fleet.handle(events, now);
+        if let Some(detail) = life.fleet.unexplained() {
+            self.fail(Invariant::WaitsExplained, detail);
+        }
         self.server_turn(server, turn);
         self.server_plans_tick(server);
     }

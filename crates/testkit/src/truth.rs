@@ -72,6 +72,8 @@ pub enum Invariant {
     Converges,
     /// What was acknowledged of a service is not lost.
     WishKept,
+    /// Work that waits has a reason that people are told.
+    WaitsExplained,
 }
 
 /// A broken invariant.

@@ -12,6 +12,7 @@ pub mod process;
 pub mod sample;
 pub mod sections;
 pub mod service;
+pub mod waiting;
 
 /// `GET /api/v1/fleet`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -75,6 +75,29 @@ texts! { SERVICES:
     last_end_unhealthy(how) => "{how}, unhealthy", "{how}, sin salud";
     replica_unwell(replica, purpose, detail, span) => "replica {replica}: its {purpose} probe has failed for {span}: {detail}",
         "réplica {replica}: su sonda {purpose} falla desde hace {span}: {detail}";
+    room_for_all(count) => "{count} waiting for room:", "{count} en espera de sitio:";
+    room_halt_store_behind => "nothing is placed before a person runs flota recover",
+        "no se coloca nada hasta que alguien ejecute flota recover";
+    room_halt_nodes_awaited => "the server has just started and waits for the nodes that it knew",
+        "el servidor acaba de arrancar y espera a los nodos que conocía";
+    room_no_nodes => "no node has joined", "no se ha unido ningún nodo";
+    room_free(nodes) => "{nodes} of the nodes have room: it is on its way", "{nodes} de los nodos tienen sitio: va en camino";
+    room_at(nodes, names, reason) => "{nodes}: {reason} ({names})", "{nodes}: {reason} ({names})";
+    room_nodes(count) => "nodes {count}", "nodos {count}";
+    room_other_node => "another node is asked for", "se pide otro nodo";
+    room_label(key, wanted, found) => "label {key} is {found}, not {wanted}", "la etiqueta {key} es {found}, no {wanted}";
+    room_label_missing(key, wanted) => "no label {key}={wanted}", "sin la etiqueta {key}={wanted}";
+    room_too_small(of, wanted, found) => "too small: {wanted} of {of} asked for, at most {found} there",
+        "demasiado pequeños: se piden {wanted} de {of}, hay {found} como mucho";
+    room_occupied(of, wanted, found) => "occupied: {wanted} of {of} asked for, at most {found} free",
+        "ocupados: se piden {wanted} de {of}, hay {found} libres como mucho";
+    room_away => "away for the moment", "ausentes de momento";
+    room_lost => "not heard of", "sin noticias";
+    room_limits(limits) => "cannot enforce the limits {limits}", "no pueden imponer los límites {limits}";
+    room_refusing => "refuse work at the moment (a full disk, say)", "rechazan trabajo de momento (disco lleno, por ejemplo)";
+    room_unconfirmed => "have yet to stop what was replaced elsewhere", "aún deben detener lo que se sustituyó en otro sitio";
+    room_has_replica => "have a replica already, and may have one only", "ya tienen una réplica y solo pueden tener una";
+    room_kept => "kept free for work that has waited longer", "reservados para trabajo que espera desde antes";
     last_lines_of(replica, stream) => "last lines of replica {replica} ({stream}):",
         "últimas líneas de la réplica {replica} ({stream}):";
     interrupted_service_goes_on(service) => "interrupted; service {service} goes on as ordered",

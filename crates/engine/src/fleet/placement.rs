@@ -35,6 +35,7 @@ type Shares = BTreeMap<NodeId, u32>;
 
 impl Fleet {
     pub(crate) fn place(&mut self) {
+        self.release_reserved();
         let frozen = self.office.is_frozen() || !self.nodes.awaited.is_empty();
         if frozen || self.nodes.dirty.is_empty() {
             return;
@@ -56,7 +57,11 @@ impl Fleet {
         self.nodes.dirty.extend(later);
         self.place_apart();
         open.retain(|node| Some(*node) != self.queue.apart_node);
-        let mut reserved = None;
+        if open.is_empty() {
+            // What is reserved stays so: nobody has looked at it.
+            return self.send_orders();
+        }
+        let (mut reserved, mut reserved_for) = (None, None);
         for class in self.queue.in_order() {
             if open.is_empty() {
                 break;
@@ -70,11 +75,27 @@ impl Fleet {
             let may_reserve = reserved.is_none() && class.service.is_none();
             if may_reserve && self.queue.head(&class).is_some() {
                 reserved = self.reserve(&class);
+                reserved_for = reserved.map(|_| class);
                 open.retain(|node| Some(*node) != reserved);
             }
         }
-        self.queue.reserved = reserved;
+        let before = std::mem::replace(&mut self.queue.reserved, reserved);
+        self.queue.reserved_for = reserved_for;
+        if let Some(node) = before.filter(|before| Some(*before) != reserved) {
+            // It was not looked at while it was kept. The next round keeps what this one does.
+            self.nodes.dirty.insert(node);
+            return self.place();
+        }
         self.send_orders();
+    }
+
+    /// What a node was kept for waits no more: others may have it.
+    fn release_reserved(&mut self) {
+        let class = self.queue.reserved_for.as_ref();
+        if class.is_some_and(|class| self.queue.head(class).is_none()) {
+            self.queue.reserved_for = None;
+            self.nodes.dirty.extend(self.queue.reserved.take());
+        }
     }
 
     /// Grants tasks that must run alone, one at a time, to a node that is kept free of others.
@@ -195,7 +216,7 @@ impl Fleet {
 
     /// Whether a node still has to let go of an attempt that is settled without it, or was replaced: it
     /// may be that of the very replica that would go there.
-    fn is_unconfirmed(&self, node: NodeId) -> bool {
+    pub(super) fn is_unconfirmed(&self, node: NodeId) -> bool {
         let asked = self.nodes.get(node).map(|node| &node.asked);
         asked.into_iter().flatten().any(|attempt| {
             let place = self.place_of(*attempt);

@@ -61,6 +61,8 @@ pub(crate) struct Queue {
     pub(crate) apart_node: Option<NodeId>,
     /// The node that is kept for the first class that has to wait.
     pub(crate) reserved: Option<NodeId>,
+    /// That class.
+    pub(crate) reserved_for: Option<ClassKey>,
 }
 
 impl Queue {

@@ -5,6 +5,7 @@
 
 mod asks;
 mod bench;
+mod explain;
 mod limits;
 mod orders;
 mod services;

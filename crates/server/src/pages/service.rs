@@ -11,7 +11,9 @@ use axum::{
 use flota_model::{
     outcome::{Outcome, StartStage},
     policy::Rule,
-    service::{ReplicaState, ReplicaView, RunEnd, ServiceDetail, ServicePhase, ServiceView},
+    service::{
+        ReplicaState, ReplicaView, RunEnd, ServiceDetail, ServicePhase, ServiceView, WaitingFor,
+    },
     units::Timestamp,
 };
 
@@ -21,7 +23,7 @@ use super::{
     html::{Text, add, badge},
     language::Language,
     overview::{failed, machine},
-    page, time,
+    page, room, time,
 };
 use crate::{
     access::Caller,
@@ -184,6 +186,7 @@ fn render(language: Language, detail: &ServiceDetail, now: Timestamp) -> String 
             ),
         );
     }
+    body += &rooms(language, detail);
     body += &replicas(language, detail, now);
     add(
         &mut body,
@@ -198,6 +201,24 @@ fn render(language: Language, detail: &ServiceDetail, now: Timestamp) -> String 
         ),
     );
     body
+}
+
+/// Why replicas find no room, revision by revision.
+fn rooms(language: Language, detail: &ServiceDetail) -> String {
+    let words = Words::of(language);
+    let rooms = detail.rooms.iter().map(|one| {
+        let waits = |replica: &&ReplicaView| {
+            replica.job == one.job && replica.waiting_for == Some(WaitingFor::Room)
+        };
+        let count = detail.replicas.iter().filter(waits).count();
+        let list = room::list(language, &one.room);
+        let title = (words.waiting_for)(WaitingFor::Room);
+        format!(
+            "<div class=\"banner\">◌ {count} {}{list}</div>",
+            Text(title)
+        )
+    });
+    rooms.collect()
 }
 
 fn replicas(language: Language, detail: &ServiceDetail, now: Timestamp) -> String {
@@ -223,6 +244,9 @@ fn replica_row(language: Language, replica: &ReplicaView, now: Timestamp) -> Str
     let since = replica
         .since
         .map_or_else(String::new, |since| ago(language, since, now));
+    let waiting = replica.waiting_for.map_or_else(String::new, |what| {
+        format!(" {}", Text((words.waiting_for)(what)))
+    });
     let stale = if replica.stale {
         format!(" <span class=\"warn\">⚠ {}</span>", Text(words.stale))
     } else {
@@ -236,7 +260,7 @@ fn replica_row(language: Language, replica: &ReplicaView, now: Timestamp) -> Str
         format!("<a href=\"/api/v1/jobs/{job}/tasks/{index}/output/{stream}\">{stream}</a>")
     });
     format!(
-        "<tr><td class=\"number\">{}</td><td>{} {since}{stale}</td><td>{node}</td>\
+        "<tr><td class=\"number\">{}</td><td>{} {since}{waiting}{stale}</td><td>{node}</td>\
          <td class=\"number\">{}</td><td>{}</td>\
          <td class=\"number\"><a href=\"/jobs/{job}?lang={lang}\">{job}</a></td><td>{}</td></tr>",
         replica.replica,
@@ -326,6 +350,7 @@ mod tests {
         ids::{JobId, NodeId, TaskIndex},
         replica::{LastLines, ProbeFailure},
         service::{Condition, Dependency, Purpose},
+        waiting::{Room, RoomOfRevision},
     };
     use flota_wire::spec::{parse_json, seal};
 
@@ -358,6 +383,7 @@ mod tests {
                 replica: TaskIndex(2),
                 job: JobId(7),
                 state: ReplicaState::CrashLoop,
+                waiting_for: None,
                 since: Some(Timestamp(1)),
                 node: Some(NodeId(4)),
                 attempt: None,
@@ -382,6 +408,7 @@ mod tests {
                 }),
                 stale: true,
             }],
+            rooms: Vec::new(),
         }
     }
 
@@ -405,6 +432,19 @@ mod tests {
         for part in ["Listas 2/3", "falla una y otra vez", "sin salud"] {
             assert!(spanish.contains(part), "{part}: {spanish}");
         }
+    }
+
+    #[test]
+    fn the_page_says_why_replicas_find_no_room() {
+        let mut detail = detail();
+        detail.replicas[0].state = ReplicaState::Waiting;
+        detail.replicas[0].waiting_for = Some(WaitingFor::Room);
+        let (job, room) = (JobId(7), Room::default());
+        detail.rooms = vec![RoomOfRevision { job, room }];
+        let english = render(Language::English, &detail, Timestamp(1));
+        assert!(english.contains("◌ 1 for room<ul><li>no node has joined</li></ul>"));
+        let spanish = render(Language::Spanish, &detail, Timestamp(1));
+        assert!(spanish.contains("◌ 1 a que haya sitio<ul><li>no se ha unido"));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use flota_model::service::{Dependency, ReplicaView, RunEnd, ServiceDetail, Servi
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::convert::{Details, seconds};
+use super::{
+    convert::{Details, seconds},
+    waiting::Room,
+};
 use crate::spec::to_value;
 
 /// A service of `GET /api/v1/services`.
@@ -59,6 +62,19 @@ pub struct ServiceWhole {
     pub spec: serde_json::Value,
     /// By number, then revision: those that are wanted, and others that have not stopped yet.
     pub replicas: Vec<Replica>,
+    /// Which room there is for the replicas that wait for it, by revision; at most 4 of them.
+    #[serde(default)]
+    pub rooms: Vec<RoomOfRevision>,
+}
+
+/// Which room there is for the replicas of a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoomOfRevision {
+    /// Of which revision: the number of a job.
+    pub job: u64,
+    /// The room.
+    #[serde(flatten)]
+    pub room: Room,
 }
 
 /// One replica.
@@ -71,6 +87,9 @@ pub struct Replica {
     /// `waiting`, `starting`, `running`, `ready`, `backing-off`, `crash-loop`, `stopping`,
     /// `finished` or `stopped`.
     pub state: String,
+    /// For what, where it is `waiting`: `dependencies`, `other-revision`, `delay` or `room`.
+    #[serde(default)]
+    pub waiting_for: Option<String>,
     /// Since when, by the clock of its node.
     pub since: Option<f64>,
     /// Where it is: the node's number.
@@ -186,6 +205,14 @@ impl From<&ServiceDetail> for ServiceWhole {
             service: Service::from(&detail.service),
             spec: to_value(&detail.spec.spec),
             replicas: detail.replicas.iter().map(Replica::from).collect(),
+            rooms: detail
+                .rooms
+                .iter()
+                .map(|one| RoomOfRevision {
+                    job: one.job.0,
+                    room: Room::from(&one.room),
+                })
+                .collect(),
         }
     }
 }
@@ -196,6 +223,7 @@ impl From<&ReplicaView> for Replica {
             index: view.replica.0,
             job: view.job.0,
             state: view.state.word().to_owned(),
+            waiting_for: view.waiting_for.map(|what| what.word().to_owned()),
             since: view.since.map(seconds),
             node: view.node.map(|node| node.0),
             attempt: view.attempt.map(|attempt| attempt.to_string()),

@@ -9,7 +9,7 @@ use crate::{
     client::{LogQuery, LogStart},
     clock,
     failure::Failure,
-    render::{age, clean, seconds_ago},
+    render::{age, clean, room, seconds_ago},
 };
 
 /// Lines that are shown.
@@ -32,6 +32,28 @@ pub(super) async fn of_loops(
         }
     }
     Ok(())
+}
+
+/// Prints why replicas find no room, revision by revision.
+pub(super) fn of_rooms(session: &mut Session<'_>, whole: &ServiceWhole) -> Result<(), Failure> {
+    for text in waits(session.language(), whole) {
+        session.screen.print_line(&text)?;
+    }
+    Ok(())
+}
+
+/// Why replicas find no room, revision by revision.
+pub(super) fn waits(language: Language, whole: &ServiceWhole) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in &whole.rooms {
+        let waits = |replica: &&Replica| {
+            replica.job == one.job && replica.waiting_for.as_deref() == Some("room")
+        };
+        lines.push(language.room_for_all(whole.replicas.iter().filter(waits).count()));
+        let reasons = room(language, &one.room).into_iter();
+        lines.extend(reasons.map(|reason| format!("  {reason}")));
+    }
+    lines
 }
 
 /// Prints why replicas are not ready, of a few of them.

@@ -46,6 +46,7 @@ pub(super) async fn show(session: &mut Session<'_>, name: &str) -> Result<Exit, 
                 session.screen.print_line("")?;
                 replicas(session, &whole).await?;
             }
+            lines::of_rooms(session, &whole)?;
             lines::of_probes(session, &whole)?;
             lines::of_loops(session, &whole).await?;
         }

@@ -64,7 +64,8 @@ pub(super) async fn until(
         match session.client().await?.service(name).await {
             Ok(whole) => {
                 absence.end();
-                unwell = lines::unwell(language, &whole);
+                unwell = lines::waits(language, &whole);
+                unwell.extend(lines::unwell(language, &whole));
                 match standing(&whole, goal) {
                     Standing::Reached if !is_steady(&whole, goal, &mut steady) => {}
                     Standing::Reached => {

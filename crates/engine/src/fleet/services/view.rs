@@ -1,13 +1,16 @@
 //! Services as people see them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
     change::ServiceRecord,
     command::Refusal,
     ids::{JobId, TaskIndex},
-    service::{ReplicaState, ReplicaView, ServiceDetail, ServicePhase, ServiceView},
+    service::{
+        ROOMS_MAX, ReplicaState, ReplicaView, ServiceDetail, ServicePhase, ServiceView, WaitingFor,
+    },
     state::{NodePhase, TaskState},
+    waiting::RoomOfRevision,
 };
 
 use super::{Seen, wanted::Wanted};
@@ -29,11 +32,27 @@ impl Fleet {
 
     pub(crate) fn service_detail(&self, name: &str) -> Option<ServiceDetail> {
         let record = &self.jobs.services.known.get(name)?.record;
+        let replicas = self.replica_views(record);
         Some(ServiceDetail {
             service: self.service_view(record),
             spec: record.spec.clone(),
-            replicas: self.replica_views(record),
+            rooms: self.rooms_for(&replicas),
+            replicas,
         })
+    }
+
+    /// The replicas of a revision are all alike to placement.
+    fn rooms_for(&self, replicas: &[ReplicaView]) -> Vec<RoomOfRevision> {
+        let waiting = replicas
+            .iter()
+            .filter(|view| view.waiting_for == Some(WaitingFor::Room));
+        let jobs: BTreeSet<JobId> = waiting.map(|view| view.job).collect();
+        let newest = jobs.into_iter().rev().take(ROOMS_MAX);
+        let rooms = newest.filter_map(|job| {
+            let room = self.room_for(&self.jobs.get(job)?.class);
+            Some(RoomOfRevision { job, room })
+        });
+        rooms.collect()
     }
 
     fn service_view(&self, record: &ServiceRecord) -> ServiceView {
@@ -97,6 +116,7 @@ impl Fleet {
             // Its job is over: all of them have ended.
             let ended = (0..record.replicas).map(|task| ReplicaView {
                 state: ReplicaState::Finished,
+                waiting_for: None,
                 ..self.replica_view(record.job, TaskIndex(task))
             });
             views.extend(ended);
@@ -115,6 +135,7 @@ impl Fleet {
             replica,
             job,
             state: self.replica_state(job, replica),
+            waiting_for: self.waiting_for(job, replica),
             since: seen.map(|status| status.since),
             node: place.map(|place| place.node),
             attempt: place.map(|place| place.attempt),
@@ -124,6 +145,22 @@ impl Fleet {
             failure: seen.and_then(|status| status.failure.clone()),
             lines: seen.and_then(|status| status.lines.clone()),
             stale,
+        }
+    }
+
+    fn waiting_for(&self, job: JobId, replica: TaskIndex) -> Option<WaitingFor> {
+        let entry = self.jobs.get(job)?;
+        match entry.state(replica) {
+            TaskState::Waiting if entry.is_held => Some(WaitingFor::Dependencies),
+            TaskState::Waiting => Some(WaitingFor::Room),
+            TaskState::Parked => Some(WaitingFor::Delay),
+            TaskState::Cancelled if entry.wants(replica) => Some(WaitingFor::OtherRevision),
+            TaskState::Cancelled
+            | TaskState::Granted
+            | TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Dead
+            | TaskState::Unknown => None,
         }
     }
 

@@ -113,6 +113,7 @@ impl Bench {
             settings: Settings::default(),
         };
         Fleet::open(held, opening).expect("what the store holds can be loaded at any time");
+        assert_eq!(self.fleet.unexplained(), None);
     }
 
     pub(super) fn wait(&mut self, span: Duration) {

@@ -1,6 +1,6 @@
 //! The words of services.
 
-use flota_model::service::{Condition, Purpose, ReplicaState, ServicePhase};
+use flota_model::service::{Condition, Purpose, ReplicaState, ServicePhase, WaitingFor};
 
 use super::super::language::Language;
 
@@ -22,6 +22,7 @@ pub(super) struct Words {
     pub(super) output: &'static str,
     pub(super) phase: fn(ServicePhase) -> &'static str,
     pub(super) state: fn(ReplicaState) -> &'static str,
+    pub(super) waiting_for: fn(WaitingFor) -> &'static str,
     pub(super) probe: fn(Purpose) -> &'static str,
     pub(super) condition: fn(Condition) -> &'static str,
 }
@@ -69,6 +70,12 @@ const EN: Words = Words {
         ReplicaState::Finished => "finished",
         ReplicaState::Stopped => "stopped",
     },
+    waiting_for: |what| match what {
+        WaitingFor::Dependencies => "for other services",
+        WaitingFor::OtherRevision => "for the one before",
+        WaitingFor::Delay => "for the next try",
+        WaitingFor::Room => "for room",
+    },
     probe: |purpose| match purpose {
         Purpose::Liveness => "liveness probe fails",
         Purpose::Readiness => "readiness probe fails",
@@ -113,6 +120,12 @@ const ES: Words = Words {
         ReplicaState::Stopping => "deteniéndose",
         ReplicaState::Finished => "terminada",
         ReplicaState::Stopped => "detenida",
+    },
+    waiting_for: |what| match what {
+        WaitingFor::Dependencies => "a otros servicios",
+        WaitingFor::OtherRevision => "a la anterior",
+        WaitingFor::Delay => "al próximo intento",
+        WaitingFor::Room => "a que haya sitio",
     },
     probe: |purpose| match purpose {
         Purpose::Liveness => "la sonda de vida falla",
