@@ -84,6 +84,7 @@ impl Fleet {
         if let Some(node) = before.filter(|before| Some(*before) != reserved) {
             // It was not looked at while it was kept. The next round keeps what this one does.
             self.nodes.dirty.insert(node);
+            self.send_orders();
             return self.place();
         }
         self.send_orders();

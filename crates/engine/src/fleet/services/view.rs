@@ -153,6 +153,7 @@ impl Fleet {
         match entry.state(replica) {
             TaskState::Waiting if entry.is_held => Some(WaitingFor::Dependencies),
             TaskState::Waiting => Some(WaitingFor::Room),
+            TaskState::Blocked => Some(WaitingFor::Dependencies),
             TaskState::Parked => Some(WaitingFor::Delay),
             TaskState::Cancelled if entry.wants(replica) => Some(WaitingFor::OtherRevision),
             TaskState::Cancelled
@@ -160,7 +161,8 @@ impl Fleet {
             | TaskState::Succeeded
             | TaskState::Failed
             | TaskState::Dead
-            | TaskState::Unknown => None,
+            | TaskState::Unknown
+            | TaskState::Skipped => None,
         }
     }
 
