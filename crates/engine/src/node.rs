@@ -114,10 +114,9 @@ impl Node {
             nonce: node.chain.nonce,
             boot,
         });
-        if replay.boot.is_some_and(|before| before != boot) {
-            node.replicas.after_boot(now.moment);
-        }
-        node.refuse_misfits(&replay, &mut draft);
+        let restarted = replay.boot.is_some_and(|before| before != boot);
+        node.replay_boot(boot, &mut replay);
+        node.refuse_misfits(restarted, &replay, &mut draft);
         let turn = node.finish(draft);
         (
             node,

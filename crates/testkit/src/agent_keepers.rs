@@ -135,8 +135,8 @@ impl World {
         for (attempt, child) in &mut agent.children {
             if child.keeper == keeper && !child.watched {
                 child.watched = true;
-                child.stopped = log.and_then(|log| reason_of(log, *attempt));
-                orphans.push(*attempt);
+                child.stopped = log.and_then(|log| reason_of(log, *attempt, child.run));
+                orphans.push((*attempt, child.run));
             }
         }
         self.tell_agent(
@@ -149,8 +149,11 @@ impl World {
         );
         let log = self.machines[machine].keepers.get(&keeper);
         let mut states = log.map_or_else(BTreeMap::new, |keeper| states(&keeper.log));
-        for attempt in orphans {
-            match states.remove(&attempt).map(|(_, state)| state) {
+        for (attempt, run) in orphans {
+            // The end of an earlier run, which it was perhaps told to forget, is not that of this one.
+            let logged = states.remove(&attempt);
+            let logged = logged.filter(|(logged, _)| *logged == run);
+            match logged.map(|(_, state)| state) {
                 Some(ChildState::Ended(end)) => {
                     self.agent_receives(machine, keeper, life, FromKeeper::Ended { attempt, end });
                 }

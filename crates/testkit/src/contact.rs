@@ -22,6 +22,8 @@ pub(crate) struct Contact {
     answered: Time,
     connection: ConnectionId,
     session: SessionNumber,
+    /// When it said the hello of that session, and of the one before.
+    said: [(SessionNumber, Time); 2],
     /// The sequence number of the next frame that it may believe.
     expected: u64,
     obeyed: Authority,
@@ -79,18 +81,26 @@ impl World {
                         .entry(node)
                         .or_default()
                         .insert(machine);
-                    self.news_arrives(machine);
+                    self.news_arrives(machine, frame.session);
                 }
             }
         }
     }
 
-    fn news_arrives(&mut self, machine: usize) {
-        for excuse in [Excuse::PowerCut, Excuse::JournalLost] {
-            if self.truth.news.contains(&(machine, excuse)) {
-                self.truth.excuse(machine, self.now, excuse);
-                self.truth.news.remove(&(machine, excuse));
-            }
+    /// A server knows what a hello said. What happened since then it learns with the next one, however
+    /// late the welcome of this one is committed.
+    fn news_arrives(&mut self, machine: usize, session: SessionNumber) {
+        let said = self.contact(machine).said;
+        let Some((_, said)) = said.into_iter().find(|(number, _)| *number == session) else {
+            return;
+        };
+        let known = self.truth.news.iter().copied();
+        let known: Vec<_> = known
+            .filter(|(of, at, _)| *of == machine && *at <= said)
+            .collect();
+        for news in known {
+            self.truth.news.remove(&news);
+            self.truth.learned(machine, self.now, news.2);
         }
     }
 
@@ -123,9 +133,11 @@ impl World {
             if let node::Effect::Send { connection, frame } = effect
                 && matches!(frame.body, UpBody::Hello(_))
             {
+                let now = self.now;
                 let contact = self.contact(machine);
                 contact.connection = *connection;
                 contact.session = frame.session;
+                contact.said = [(frame.session, now), contact.said[0]];
                 contact.expected = 0;
                 contact.open = false;
             }

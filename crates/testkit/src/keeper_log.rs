@@ -50,14 +50,25 @@ fn run_of(states: &BTreeMap<AttemptId, (u32, ChildState)>, attempt: AttemptId) -
     states.get(&attempt).map_or(1, |(run, _)| *run)
 }
 
-/// Why the keeper was told to stop a child before it ended, if it was.
-pub(crate) fn reason_of(log: &[LogRecord], wanted: AttemptId) -> Option<StopReason> {
-    log.iter().rev().find_map(|record| {
-        if let LogRecord::Stopping { attempt, reason } = record
-            && *attempt == wanted
-        {
-            return Some(*reason);
+/// Why the keeper was told to stop that run of a child before it ended, if it was.
+pub(crate) fn reason_of(log: &[LogRecord], wanted: AttemptId, run: u32) -> Option<StopReason> {
+    let (mut logged, mut reason) = (1, None);
+    for record in log {
+        match record {
+            LogRecord::Spawning { attempt, run, .. } if *attempt == wanted => {
+                (logged, reason) = (*run, None);
+            }
+            LogRecord::Stopping {
+                attempt,
+                reason: told,
+            } if *attempt == wanted => reason = Some(*told),
+            LogRecord::Spawning { .. }
+            | LogRecord::Stopping { .. }
+            | LogRecord::Running { .. }
+            | LogRecord::NotStarted { .. }
+            | LogRecord::Ended { .. }
+            | LogRecord::Forgotten { .. } => {}
         }
-        None
-    })
+    }
+    reason.filter(|_| logged == run)
 }

@@ -67,8 +67,8 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
         Outcome::TimedOut => timed_out(case) && (!case.is_program || case.stopped_for.time),
         Outcome::Cancelled => {
-            // Also one that ends when its keeper dies rests before it is cancelled.
-            let by_itself = matches!(ending, Some((_, Ending::Scripted(_) | Ending::ParentDied)));
+            // A replica rests after a run that no order ended: then there is nothing to stop.
+            let by_itself = ending.is_some_and(|(_, ending)| !ending.is_ordered());
             let rests = case.is_service && (by_itself || case.stopped_for.health);
             let ran = case.is_program && case.execution.is_some() && !rests;
             let ordered = !ran || case.stopped_for.person;
@@ -116,3 +116,6 @@ fn timed_out(case: &Case<'_>) -> bool {
     };
     ended.since(since) * 1_015 / 1_000 + 10_000 >= micros(timeout)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use crate::{
     outcomes::judge,
     service_truth::owner,
     tally::Trouble,
-    time::Time,
+    time::{Time, micros},
     truth::{Breach, Excuse, Invariant, breach},
     world::World,
 };
@@ -380,7 +380,16 @@ impl World {
         };
         let failed = rest.last.unhealthy || !is_success(&service.restart, &rest.last.outcome);
         let host = &self.machines[machine];
-        let delay = rest.until.0.saturating_sub(host.clock.moment(self.now).0);
+        let now = host.clock.moment(self.now);
+        let delay = rest.until.0.saturating_sub(now.0);
+        // Moments of an earlier boot mean nothing in this one (PROTOCOL 9): a rest would last as long as
+        // that boot did.
+        let is_of_now = rest.failures.iter().all(|failure| *failure <= now)
+            && delay <= micros(service.restart.backoff_max);
+        if !is_of_now {
+            let detail = format!("{attempt} rests by another clock, at {now:?}: {rest:?}");
+            return breach(Invariant::BackOff, detail);
+        }
         let services = &mut self.truth.services;
         services
             .rests_until

@@ -119,6 +119,17 @@ pub(crate) enum Ending {
     AgentDied,
 }
 
+impl Ending {
+    /// Whether somebody ordered it. What ends with its keeper, its agent or the power of its machine
+    /// was ordered by nobody.
+    pub(crate) fn is_ordered(self) -> bool {
+        match self {
+            Self::ExitedOnTerm(_) | Self::Killed(_) | Self::KernelStopped => true,
+            Self::Scripted(_) | Self::ParentDied | Self::PowerCut | Self::AgentDied => false,
+        }
+    }
+}
+
 /// An execution that started.
 #[derive(Debug, Clone)]
 pub(crate) struct Execution {
@@ -174,9 +185,9 @@ pub(crate) struct Truth {
     /// Which job belongs to whom, as acknowledged to the client.
     pub(crate) acknowledged: BTreeMap<JobId, String>,
     pub(crate) cancels_acknowledged: BTreeSet<JobId>,
-    /// Excuses that the server will learn at the next hello; until then it grants as if nothing had
-    /// happened.
-    pub(crate) news: BTreeSet<(usize, Excuse)>,
+    /// Excuses that the server will learn with the next hello after them; until then it grants as if
+    /// nothing had happened.
+    pub(crate) news: BTreeSet<(usize, Time, Excuse)>,
     pub(crate) excuses: BTreeMap<usize, Vec<(Time, Excuse)>>,
     pub(crate) machines_of: BTreeMap<NodeId, BTreeSet<usize>>,
     /// As which node a server last welcomed a machine.
@@ -216,10 +227,16 @@ impl Truth {
     }
 
     pub(crate) fn excuse(&mut self, machine: usize, at: Time, excuse: Excuse) {
-        self.excuses.entry(machine).or_default().push((at, excuse));
+        self.learned(machine, at, excuse);
         if matches!(excuse, Excuse::PowerCut | Excuse::JournalLost) {
-            self.news.insert((machine, excuse));
+            self.news.insert((machine, at, excuse));
         }
+    }
+
+    /// What happened before is known to the server from now on: what it granted until then did not
+    /// reckon with it.
+    pub(crate) fn learned(&mut self, machine: usize, at: Time, excuse: Excuse) {
+        self.excuses.entry(machine).or_default().push((at, excuse));
     }
 
     /// Whether `machine` had one of these since `since`.

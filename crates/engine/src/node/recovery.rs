@@ -66,7 +66,7 @@ impl Node {
             }
             Record::Opened { nonce, boot } => {
                 replay.opened = Some(nonce);
-                replay.boot = Some(boot);
+                self.replay_boot(boot, replay);
             }
             Record::Session(number) => self.chain.session = number,
             Record::Joined(node) => {
@@ -106,6 +106,16 @@ impl Node {
                 is_forgotten,
             } => self.replay_stop(attempt, is_forgotten),
             Record::Reset => self.replay_reset(replay),
+        }
+    }
+
+    /// An agent started. What the records before this one say was ended by a boot, if there was one
+    /// between them, also if that agent died before it could write more.
+    pub(super) fn replay_boot(&mut self, boot: BootId, replay: &mut Replay) {
+        if let Some(before) = replay.boot.replace(boot)
+            && before != boot
+        {
+            self.replicas.after_boot(before, self.opening.now.moment);
         }
     }
 
@@ -168,9 +178,8 @@ impl Node {
     /// Gives back attempts that do not fit this machine any more, cannot be understood, or may have
     /// run before the machine was restarted: the record of a start that may be repeated is not
     /// synced, and the same attempt never starts twice.
-    pub(super) fn refuse_misfits(&mut self, replay: &Replay, draft: &mut Draft) {
+    pub(super) fn refuse_misfits(&mut self, restarted: bool, replay: &Replay, draft: &mut Draft) {
         let capacity = &self.opening.capacity;
-        let restarted = replay.boot.is_some_and(|boot| boot != self.opening.boot);
         let misfits: Vec<AttemptRange> = self
             .queue
             .pieces()
@@ -333,7 +342,15 @@ impl Node {
             self.put_runs(attempt, running.ordered_at, &mut records);
         }
         records.extend(self.reports.iter().cloned().map(Record::Done));
+        if self.replicas.interrupted_in().is_some() {
+            records.push(self.opened(self.opening.boot));
+        }
         records
+    }
+
+    fn opened(&self, boot: BootId) -> Record {
+        let nonce = self.chain.nonce;
+        Record::Opened { nonce, boot }
     }
 
     /// What the journal must say of the runs of a replica.
@@ -358,7 +375,10 @@ impl Node {
     }
 
     fn identity_records(&self) -> Vec<Record> {
-        let (chain, boot) = (&self.chain, self.opening.boot);
+        let chain = &self.chain;
+        // Replicas that a boot has ended are told as such by the start that follows what they did.
+        let interrupted_in = self.replicas.interrupted_in();
+        let boot = interrupted_in.unwrap_or(self.opening.boot);
         let mut records = vec![Record::Created {
             journal: chain.journal,
         }];
@@ -367,10 +387,7 @@ impl Node {
             records.extend([Record::Opened { nonce, boot }, Record::Joined(node)]);
         }
         if chain.recorded != Some(chain.nonce) {
-            records.push(Record::Opened {
-                nonce: chain.nonce,
-                boot,
-            });
+            records.push(self.opened(boot));
         }
         records.extend([Record::Session(chain.session), Record::Obeyed(chain.obeyed)]);
         records

@@ -11,7 +11,7 @@ mod probing;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
-    ids::{AttemptId, NodeId},
+    ids::{AttemptId, BootId, NodeId},
     outcome::{Outcome, StartStage},
     replica::{LastLines, ProbeFailure},
     service::{Purpose, ReplicaState, ReplicaStatus, RunEnd, Service},
@@ -87,6 +87,8 @@ pub(super) struct Replicas {
     pub(super) changed: BTreeSet<AttemptId>,
     /// Their runs were ended by a boot of the machine, as the journal tells.
     interrupted: BTreeSet<AttemptId>,
+    /// The boot before that one.
+    interrupted_boot: Option<BootId>,
 }
 
 impl Replicas {
@@ -121,9 +123,10 @@ impl Replicas {
         self.by_attempt.remove(&attempt)
     }
 
-    /// The machine was booted since the journal was written: nothing runs, moments of before mean
-    /// nothing, and what rested begins at once.
-    pub(super) fn after_boot(&mut self, now: Moment) {
+    /// The machine was booted since that part of the journal was written, in the boot `before`:
+    /// nothing runs, moments of before mean nothing, and what rested begins at once.
+    pub(super) fn after_boot(&mut self, before: BootId, now: Moment) {
+        self.interrupted_boot = Some(before);
         let attempts: Vec<AttemptId> = self.by_attempt.keys().copied().collect();
         for attempt in attempts {
             if let Some(replica) = self.by_attempt.get_mut(&attempt) {
@@ -137,6 +140,12 @@ impl Replicas {
             }
             self.arm(attempt);
         }
+    }
+
+    /// The boot in which those ran that another boot has ended, and of which nothing is written since.
+    pub(super) fn interrupted_in(&self) -> Option<BootId> {
+        self.interrupted_boot
+            .filter(|_| !self.interrupted.is_empty())
     }
 
     /// When something of a replica is due.
@@ -499,6 +508,7 @@ impl Node {
             return;
         };
         self.table.insert(attempt, running.at_rest());
+        self.replicas.interrupted.remove(&attempt);
         if let Some(replica) = self.replicas.by_attempt.get_mut(&attempt) {
             replica.run = rest.last.run;
             replica.since = rest.last.ended_at;
@@ -515,6 +525,7 @@ impl Node {
             return;
         };
         self.table.insert(attempt, running.orphaned(at));
+        self.replicas.interrupted.remove(&attempt);
         if let Some(replica) = self.replicas.by_attempt.get_mut(&attempt) {
             replica.run = run;
             replica.phase = Phase::Starting;

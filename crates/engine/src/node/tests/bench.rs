@@ -326,6 +326,7 @@ pub(super) fn ended_child(sequence: u64, end: End) -> (Option<KeeperId>, Child) 
 pub(super) struct Bench {
     pub(super) node: Node,
     pub(super) now: Now,
+    pub(super) boot: BootId,
     /// All that was ever journalled.
     pub(super) journal: Vec<Record>,
     pub(super) settings: Settings,
@@ -350,6 +351,7 @@ impl Bench {
         Self {
             node,
             now,
+            boot: BootId(1),
             journal: turn.records,
             settings,
             authority: Authority {
@@ -484,7 +486,8 @@ impl Bench {
     /// The agent is killed and starts again with what is in its journal.
     pub(super) fn restart(&mut self) -> (Turn, Forgotten) {
         self.starts += 1;
-        let opening = opening(self.starts, self.now, &self.settings);
+        let mut opening = opening(self.starts, self.now, &self.settings);
+        opening.boot = self.boot;
         let (node, turn, forgotten) = Node::open(self.journal.clone(), &decode, opening);
         self.node = node;
         self.journal.extend(turn.records.iter().cloned());

@@ -8,6 +8,7 @@ use flota_model::{
     outcome::Outcome,
     replica::LastLines,
     service::{ProbeNumber, ProbeResult, ReplicaState, ReplicaStatus},
+    units::Moment,
 };
 
 use super::bench::{
@@ -223,12 +224,10 @@ fn a_death_of_the_agent_between_two_runs_changes_nothing() {
 
 #[test]
 fn the_journal_written_anew_says_the_same_of_replicas() {
-    let mut resting = serving(Kind::Service);
-    resting.turn(vec![ended(1, exit(1))]);
     for bench in [
         serving(Kind::Service),
         serving_again(Kind::Service),
-        resting,
+        resting(),
     ] {
         let opening = opening(9, bench.now, &bench.settings);
         let open = |records| Node::open(records, &decode, opening.clone()).0.rewritten();
@@ -264,6 +263,40 @@ fn what_rested_at_a_boot_runs_at_once() {
     bench.node = Node::open(bench.journal.clone(), &decode, opening).0;
     let turn = bench.recover(Vec::new());
     assert_eq!(runs(&turn), [2]);
+}
+
+fn resting() -> Bench {
+    let mut bench = serving(Kind::Service);
+    bench.turn(vec![ended(1, exit(1))]);
+    bench
+}
+
+/// What rested until a moment of the boot before would wait for it anew: for as long as that boot lasted.
+#[test]
+fn a_boot_is_known_to_the_second_agent_after_it_too() {
+    let serving = || serving(Kind::Service);
+    let serving_again = || serving_again(Kind::Service);
+    let benches: [(&dyn Fn() -> Bench, u32); 3] =
+        [(&resting, 2), (&serving, 2), (&serving_again, 3)];
+    for (bench, run) in benches {
+        for is_written_anew in [false, true] {
+            let mut bench = bench();
+            bench.now.moment = Moment(2_000_000);
+            bench.boot = BootId(2);
+            bench.restart();
+            if is_written_anew {
+                bench.journal = bench.node.rewritten();
+            }
+            bench.restart();
+            let turn = bench.recover(Vec::new());
+            assert_eq!(runs(&turn), [run], "at once, {is_written_anew}");
+            let mut rests = turn.records.iter().filter_map(|record| match record {
+                Record::RunEnded(rest) => Some((rest.streak, rest.failures.len())),
+                _ => None,
+            });
+            assert!(rests.all(|failed| failed == (0, 0)));
+        }
+    }
 }
 
 #[test]
