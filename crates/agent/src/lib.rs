@@ -3,12 +3,14 @@
 //! What this crate does NOT do: it decides nothing about attempts (the engines do), speaks no
 //! transport of its own (`flota_link` does), and reads no environment variables.
 
+mod activity;
 mod control;
 mod dead;
 mod end;
 mod finisher;
 mod folder;
 pub mod groups;
+mod hpc;
 mod input;
 mod journal;
 pub mod keeper;
@@ -38,6 +40,7 @@ mod unexecuted;
 pub use end::{AgentEnd, AgentFault};
 pub use flota_engine::logs::Limits as LogLimits;
 pub use folder::FolderFault;
+pub use hpc::HpcListener;
 pub use journal::JournalFault;
 pub use keepers::KeepersFault;
 pub use processes::process_lister;

@@ -18,6 +18,7 @@ use flota_model::{
     outcome::StartStage,
     process::{Columns, ProcessHandle, ProcessTarget},
     sample::NodeSample,
+    spec::KernelCall,
     units::Moment,
 };
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
@@ -44,6 +45,10 @@ pub(crate) enum Want {
     Start {
         name: String,
         argv: Vec<String>,
+    },
+    Compute {
+        name: String,
+        call: KernelCall,
     },
     Stop {
         pid: u32,
@@ -124,6 +129,21 @@ impl Counter {
         *listing = Some((begun_at, Arc::clone(&rows)));
         drop(listing);
         Ok(rows)
+    }
+
+    /// The last sample of this machine.
+    pub(crate) fn sample(&self) -> Option<Box<NodeSample>> {
+        self.sample.borrow().clone()
+    }
+
+    /// All samples from now on.
+    pub(crate) fn samples(&self) -> watch::Receiver<Option<Box<NodeSample>>> {
+        self.sample.clone()
+    }
+
+    /// Of this machine.
+    pub(crate) fn cores(&self) -> u32 {
+        self.cores
     }
 
     /// Busy cores and used memory in tenths of a percent, in the last second.
@@ -218,6 +238,7 @@ impl Wants {
                 }
                 LocalOrder::Start { name, argv }
             }
+            Want::Compute { name, call } => LocalOrder::Compute { name, call },
             Want::Stop {
                 pid,
                 identity,

@@ -13,8 +13,7 @@ use flota_engine::node::{
     api::{Forgotten, Opening, Settings as NodeSettings, Turn},
 };
 use flota_link::{AgentLink, direct};
-use flota_model::{containment::LimitKind, ids::Nonce, spec::JobSpec};
-use flota_wire::line::Dialect;
+use flota_model::{containment::LimitKind, frame::Offer, ids::Nonce, spec::JobSpec};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -26,11 +25,12 @@ use crate::{
     finisher::Finisher,
     folder::Folder,
     groups::{self, Groups, Place, Prospect},
+    hpc,
     input::Input,
     journal::Opened,
     keeper::KeeperSettings,
     keepers::{KeeperCommand, Keepers},
-    line::{self, Bound},
+    line,
     local::Counter,
     logs::Logs,
     machine,
@@ -73,9 +73,14 @@ pub async fn run(
     };
     let seed = random()?;
     let server = settings.server;
-    let line = settings.line.clone();
-    let (shell, first) = prepare(settings, folder, open_files)?;
-    let _listeners = listen(&line, &shell).await?;
+    let bound = bind(&settings).await?;
+    let offer = Offer {
+        kernels: None,
+        listeners: bound.offered(),
+    };
+    let name = settings.name.clone();
+    let (shell, first) = prepare(settings, folder, (open_files, offer))?;
+    let _listeners = bound.listen(&shell, name)?;
     let connect = move || -> Result<AgentLink, AgentFault> {
         let seed = seed.0;
         Ok(direct::agent(server, direct::AgentSettings { seed })?)
@@ -97,42 +102,79 @@ impl Drop for Listeners {
     }
 }
 
-/// Binds what other clients connect to, and writes down where that is.
-async fn listen(
-    line: &[(Dialect, SocketAddr)],
-    shell: &Shell,
-) -> Result<Option<Listeners>, AgentFault> {
-    if line.is_empty() {
-        return Ok(None);
-    }
-    let mut bound = Vec::new();
-    for (dialect, address) in line.iter().copied() {
-        let fault = |source| AgentFault::Listen { address, source };
-        bound.push(Bound::new(dialect, address).await.map_err(fault)?);
-    }
-    let path = shell.folder.path().join(ADDRESSES);
-    write_addresses(&path, &bound).map_err(AgentFault::system("write down its addresses"))?;
-    let counter = Counter::new(
-        shell.post.clone(),
-        shell.here.boot,
-        shell.sample.subscribe(),
-    );
-    let mut task = JoinSet::new();
-    task.spawn(line::serve(bound, counter, line::Patience::default()));
-    Ok(Some(Listeners { path, _task: task }))
+/// What other clients connect to.
+#[derive(Debug, Default)]
+struct Listening {
+    line: Vec<line::Bound>,
+    hpc: Vec<hpc::Bound>,
 }
 
-/// `{"pid": …, "line": {"posix": ["127.0.0.1:5002"]}}`, never seen half written.
-fn write_addresses(path: &Path, bound: &[Bound]) -> io::Result<()> {
-    let mut line: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for one in bound {
-        let addresses = line.entry(one.dialect.word()).or_default();
-        addresses.push(one.address()?.to_string());
+/// Binds all of it.
+async fn bind(settings: &AgentSettings) -> Result<Listening, AgentFault> {
+    let mut bound = Listening::default();
+    let fault = |address| move |source| AgentFault::Listen { address, source };
+    for (dialect, address) in settings.line.iter().copied() {
+        let one = line::Bound::new(dialect, address).await;
+        bound.line.push(one.map_err(fault(address))?);
     }
-    let text = serde_json::json!({"pid": std::process::id(), "line": line});
-    let new = path.with_extension("json.new");
-    std::fs::write(&new, format!("{text:#}\n"))?;
-    std::fs::rename(&new, path)
+    for (listener, address) in settings.hpc.iter().copied() {
+        let one = hpc::Bound::new(listener, address).await;
+        bound.hpc.push(one.map_err(fault(address))?);
+    }
+    Ok(bound)
+}
+
+impl Listening {
+    /// As the server is told of it.
+    fn offered(&self) -> BTreeMap<String, SocketAddr> {
+        let hpc = self.hpc.iter();
+        hpc.map(|one| (one.listener.word().to_owned(), one.address))
+            .collect()
+    }
+
+    /// Serves clients, and writes down where that is.
+    fn listen(self, shell: &Shell, name: String) -> Result<Option<Listeners>, AgentFault> {
+        if self.line.is_empty() && self.hpc.is_empty() {
+            return Ok(None);
+        }
+        let path = shell.folder.path().join(ADDRESSES);
+        self.write(&path)
+            .map_err(AgentFault::system("write down its addresses"))?;
+        let counter = Counter::new(
+            shell.post.clone(),
+            shell.here.boot,
+            shell.sample.subscribe(),
+        );
+        let here = hpc::Here {
+            name,
+            counter: counter.clone(),
+            activity: shell.activity.subscribe(),
+        };
+        let mut task = JoinSet::new();
+        if !self.line.is_empty() {
+            task.spawn(line::serve(self.line, counter, line::Patience::default()));
+        }
+        if !self.hpc.is_empty() {
+            task.spawn(hpc::serve(self.hpc, here));
+        }
+        Ok(Some(Listeners { path, _task: task }))
+    }
+
+    /// `{"pid": …, "line": {"posix": ["127.0.0.1:5002"]}, "hpc.slave": …}`, never seen half written.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let mut line: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for one in &self.line {
+            let addresses = line.entry(one.dialect.word()).or_default();
+            addresses.push(one.address()?.to_string());
+        }
+        let mut text = serde_json::json!({"pid": std::process::id(), "line": line});
+        for (word, address) in self.offered() {
+            text[word] = address.to_string().into();
+        }
+        let new = path.with_extension("json.new");
+        std::fs::write(&new, format!("{text:#}\n"))?;
+        std::fs::rename(&new, path)
+    }
 }
 
 /// Limits of open files.
@@ -157,7 +199,7 @@ impl OpenFiles {
 fn prepare(
     settings: AgentSettings,
     folder: Folder,
-    open_files: OpenFiles,
+    (open_files, offer): (OpenFiles, Offer),
 ) -> Result<(Shell, Turn), AgentFault> {
     let system = AgentFault::system;
     let here = Here::new().map_err(system("find out where it is"))?;
@@ -200,6 +242,7 @@ fn prepare(
         settings: NodeSettings {
             running_max: settings.node.running_max.min(open_files.programs_max()),
             containment: prospect.containment,
+            offer,
             ..settings.node
         },
     };
@@ -225,6 +268,7 @@ fn prepare(
         probes: Probes::new(Some((open_files.usual, open_files.most))),
         _sampler: sampler,
         sample: watch::Sender::new(None),
+        activity: watch::Sender::default(),
         state: State::default(),
     };
     Ok((shell, first))

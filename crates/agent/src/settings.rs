@@ -6,7 +6,7 @@ use flota_engine::{logs::Limits, node::api::Settings as NodeSettings};
 use flota_model::resources::Resources;
 use flota_wire::line::Dialect;
 
-use crate::{groups::GroupWish, policy::PolicySource};
+use crate::{groups::GroupWish, hpc::HpcListener, policy::PolicySource};
 
 /// Longest output of one stream of one attempt unless told otherwise, in bytes.
 pub const OUTPUT_BYTES_MAX: u64 = 64 << 20;
@@ -32,6 +32,8 @@ pub struct AgentSettings {
     pub logs: Limits,
     /// Listeners of the line protocol; on loopback only.
     pub line: Vec<(Dialect, SocketAddr)>,
+    /// Listeners for clients of an older cluster; on loopback only.
+    pub hpc: Vec<(HpcListener, SocketAddr)>,
     /// The program that becomes a keeper when the arguments of
     /// [`KeeperSettings`](crate::keeper::KeeperSettings) are added.
     pub keeper_command: Vec<OsString>,
@@ -56,6 +58,7 @@ impl AgentSettings {
             output_bytes_max: OUTPUT_BYTES_MAX,
             logs: Limits::default(),
             line: Vec::new(),
+            hpc: Vec::new(),
             keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
             groups: GroupWish::default(),
             policy: None,

@@ -30,6 +30,7 @@ use tokio::{
 pub(crate) use self::reload::Reload;
 use self::{perform::Gathered, table::Table};
 use crate::{
+    activity::Activity,
     control::Control,
     dead::{self, Here},
     end::{AgentEnd, AgentFault},
@@ -83,6 +84,8 @@ pub(crate) struct Shell {
     pub(crate) _sampler: Sampler,
     /// The last sample, for clients of our own listeners.
     pub(crate) sample: watch::Sender<Option<Box<NodeSample>>>,
+    /// What runs, for the same.
+    pub(crate) activity: watch::Sender<Activity>,
     pub(crate) state: State,
 }
 
@@ -227,6 +230,11 @@ impl Shell {
         let events = std::mem::take(&mut self.state.events);
         let turn = self.node.handle(events, clock::now());
         self.take(turn);
+        if self.activity.receiver_count() > 0 {
+            let running = self.node.running_jobs();
+            self.activity
+                .send_if_modified(|activity| activity.update(running));
+        }
     }
 
     fn take(&mut self, turn: Turn) {

@@ -13,7 +13,7 @@ use flota_engine::fleet::{
 use flota_model::{
     change::Snapshot,
     command::{Ask, Command, Principal, Request},
-    frame::{DownBody, GrantOrder, Hello, PROTOCOL_VERSION, Up, UpBody},
+    frame::{DownBody, GrantOrder, Hello, Offer, PROTOCOL_VERSION, Up, UpBody},
     ids::{Authority, BootId, ConnectionId, Nonce, RequestId, SessionNumber, SpecHash, TaskIndex},
     outcome::{Outcome, Report, Usage},
     resources::Resources,
@@ -71,6 +71,7 @@ fn hello(agent: u64) -> Up {
         labels: BTreeMap::new(),
         held: Vec::new(),
         containment: None,
+        offer: Offer::default(),
     };
     Up {
         session: SessionNumber(1),

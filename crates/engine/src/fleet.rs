@@ -20,6 +20,7 @@ mod office;
 mod opening;
 mod outcomes;
 mod placement;
+mod principals;
 mod queue;
 mod requests;
 mod retract;

@@ -9,11 +9,11 @@ use std::{
 
 use clap::ArgMatches;
 use flota_agent::{
-    AgentEnd, AgentFault, AgentSettings, FolderFault, LogLimits as Limits, StopFault,
+    AgentEnd, AgentFault, AgentSettings, FolderFault, HpcListener, LogLimits as Limits, StopFault,
     keeper::KeeperSettings, policy::PolicySource,
 };
 use flota_client::{Endpoint, Exit, Failure, Screen};
-use flota_host::{Context, EndSignals, Threads, folder_held, host_name, machine};
+use flota_host::{Context, EndSignals, Settings, Threads, folder_held, host_name, machine};
 use flota_model::resources::Resources;
 
 /// Runs a keeper; `arguments` are those behind [`flota_host::KEEPER`].
@@ -31,6 +31,7 @@ pub(crate) fn keeper(arguments: &[OsString]) -> ExitCode {
 pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Failure> {
     let language = context.language;
     let settings = settings(context)?;
+    flota_host::tell_former_names(context, screen);
     let data = settings.data.display().to_string();
     if !screen.is_quiet() {
         let server = format!("http://{}", settings.server);
@@ -75,10 +76,20 @@ fn settings(context: &Context) -> Result<AgentSettings, Failure> {
         labels: given.labels.clone(),
         groups: given.cgroup.clone(),
         line: given.line_listen.clone(),
+        hpc: hpc(given),
         ..AgentSettings::new(context.data()?, server(context)?, name)
     };
     apply_policy(context, &mut settings)?;
     Ok(settings)
+}
+
+/// Listeners for clients of the older cluster.
+fn hpc(given: &Settings) -> Vec<(HpcListener, SocketAddr)> {
+    let slave = given.hpc.slave_listen;
+    let memory = given.hpc.memory_listen;
+    let slave = slave.map(|address| (HpcListener::Slave, address));
+    let memory = memory.map(|address| (HpcListener::Memory, address));
+    slave.into_iter().chain(memory).collect()
 }
 
 /// What the owner of this machine allows: by the file that is named, or that is there, or as usual.

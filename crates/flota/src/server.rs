@@ -2,7 +2,7 @@
 
 use flota_client::{Exit, Failure, Screen};
 use flota_host::{Context, EndSignals, LOGIN_TOKEN, Threads, folder_held, login_token};
-use flota_server::{FolderFault, ListenFault, Running, ServerFault};
+use flota_server::{FolderFault, HpcSettings, ListenFault, Running, ServerFault};
 
 pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Failure> {
     let login = match context.environment.get(LOGIN_TOKEN) {
@@ -17,8 +17,10 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
             .map(|name| (*name).to_owned())
             .collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        hpc: hpc(context)?,
         ..flota_server::Settings::new(context.data()?)
     };
+    flota_host::tell_former_names(context, screen);
     let data = settings.data.clone();
     context.runtime(Threads::Several)?.block_on(async {
         let mut signals = EndSignals::take_over().map_err(|source| context.not_set_up(&source))?;
@@ -42,6 +44,25 @@ pub(crate) fn command(context: &Context, screen: &mut Screen) -> Result<Exit, Fa
     Ok(Exit::Ok)
 }
 
+/// What is served to clients of the older cluster, if anything is.
+fn hpc(context: &Context) -> Result<Option<HpcSettings>, Failure> {
+    let given = &context.settings.hpc;
+    let Some(listen) = given.listen else {
+        return Ok(None);
+    };
+    let usual = HpcSettings::new(listen, &context.data()?);
+    Ok(Some(HpcSettings {
+        jobs_folder: given.jobs_dir.clone().unwrap_or(usual.jobs_folder),
+        job_file: given.job_file.clone().unwrap_or(usual.job_file),
+        origins: given.origins.clone().unwrap_or(usual.origins),
+        algorithms: given.algorithms.clone(),
+        work_within: given.timeout.unwrap_or(usual.work_within),
+        retries: given.retries.unwrap_or(usual.retries),
+        listen,
+        ping_interval: usual.ping_interval,
+    }))
+}
+
 /// Where the data is, what is exposed, and what to do next.
 fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Running, login: &str) {
     if screen.is_quiet() {
@@ -50,6 +71,8 @@ fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Runn
     let language = context.language;
     let http = running.addresses.http;
     let frozen = running.restored.then(|| language.server_restored());
+    let hpc = running.addresses.hpc;
+    let hpc = hpc.map(|address| language.server_listens(format!("hpc http://{address}")));
     let lines = [
         language.server_ready(),
         language.server_data(data),
@@ -62,7 +85,7 @@ fn tell_ready(context: &Context, screen: &mut Screen, data: &str, running: &Runn
     let next = language.server_next(format!("flota agent --server http://{http}"));
     let export = context.data_to_export();
     let export = export.map(|data| language.data_to_export(data));
-    let more = frozen.into_iter().chain(export).chain([next]);
+    let more = hpc.into_iter().chain(frozen).chain(export).chain([next]);
     let lines: Vec<String> = lines.into_iter().chain(more).collect();
     screen.tell(&lines.join("\n"));
 }

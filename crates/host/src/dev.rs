@@ -26,6 +26,7 @@ pub use self::{
 };
 use crate::{
     context::{Context, Threads},
+    former::tell_former_names,
     login,
     machine::{machine, stop_all},
     signals::EndSignals,
@@ -153,12 +154,17 @@ impl Dev<'_> {
 
     async fn start(&mut self, screen: &mut Screen, count: u32, lock: &Lock) -> Result<(), Failure> {
         let (language, context) = (self.context.language, self.context);
+        tell_former_names(context, screen);
         screen.tell(&language.dev_starting(count));
         let login = login::login_token(context)?;
         let listen = context.settings.listen.to_string();
         let mut arguments = vec!["server", "--quiet", "--listen", &listen, "--data"];
         let data = self.folder.display().to_string();
         arguments.push(&data);
+        let master = compat::master();
+        if self.compat {
+            arguments.extend(["--hpc-listen", &master]);
+        }
         let variables = [(login::LOGIN_TOKEN, login.as_str())];
         let server = Child::start(context, "server", &arguments, &variables)?;
         self.server = Some(server);
@@ -224,8 +230,10 @@ impl Dev<'_> {
                 &cpus, "--memory", &memory,
             ];
             let listeners = compat::line_listeners(number);
+            let hpc_listeners = compat::hpc_listeners(number);
             if self.compat {
                 arguments.extend(["--line-listen", &listeners]);
+                arguments.extend(hpc_listeners.iter().map(String::as_str));
             }
             self.agents
                 .push(Child::start(self.context, &name, &arguments, &[])?);

@@ -44,7 +44,8 @@ fn of_options(language: Language, matches: &ArgMatches) -> Vec<Given> {
     let inner = innermost(matches);
     let own: &[&str] = match flota_client::path_of(matches).as_slice() {
         ["doctor"] => &["data", "listen", "cgroup"],
-        ["server" | "dev"] => &["data", "listen"],
+        ["server"] => &["data", "listen", "hpc-listen", "jobs-dir", "job-file"],
+        ["dev"] => &["data", "listen"],
         ["agent"] => &[
             "data",
             "policy",
@@ -54,6 +55,8 @@ fn of_options(language: Language, matches: &ArgMatches) -> Vec<Given> {
             "memory",
             "label",
             "line-listen",
+            "slave-listen",
+            "memory-listen",
         ],
         ["agent", "stop"] | ["bench" | "backup" | "restore"] => &["data"],
         _ => &[],

@@ -2,6 +2,8 @@
 //!
 //! Everything here is a pure function of strings.
 
+mod hpc;
+
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
@@ -19,8 +21,10 @@ use flota_wire::{
 };
 use toml::de::{DeTable, DeValue};
 
+use self::hpc::Hpc;
+
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
-pub(crate) const KEYS: [&str; 18] = [
+pub(crate) const KEYS: [&str; 27] = [
     "server",
     "token_file",
     "output",
@@ -39,6 +43,15 @@ pub(crate) const KEYS: [&str; 18] = [
     "log_format",
     "logs_size",
     "logs_age",
+    "hpc",
+    "hpc_listen",
+    "hpc_origins",
+    "hpc_timeout",
+    "hpc_retries",
+    "jobs_dir",
+    "job_file",
+    "slave_listen",
+    "memory_listen",
 ];
 /// Listeners of the line protocol of one agent.
 const LINE_LISTENERS_MAX: usize = 16;
@@ -78,6 +91,8 @@ pub struct Settings {
     pub memory: Option<Bytes>,
     pub labels: BTreeMap<String, String>,
     pub line_listen: Vec<(Dialect, SocketAddr)>,
+    /// For clients of an older cluster.
+    pub hpc: Hpc,
     pub log: Option<String>,
     pub log_as_json: bool,
     /// Of all logs of a node together.
@@ -103,6 +118,7 @@ impl Default for Settings {
             memory: None,
             labels: BTreeMap::new(),
             line_listen: Vec::new(),
+            hpc: Hpc::default(),
             log: None,
             log_as_json: false,
             logs_size: None,
@@ -126,6 +142,8 @@ pub(crate) enum Value {
     Text(String),
     /// Of `labels`.
     Table(BTreeMap<String, String>),
+    /// Of `hpc` in a file: programs with their arguments.
+    Algorithms(BTreeMap<String, Vec<String>>),
     /// Of a file: something that no setting has.
     Other(String),
 }
@@ -162,6 +180,7 @@ impl Value {
         match self {
             Self::Text(text) | Self::Other(text) => text.clone(),
             Self::Table(table) => format!("{table:?}"),
+            Self::Algorithms(algorithms) => format!("{algorithms:?}"),
         }
     }
 }
@@ -172,6 +191,9 @@ impl Settings {
             self.labels = labels(language, value)?;
             return Ok(());
         }
+        if key == "hpc" {
+            return self.hpc.set_table(language, value);
+        }
         let Value::Text(text) = value else {
             return Err(language.why_not_a_text());
         };
@@ -179,6 +201,9 @@ impl Settings {
             return Err(language.why_empty());
         }
         let text = text.as_str();
+        if hpc::KEYS.contains(&key) {
+            return self.hpc.set(language, key, text);
+        }
         match key {
             "server" => self.server = Some(text.to_owned()),
             "token_file" => self.token_file = Some(text.into()),
@@ -293,7 +318,7 @@ fn labels(language: Language, value: &Value) -> Result<BTreeMap<String, String>,
 fn pairs(language: Language, value: &Value) -> Result<BTreeMap<String, String>, String> {
     let text = match value {
         Value::Table(table) => return Ok(table.clone()),
-        Value::Other(_) => return Err(language.why_not_labels()),
+        Value::Other(_) | Value::Algorithms(_) => return Err(language.why_not_labels()),
         Value::Text(text) => text,
     };
     let pair = |part: &str| {
@@ -320,7 +345,11 @@ pub(crate) fn of_file(language: Language, path: &str, text: &str) -> Result<Vec<
     let given = table.get_ref().iter().map(|(key, value)| Given {
         place: language.place_file(path, line(key.span().start)),
         key: key.get_ref().to_string(),
-        value: of_toml(value.get_ref()),
+        value: match value.get_ref() {
+            DeValue::Table(table) if key.get_ref() == "hpc" => hpc::algorithms_of(table)
+                .map_or_else(|| Value::Other("table".to_owned()), Value::Algorithms),
+            value => of_toml(value),
+        },
     });
     Ok(given.collect())
 }
@@ -329,7 +358,7 @@ fn of_toml(value: &DeValue<'_>) -> Value {
     if let DeValue::Table(table) = value {
         let pair = |value: &DeValue<'_>| match of_toml(value) {
             Value::Text(text) => Some(text),
-            Value::Table(_) | Value::Other(_) => None,
+            Value::Table(_) | Value::Algorithms(_) | Value::Other(_) => None,
         };
         let pairs: Option<BTreeMap<String, String>> = table
             .iter()

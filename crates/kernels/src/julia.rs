@@ -43,6 +43,16 @@ enum Variant {
 impl Julia {
     pub(crate) fn parse(parameters: &mut Parameters<'_>) -> Result<Self, KernelFault> {
         let view = View::parse(parameters)?;
+        Self::of(view, parameters)
+    }
+
+    /// As the slaves of an older cluster can draw it too: the whole of the usual window.
+    pub(crate) fn parse_plain(parameters: &mut Parameters<'_>) -> Result<Self, KernelFault> {
+        let view = View::parse_whole(parameters)?;
+        Self::of(view, parameters)
+    }
+
+    fn of(view: View, parameters: &mut Parameters<'_>) -> Result<Self, KernelFault> {
         let iterations = parameters.number_or("iterations", 1..=ITERATIONS_MAX, 256)?;
         let threads = parameters.number_or("threads", 1..=THREADS_MAX, processors())?;
         let variant = match parameters.choice_or("variant", &["scalar", "vector", "parallel"], 1)? {

@@ -23,7 +23,7 @@ pub use stop::Stop;
 use crate::{arithmetic::Arithmetic, julia::Julia, parameters::Parameters};
 
 /// All kernels, in alphabetical order.
-const NAMES: &[&str] = &["arithmetic", "julia", "noop", "sleep"];
+const NAMES: &[&str] = &["arithmetic", "julia", "julia-plain", "noop", "sleep"];
 
 /// A kernel with parameters that were found to be valid.
 enum Call {
@@ -67,6 +67,7 @@ fn parse(name: &str, parameters: &BTreeMap<String, String>) -> Result<Call, Kern
     let call = match name {
         "arithmetic" => Call::Arithmetic(Arithmetic::parse(&mut parameters)?),
         "julia" => Call::Julia(Julia::parse(&mut parameters)?),
+        "julia-plain" => Call::Julia(Julia::parse_plain(&mut parameters)?),
         "noop" => Call::Noop,
         "sleep" => Call::Sleep(idle::parse(&mut parameters)?),
         _ => return Err(unknown(name)),

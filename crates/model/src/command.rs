@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     containment::Containment,
-    frame::{OutputFault, OutputPart},
+    frame::{Offer, OutputFault, OutputPart},
     ids::{AttemptId, Authority, JobId, NodeId, RequestId},
     local::{LocalRefusal, LocalReply},
     outcome::StreamName,
@@ -91,6 +91,9 @@ pub enum Command {
         /// Which.
         name: String,
     },
+    /// Cancel the jobs of the principal of which nothing has been granted yet. Answered by
+    /// [`Reply::Cleared`].
+    ClearQueue,
 }
 
 impl Command {
@@ -108,6 +111,7 @@ impl Command {
             Self::StopService { .. } => "service.stop",
             Self::StartService { .. } => "service.start",
             Self::RemoveService { .. } => "service.remove",
+            Self::ClearQueue => "queue.clear",
         }
     }
 }
@@ -145,6 +149,11 @@ pub enum Query {
     Service {
         /// Its name.
         name: String,
+    },
+    /// What the jobs of a principal have in the queue.
+    QueueOf {
+        /// Who submitted them.
+        principal: String,
     },
     /// Tells a node what came of an order of one of its clients. Changes nothing durable.
     TellNode {
@@ -217,6 +226,13 @@ pub enum Reply {
     Services(Vec<ServiceView>),
     /// Answer to [`Query::Service`]; `None` where there is none of that name.
     ServiceDetail(Option<Box<ServiceDetail>>),
+    /// The queue was cleared.
+    Cleared {
+        /// How many tasks were cancelled.
+        tasks: u64,
+    },
+    /// Answer to [`Query::QueueOf`]: tasks of live batch jobs by state.
+    Queue(Counts),
     /// Answer to [`Query::TellNode`]: it is on its way, or nobody waits for it any more.
     Told,
 }
@@ -250,6 +266,8 @@ pub struct NodeView {
     pub unclaimed: u32,
     /// How it contains programs; `None` until it is heard after the server's start.
     pub containment: Option<Containment>,
+    /// What it runs, and where else it listens; nothing until it is heard after the server's start.
+    pub offer: Offer,
     /// The last sample of its machine since the server's start.
     pub sample: Option<Sampled>,
 }

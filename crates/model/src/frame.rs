@@ -3,7 +3,11 @@
 //! Every frame carries the session and its place in it. A receiver drops frames of another session
 //! and repeats of the same one, and closes the connection at a gap: the next `hello` reconciles.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use crate::{
     containment::Containment,
@@ -139,7 +143,22 @@ pub struct Hello {
     pub held: Vec<Held>,
     /// How it contains programs; `None` of an agent that does not say.
     pub containment: Option<Containment>,
+    /// What it runs and where else it listens.
+    pub offer: Offer,
 }
+
+/// What a node runs, and where clients of older systems reach it. Said anew in each session, and not
+/// durable.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Offer {
+    /// Nothing but these kernels; everything where `None`. At most [`OFFERED_MAX`].
+    pub kernels: Option<BTreeSet<String>>,
+    /// By what is spoken there, e.g. `hpc.slave`. At most [`OFFERED_MAX`].
+    pub listeners: BTreeMap<String, SocketAddr>,
+}
+
+/// Most kernels, and most listeners, of an [`Offer`].
+pub const OFFERED_MAX: usize = 64;
 
 /// Attempts that an agent holds, in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{ids::JobId, process::ProcessTarget};
+use crate::{ids::JobId, process::ProcessTarget, spec::KernelCall};
 
 /// Most orders of one node that wait for the server.
 pub const LOCAL_ORDERS_MAX: usize = 64;
@@ -21,6 +21,13 @@ pub enum LocalOrder {
         name: String,
         /// The program and its arguments.
         argv: Vec<String>,
+    },
+    /// Run a built-in function on this node.
+    Compute {
+        /// The name of the job.
+        name: String,
+        /// The function with its parameters.
+        call: KernelCall,
     },
     /// End a process of this node with its descendants.
     Stop {

@@ -11,6 +11,8 @@ pub(crate) use sessions::{SESSION_AGE_MAX, Sessions};
 
 /// The administrator of the machine.
 const LOCAL: &str = "local";
+/// The clients of an older cluster.
+const HPC: &str = "adapter/hpc";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) enum Verb {
     ServiceStop,
     ServiceStart,
     ServiceRemove,
+    /// Cancels what waits of one's own.
+    QueueClear,
     /// Connects as an agent.
     NodeConnect,
 }
@@ -41,7 +45,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// All verbs, for the test of the rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::FleetRead,
         Self::FleetRecover,
         Self::NodeRead,
@@ -60,6 +64,7 @@ impl Verb {
         Self::ServiceStop,
         Self::ServiceStart,
         Self::ServiceRemove,
+        Self::QueueClear,
         Self::NodeConnect,
     ];
 
@@ -84,6 +89,7 @@ impl Verb {
             Self::ServiceStop => "service.stop",
             Self::ServiceStart => "service.start",
             Self::ServiceRemove => "service.remove",
+            Self::QueueClear => "queue.clear",
             Self::NodeConnect => "node.connect",
         }
     }
@@ -143,7 +149,13 @@ pub(crate) fn authorize(
 ) -> Result<Permit, Denied> {
     let is_own_node = matches!(object, Object::Node(name) if principal.name == node(name).name);
     let is_local_matter = matches!(verb, Verb::JobSubmit | Verb::ProcessStop);
-    if principal.name == LOCAL || is_own_node && is_local_matter {
+    let is_adapter = principal.name == HPC && matches!(object, Object::Fleet);
+    let is_adapter_matter = matches!(
+        verb,
+        Verb::JobSubmit | Verb::JobRead | Verb::NodeRead | Verb::QueueClear
+    );
+    if principal.name == LOCAL || is_own_node && is_local_matter || is_adapter && is_adapter_matter
+    {
         return Ok(Permit {
             principal: principal.clone(),
         });
@@ -157,6 +169,11 @@ pub(crate) fn node(name: &str) -> Principal {
     Principal {
         name: format!("node/{name}"),
     }
+}
+
+/// The clients of an older cluster, as one: they have no credentials.
+pub(crate) fn hpc() -> Principal {
+    Principal { name: HPC.into() }
 }
 
 /// The administrator of the machine.
@@ -208,9 +225,27 @@ mod tests {
     }
 
     #[test]
+    fn clients_of_the_older_cluster_submit_and_clear_their_own_queue() {
+        for verb in Verb::ALL {
+            let may = |object: &Object| authorize(&hpc(), verb, object).is_ok();
+            let expected = [
+                Verb::JobSubmit,
+                Verb::JobRead,
+                Verb::NodeRead,
+                Verb::QueueClear,
+            ];
+            assert_eq!(may(&Object::Fleet), expected.contains(&verb), "{verb:?}");
+            for object in [Object::Node("n1".into()), Object::Job(JobId(1))] {
+                assert!(!may(&object), "{verb:?} {object}");
+            }
+        }
+    }
+
+    #[test]
     fn commands_have_the_same_word_here_and_in_the_audit() {
         use flota_model::command::Command;
         assert_eq!(Command::Recover.verb(), Verb::FleetRecover.word());
+        assert_eq!(Command::ClearQueue.verb(), Verb::QueueClear.word());
         assert_eq!(
             Command::Cancel { job: JobId(1) }.verb(),
             Verb::JobCancel.word()

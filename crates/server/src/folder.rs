@@ -150,6 +150,9 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// The Unix socket, same content.
     pub socket: PathBuf,
+    /// The master of an older cluster, where it is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hpc: Option<SocketAddr>,
     /// The process of the server.
     pub pid: u32,
 }

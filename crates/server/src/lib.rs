@@ -6,6 +6,7 @@
 //! environment.
 
 mod access;
+mod adapters;
 mod chain;
 mod clock;
 mod copies;
@@ -25,6 +26,7 @@ mod space;
 mod stop;
 mod tcp_table;
 
+pub use adapters::hpc::HpcSettings;
 pub use copies::{CopyFault, back_up, restore};
 pub use folder::{Addresses, FolderFault};
 pub use holder::{Holder, of_port as holder_of_port};

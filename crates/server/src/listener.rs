@@ -16,9 +16,9 @@ use std::{
 };
 
 use axum::Router;
-pub(crate) use connection::Arrival;
 #[cfg(test)]
 pub(crate) use connection::STREAMS_MAX;
+pub(crate) use connection::{Arrival, serve as serve_connection};
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
@@ -126,6 +126,14 @@ pub(crate) struct Listeners {
 }
 
 impl Reserved {
+    /// Lets clients connect here alone.
+    pub(crate) fn listen_alone(self) -> Result<TcpListener, ListenFault> {
+        let address = self.address;
+        self.socket
+            .listen(BACKLOG)
+            .map_err(|source| bind_fault(address, source))
+    }
+
     /// Lets clients connect, here and at `socket`. The caller holds the lock of the folder, so a
     /// socket that lies there is dead.
     pub(crate) fn listen(self, socket: &Path) -> Result<Listeners, ListenFault> {

@@ -31,7 +31,7 @@ use tokio::{
 
 use crate::{
     access::{Credentials, Sessions},
-    clock,
+    adapters, clock,
     edge::{self, Desk, DeskParts},
     folder::{Addresses, Folder, FolderFault},
     listener::{self, ListenFault},
@@ -126,12 +126,14 @@ pub async fn run(
     let folder = Folder::open(&settings.data)?;
     let token = folder.token()?;
     let reserved = listener::reserve(settings.listen)?;
+    let adapters = adapters::reserve(&settings)?;
     raise_descriptor_limit();
     let opened = open(&settings).await?;
     let restored = opened.restored;
     let addresses = Addresses {
         http: reserved.address,
         socket: folder.socket(),
+        hpc: adapters.hpc(),
         pid: std::process::id(),
     };
     let uid = rustix::process::geteuid().as_raw();
@@ -140,6 +142,7 @@ pub async fn run(
     let listeners = reserved.listen(&folder.socket())?;
     folder.write_addresses(&addresses)?;
     let (router, limits) = (server.router.clone(), server.settings.limits.clone());
+    let _adapters = adapters.serve(&server.desk, addresses.http, &server.stopped);
     let http = owned::spawn(listeners.serve(router, limits, server.stopped.clone()));
     tracing::info!(address = %addresses.http, socket = %addresses.socket.display(), "listening");
     if restored {
@@ -249,6 +252,8 @@ fn raise_descriptor_limit() {
 struct Server {
     settings: Arc<Settings>,
     router: Router,
+    /// For what else asks here.
+    desk: Desk,
     /// Tells the edges first.
     stop: Stopper,
     stopped: Stop,
@@ -317,10 +322,11 @@ impl Server {
             meter,
         });
         let local = owned::spawn(edge::serve_local(desk.clone(), wishes));
-        let router = edge::router(desk, agents);
+        let router = edge::router(desk.clone(), agents);
         Ok(Self {
             settings,
             router,
+            desk,
             stop,
             stopped,
             stop_fleet,

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::adapters::hpc::HpcSettings;
+
 /// The port of Flota.
 pub const PORT: u16 = 7070;
 
@@ -16,6 +18,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where to listen; loopback only. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The adapter for clients of an older cluster; off where absent.
+    pub hpc: Option<HpcSettings>,
     /// Opens one browser session through `/login?token=…`, once.
     pub one_time_token: Option<String>,
     /// Names of the built-in functions that the agents of this release have.
@@ -34,6 +38,7 @@ impl Settings {
         Self {
             data: data.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            hpc: None,
             one_time_token: None,
             kernels: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),

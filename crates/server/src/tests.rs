@@ -5,6 +5,7 @@ mod agent;
 mod etag;
 mod events;
 mod harness;
+mod hpc;
 mod http2;
 mod jobs;
 mod limits;

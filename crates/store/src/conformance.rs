@@ -86,6 +86,7 @@ suite! {
     pages:
         jobs_come_newest_first_and_page_to_the_end
         jobs_are_filtered_by_phase
+        jobs_that_succeeded_are_counted_by_principal
         revisions_of_services_are_told_from_batch_jobs
         attempts_page_through_ranges_of_tasks
         a_cursor_outside_the_ranges_is_understood

@@ -28,6 +28,9 @@ pub trait History: Send + Sync {
     /// Jobs, newest first.
     fn jobs(&self, page: &JobPage) -> Result<Page<JobSummary, JobId>, LoadFault>;
 
+    /// How many finished jobs of a principal other than the administrator have a task that succeeded.
+    fn succeeded_of(&self, principal: &str) -> Result<u64, LoadFault>;
+
     /// A job with its spec; `None` when there is no such job.
     fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault>;
 

@@ -63,6 +63,12 @@ pub struct Node {
     /// How it contains programs; null when it has not been heard since the server's start.
     #[serde(default)]
     pub containment: Option<Containment>,
+    /// It runs nothing but these kernels; null where it runs everything.
+    #[serde(default)]
+    pub only_kernels: Option<Vec<String>>,
+    /// Where clients of older systems reach it, by what is spoken there.
+    #[serde(default)]
+    pub listeners: BTreeMap<String, String>,
     /// What its machine did last, and how long ago; null until it is heard after the server's start.
     #[serde(default)]
     pub sample: Option<sample::Sample>,

@@ -74,6 +74,16 @@ texts! { HELP:
         "Etiqueta de este nodo; se puede repetir [FLOTA_LABELS]";
     help_line_listen => "Serve the line protocol there, posix or gestor, on loopback; may be repeated [FLOTA_LINE_LISTEN]",
         "Sirve ahí el protocolo de líneas, posix o gestor, en loopback; se puede repetir [FLOTA_LINE_LISTEN]";
+    help_hpc_listen => "Serve clients of the older cluster there, as its master, on loopback [FLOTA_HPC_LISTEN]",
+        "Sirve ahí a los clientes del clúster antiguo, como su maestro, en loopback [FLOTA_HPC_LISTEN]";
+    help_jobs_dir => "Folder of the files of jobs; otherwise DATA/jobs [FLOTA_JOBS_DIR]",
+        "Carpeta de los archivos de trabajos; si no, DATA/jobs [FLOTA_JOBS_DIR]";
+    help_job_file => "File of jobs that is loaded and watched, below that folder; otherwise trabajos.txt [FLOTA_JOB_FILE]",
+        "Archivo de trabajos que se carga y se vigila, bajo esa carpeta; si no, trabajos.txt [FLOTA_JOB_FILE]";
+    help_slave_listen => "Be a slave of the older cluster there, on loopback [FLOTA_SLAVE_LISTEN]",
+        "Es ahí un esclavo del clúster antiguo, en loopback [FLOTA_SLAVE_LISTEN]";
+    help_memory_listen => "Be a memory monitor of the older cluster there, on loopback [FLOTA_MEMORY_LISTEN]",
+        "Es ahí un monitor de memoria del clúster antiguo, en loopback [FLOTA_MEMORY_LISTEN]";
     help_dev_compat => "Serve clients of the older systems, on loopback at their customary ports",
         "Sirve a los clientes de los sistemas antiguos, en loopback y en sus puertos de costumbre";
     value_line_listener => "DIALECT=ADDRESS:PORT", "DIALECTO=DIRECCIÓN:PUERTO";

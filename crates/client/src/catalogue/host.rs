@@ -43,6 +43,8 @@ texts! { HOST:
         "dé otra con --listen; el puerto 0 elige una libre";
     hint_line_port => "give another one with --line-listen, or stop the other program",
         "dé otra con --line-listen, o pare el otro programa";
+    former_name(former, now) => "{former} has no effect any more: the setting is called {now} now",
+        "{former} ya no tiene efecto: el ajuste se llama ahora {now}";
     dev_compat(lines) => "  clients   {lines}", "  clientes    {lines}";
     dev_compat_missing(names) => "  not in this version: {names}", "  no está en esta versión: {names}";
     error_folder_held(folder) => "the data folder {folder} is in use", "la carpeta de datos {folder} está en uso";

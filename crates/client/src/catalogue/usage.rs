@@ -76,6 +76,15 @@ texts! { USAGE:
     why_not_a_key(most) => "write 1 to {most} visible ASCII letters", "escriba de 1 a {most} letras ASCII visibles";
     why_no_line_listener => "write posix=127.0.0.1:5002 or gestor=127.0.0.1:5000; the line protocol has no credentials, so the address must be a loopback one",
         "escriba posix=127.0.0.1:5002 o gestor=127.0.0.1:5000; el protocolo de líneas no tiene credenciales, así que la dirección debe ser de loopback";
+    why_not_a_loopback_address => "write 127.0.0.1:PORT; these clients have no credentials, so the address must be a loopback one",
+        "escriba 127.0.0.1:PUERTO; estos clientes no tienen credenciales, así que la dirección debe ser de loopback";
+    why_no_origins => "write origins of pages, for instance http://localhost:*,https://lab.example",
+        "escriba orígenes de páginas, por ejemplo http://localhost:*,https://aula.example";
+    why_not_an_absolute_path => "write an absolute path", "escriba una ruta absoluta";
+    why_not_a_job_file => "write a path below the folder of jobs, without `..`",
+        "escriba una ruta bajo la carpeta de trabajos, sin `..`";
+    why_no_algorithms => "write [hpc.algorithms.NAME] with argv = [\"/path/of/program\"]",
+        "escriba [hpc.algorithms.NOMBRE] con argv = [\"/ruta/del/programa\"]";
     why_not_an_address => "write HOST:PORT, for instance 127.0.0.1:7070",
         "escriba HOST:PUERTO, por ejemplo 127.0.0.1:7070";
 }

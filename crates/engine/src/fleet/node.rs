@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     change::NodeRecord,
     containment::Containment,
-    frame::{Down, DownBody, SpecWindow},
+    frame::{Down, DownBody, Offer, SpecWindow},
     ids::{
         AttemptId, AttemptRange, Authority, ConnectionId, GrantId, NodeId, RequestId, SessionNumber,
     },
@@ -52,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) asked: BTreeSet<AttemptId>,
     /// How it contained programs when it was last welcomed since the server's start. Not durable.
     pub(crate) containment: Option<Containment>,
+    /// What it said in its last session since the server's start. Not durable.
+    pub(crate) offer: Offer,
     /// It refused a grant on its own (its disk is full, say): nothing more until then.
     pub(crate) refusing_until: Option<Moment>,
     /// The last sample of its machine since the server's start, and when it came. Not durable.
@@ -116,6 +118,7 @@ impl Node {
             unclaimed: 0,
             asked: BTreeSet::new(),
             containment: None,
+            offer: Offer::default(),
             refusing_until: None,
             sample: None,
             record,

@@ -428,7 +428,7 @@ impl Node {
         self.refusing_until.is_none_or(|until| until <= now)
     }
 
-    /// Whether it meets the constraints of a class and can enforce these limits.
+    /// Whether it runs work of this kind, meets the constraints of a class and can enforce these limits.
     pub(crate) fn suits(&self, class: &ClassKey, limits: LimitSet) -> bool {
         let wanted = &class.constraints;
         let enforced = self.containment.unwrap_or_default().enforced;
@@ -440,7 +440,11 @@ impl Node {
                 .labels
                 .iter()
                 .all(|(key, value)| self.record.labels.get(key) == Some(value));
-        is_met && enforced.covers(limits)
+        let runs = self.offer.kernels.as_ref().is_none_or(|offered| {
+            let kernel = class.kernel.as_deref();
+            kernel.is_some_and(|kernel| offered.contains(kernel))
+        });
+        runs && is_met && enforced.covers(limits)
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct ClassKey {
     pub(crate) constraints: Constraints,
     /// What a node must be able to enforce.
     pub(crate) limits: LimitSet,
+    /// The built-in function; `None` of programs. Some nodes run nothing else.
+    pub(crate) kernel: Option<Arc<str>>,
     /// Replicas of a service are placed with an eye on each other.
     pub(crate) service: Option<(Arc<str>, Placement)>,
 }
@@ -33,6 +35,10 @@ impl ClassKey {
             resources: spec.resources.clone(),
             constraints: spec.constraints.clone(),
             limits: required(&spec.work),
+            kernel: match &spec.work {
+                Work::Program(_) => None,
+                Work::Kernel(call) => Some(Arc::from(call.name.as_str())),
+            },
             service: spec
                 .service
                 .as_ref()

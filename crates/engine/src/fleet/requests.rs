@@ -48,7 +48,7 @@ impl Fleet {
         let verb = command.verb();
         let mut object = match &command {
             Command::Cancel { job } => format!("job/{job}"),
-            Command::Submit { .. } | Command::Recover => String::new(),
+            Command::Submit { .. } | Command::Recover | Command::ClearQueue => String::new(),
             Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => {
                 format!("process/{target}")
             }
@@ -82,6 +82,7 @@ impl Fleet {
             Command::StopService { name } => Some(self.stop_service(&name)),
             Command::StartService { name } => Some(self.start_service(&name)),
             Command::RemoveService { name } => Some(self.remove_service(&name)),
+            Command::ClearQueue => Some(self.clear_queue(&principal)),
         };
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
@@ -411,6 +412,7 @@ impl Fleet {
                 let detail = self.service_detail(&name).map(Box::new);
                 Some(Reply::ServiceDetail(detail))
             }
+            Query::QueueOf { principal } => Some(Reply::Queue(self.queue_of(&principal))),
             Query::TellNode {
                 node,
                 order,
@@ -471,6 +473,7 @@ fn view(node: &Node, now: Moment) -> NodeView {
         running: node.running.iter().map(|range| range.count).sum(),
         unclaimed: node.unclaimed,
         containment: node.containment,
+        offer: node.offer.clone(),
         sample: sampled,
     }
 }

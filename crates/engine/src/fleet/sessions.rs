@@ -281,6 +281,7 @@ impl Fleet {
         entry.session = Some(Session::new(connection, number));
         entry.version = hello.version;
         entry.containment = hello.containment;
+        entry.offer = hello.offer;
         entry.welcomed = true;
         entry.unclaimed = 0;
         if is_booted {

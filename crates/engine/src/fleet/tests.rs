@@ -8,6 +8,7 @@ mod bench;
 mod explain;
 mod limits;
 mod orders;
+mod principals;
 mod services;
 mod updates;
 

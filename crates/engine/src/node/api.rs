@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use flota_model::{
     containment::Containment,
-    frame::{Down, HelloRefusal, OutputFault, OutputPart, Up},
+    frame::{Down, HelloRefusal, Offer, OutputFault, OutputPart, Up},
     ids::{AttemptId, AttemptRange, BootId, ConnectionId, JobId, Nonce, RequestId, TaskIndex},
     local::{LocalOrder, LocalRefusal, LocalReply},
     outcome::{Output, StartStage, StreamName, Usage},
@@ -378,6 +378,8 @@ pub struct Settings {
     pub policy: Arc<Policy>,
     /// How programs are contained here.
     pub containment: Containment,
+    /// What is run here, and who else listens.
+    pub offer: Offer,
     /// For the simulator only.
     pub sabotage: Sabotage,
 }
@@ -396,6 +398,7 @@ impl Default for Settings {
             unacknowledged_bytes_max: 256 << 20,
             policy: Arc::new(Policy::unrestricted()),
             containment: Containment::default(),
+            offer: Offer::default(),
             sabotage: Sabotage::default(),
         }
     }

@@ -1,10 +1,10 @@
 //! Questions of the server that have nothing to do with attempts.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use flota_model::{
     frame::UpBody,
-    ids::{AttemptId, ConnectionId, NodeId, RequestId},
+    ids::{AttemptId, ConnectionId, JobId, NodeId, RequestId},
     local::{LOCAL_ORDERS_MAX, LocalOrder, LocalRefusal, LocalReply},
     process::{Answer, AskFault, ProcessTask, Question},
 };
@@ -29,6 +29,11 @@ impl Node {
             job: running.job,
             task: running.task,
         })
+    }
+
+    /// Jobs that have an attempt that was started here and has not ended.
+    pub fn running_jobs(&self) -> BTreeSet<JobId> {
+        self.table.iter().map(|(_, running)| running.job).collect()
     }
 
     /// The number of this node, once a server has given it one.

@@ -329,6 +329,7 @@ impl Node {
             labels: self.opening.labels.clone(),
             held: self.held(),
             containment: Some(self.opening.settings.containment),
+            offer: self.opening.settings.offer.clone(),
         }
     }
 

@@ -14,6 +14,7 @@ mod doctor;
 mod home;
 #[cfg(test)]
 mod hosts;
+mod hpc;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]

@@ -205,3 +205,17 @@ fn bad_parameters_are_refused_with_their_reason() {
     )
     .expect("a large picture in tiles");
 }
+
+#[test]
+fn a_plain_picture_is_the_usual_one_and_takes_nothing_else() {
+    let size = parameters("width=30 height=20 iterations=50 variant=scalar");
+    let plain = run("julia-plain", &size, &Stop::new()).unwrap();
+    assert_eq!(plain, run("julia", &size, &Stop::new()).unwrap());
+    for wrong in ["c_re=0.1", "tile=0", "columns=2", "x0=-1"] {
+        let fault = check("julia-plain", &parameters(wrong)).unwrap_err();
+        assert!(matches!(fault, KernelFault::Parameter { .. }), "{wrong}");
+    }
+    let large = parameters("width=5000 height=5000");
+    let told = check("julia-plain", &large).unwrap_err().to_string();
+    assert!(told.contains("25000000 pixels"), "{told}");
+}

@@ -1,6 +1,6 @@
 //! Which points of the complex plane the pixels of a picture, or of one tile of it, stand for.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::{fault::KernelFault, parameters::Parameters};
 
@@ -64,6 +64,22 @@ impl View {
             c_re,
             c_im,
         })
+    }
+
+    /// The picture that [`Self::parse`] gives where nothing but its size is said.
+    pub(crate) fn parse_whole(parameters: &mut Parameters<'_>) -> Result<Self, KernelFault> {
+        let width = parameters.number_or("width", 1..=SIDE_MAX, 512)?;
+        let height = parameters.number_or("height", 1..=SIDE_MAX, 512)?;
+        if width as usize * height as usize > PIXELS_MAX {
+            let what = format!(
+                "and `height` make {} pixels, and one run draws at most {PIXELS_MAX}",
+                u64::from(width) * u64::from(height)
+            );
+            return Err(KernelFault::parameter("width", what));
+        }
+        let size = [("width", width), ("height", height)];
+        let size = size.map(|(name, pixels)| (name.to_owned(), pixels.to_string()));
+        Self::parse(&mut Parameters::new(&BTreeMap::from(size)))
     }
 
     /// Pixels in a row of the tile.

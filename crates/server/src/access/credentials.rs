@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Method, header};
 use flota_model::{command::Principal, units::Moment};
 use sha2::{Digest as _, Sha256};
 
-use super::{Denied, Object, Permit, Sessions, Verb, authorize, local, node};
+use super::{Denied, Object, Permit, Sessions, Verb, authorize, hpc, local, node};
 use crate::listener::Arrival;
 
 /// The cookie of a browser session.
@@ -54,6 +54,16 @@ impl Caller {
     pub(crate) fn of_node(name: &str) -> Self {
         let principal = node(name);
         Self { principal }
+    }
+
+    /// The clients of an older cluster, as one.
+    pub(crate) fn of_hpc() -> Self {
+        Self { principal: hpc() }
+    }
+
+    /// The name of the principal.
+    pub(crate) fn name(&self) -> &str {
+        &self.principal.name
     }
 
     /// Asks [`authorize`].

@@ -15,7 +15,7 @@ use crate::problem::{KERNEL_PARAMETER, KERNEL_UNKNOWN, Problem};
 ///
 /// Those between are left to themselves: parameters are numbers in ranges, so that what is wrong
 /// with some index is mostly wrong with one of the two, and there may be ten million.
-pub(super) fn check(spec: &JobSpec, known: &[String]) -> Result<(), Problem> {
+pub(crate) fn check(spec: &JobSpec, known: &[String]) -> Result<(), Problem> {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     check_kernels(spec, &known).map_err(|faults| Problem::of_spec(KERNEL_UNKNOWN, faults))?;
     let Work::Kernel(call) = &spec.work else {

@@ -7,7 +7,7 @@ use flota_model::{
     command::{Command, Query, Reply},
     local::{LocalOrder, LocalRefusal, LocalReply, REFUSAL_LENGTH_MAX},
     process::ProcessTarget,
-    spec::{JobSpec, Retry},
+    spec::{JobSpec, KernelCall, Retry},
     units::Cpus,
 };
 use flota_wire::spec::{parse_json, seal};
@@ -17,7 +17,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Desk, bug, processes};
+use super::{Desk, bug, check_kernels, processes};
 use crate::{
     access::{Caller, Object, Verb},
     problem::{PROCESS_NOT_FOUND, Problem, SPEC_INVALID},
@@ -73,6 +73,20 @@ async fn carry_out(desk: &Desk, caller: &Caller, wish: LocalWish) -> Result<Loca
             };
             Ok(LocalReply::Accepted { job })
         }
+        LocalOrder::Compute { name, call } => {
+            let permit = caller.may(Verb::JobSubmit, &here)?;
+            desk.refuse_when_full()?;
+            let spec = computation(&wish.name, &name, &call)?;
+            check_kernels(&spec, &desk.settings().kernels)?;
+            let command = Command::Submit {
+                spec: seal(spec),
+                idempotency_key: None,
+            };
+            let Reply::Submitted { job, .. } = desk.command(permit, command).await? else {
+                return Err(bug("a submission got another answer"));
+            };
+            Ok(LocalReply::Accepted { job })
+        }
         LocalOrder::Stop { target, grace } => {
             let permit = caller.may(Verb::ProcessStop, &here)?;
             let is_here = target.node() == wish.node;
@@ -83,6 +97,16 @@ async fn carry_out(desk: &Desk, caller: &Caller, wish: LocalWish) -> Result<Loca
             Ok(LocalReply::Stopped)
         }
     }
+}
+
+/// A built-in function that runs on that node.
+fn computation(node: &str, name: &str, call: &KernelCall) -> Result<JobSpec, Problem> {
+    let body = json!({
+        "name": name,
+        "kernel": {"name": call.name, "parameters": call.parameters},
+        "constraints": {"node": node},
+    });
+    parse_json(body.to_string().as_bytes()).map_err(|faults| Problem::of_spec(SPEC_INVALID, faults))
 }
 
 /// A program that runs on that node, once, at once.

@@ -45,12 +45,12 @@ pub(crate) enum Arrival {
 }
 
 /// What can carry HTTP.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// Serves all requests of a connection. Faults are the peer's business and only traced.
-pub(super) fn serve<S: Stream>(
+pub(crate) fn serve<S: Stream>(
     mut stream: S,
     arrival: Arrival,
     router: Router,

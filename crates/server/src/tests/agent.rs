@@ -7,7 +7,7 @@ use flota_link::{
     direct::{AgentSettings, agent},
 };
 use flota_model::{
-    frame::{Down, DownBody, GrantOrder, Hello, PROTOCOL_VERSION, Up, UpBody},
+    frame::{Down, DownBody, GrantOrder, Hello, Offer, PROTOCOL_VERSION, Up, UpBody},
     ids::{
         AttemptId, Authority, BootId, ConnectionId, JobId, Nonce, RequestId, SessionNumber,
         SpecHash, TaskIndex,
@@ -254,5 +254,6 @@ pub(super) fn hello(name: &str) -> Hello {
         labels: BTreeMap::new(),
         held: Vec::new(),
         containment: None,
+        offer: Offer::default(),
     }
 }

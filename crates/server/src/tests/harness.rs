@@ -204,7 +204,7 @@ fn request(method: Method, path: &str, headers: &[(&str, &str)]) -> Request<Full
 }
 
 /// One request on one connection.
-async fn exchange(
+pub(super) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     mut request: Request<Full<Bytes>>,
 ) -> Answer {

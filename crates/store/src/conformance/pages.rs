@@ -72,6 +72,26 @@ pub(super) fn jobs_come_newest_first_and_page_to_the_end(subject: &impl Subject)
     assert_eq!(history.job(JobId(5)).unwrap(), Some(record));
 }
 
+pub(super) fn jobs_that_succeeded_are_counted_by_principal(subject: &impl Subject) {
+    let (mut journal, history) = subject.open();
+    let of = |number: u64, principal: &str| {
+        let principal = principal.to_owned();
+        Change::JobAdded(Box::new(JobRecord {
+            principal,
+            ..job(number)
+        }))
+    };
+    let mut changes = vec![of(1, "adapter/hpc"), of(2, "adapter/hpc"), of(3, "ana")];
+    changes.extend([1, 3].map(|number| progressed(number, JobPhase::Finished)));
+    changes.push(progressed(2, JobPhase::Cancelling));
+    journal.apply(&[first(changes)]).unwrap();
+    let count = |principal| history.succeeded_of(principal).unwrap();
+    assert_eq!(
+        (count("adapter/hpc"), count("ana"), count("eva")),
+        (1, 1, 0)
+    );
+}
+
 pub(super) fn jobs_are_filtered_by_phase(subject: &impl Subject) {
     let (mut journal, history) = subject.open();
     let mut changes: Vec<Change> = (1..=6).map(added).collect();

@@ -7,6 +7,7 @@ use flota_model::{
     ids::{JobId, TaskIndex},
     outcome::{Output, Stream, StreamName},
     spec::TaskRange,
+    state::{JobPhase, TaskState},
 };
 
 use super::{
@@ -37,6 +38,17 @@ impl History for MemoryStore {
             .map(summary)
             .collect();
         Ok(Page::cut(rows, limit, |summary| summary.job))
+    }
+
+    fn succeeded_of(&self, principal: &str) -> Result<u64, LoadFault> {
+        let state = self.state();
+        let has_succeeded = |record: &&JobRecord| {
+            record.principal == principal
+                && principal != "local"
+                && record.phase == JobPhase::Finished
+                && record.counts.of(TaskState::Succeeded) > 0
+        };
+        Ok(state.jobs.values().filter(has_succeeded).count() as u64)
     }
 
     fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault> {

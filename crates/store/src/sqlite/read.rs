@@ -32,6 +32,17 @@ impl History for SqliteHistory {
         Ok(Page::cut(rows, limit, |summary| summary.job))
     }
 
+    fn succeeded_of(&self, principal: &str) -> Result<u64, LoadFault> {
+        // The words of the index `jobs_of_others`, so that it is used.
+        let sql = "SELECT count(*) FROM jobs WHERE principal <> 'local' AND phase = 2 \
+            AND succeeded > 0 AND principal = ?1";
+        self.pool.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let count: i64 = statement.query_row([principal], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
+        })
+    }
+
     fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault> {
         self.pool.read(|connection| {
             let sql = format!(

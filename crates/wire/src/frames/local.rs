@@ -3,12 +3,14 @@
 use flota_model::{
     ids::{JobId, RequestId},
     local::{LocalOrder, LocalRefusal, LocalReply, REFUSAL_LENGTH_MAX},
+    spec::KernelCall,
 };
 
 use super::{
     DecodeFault, asks, at_most,
     proto::{self, local_answer::Answer as Answered, local_order::Order as Ordered},
 };
+use crate::spec::ENTRIES_MAX;
 
 /// Longest name of a job, in bytes, as in specs.
 const NAME_LENGTH_MAX: usize = 128;
@@ -23,6 +25,11 @@ pub(super) fn encode_order(request: RequestId, order: &LocalOrder) -> proto::Loc
         LocalOrder::Start { name, argv } => Ordered::Start(proto::LocalStart {
             name: name.clone(),
             argv: argv.clone(),
+        }),
+        LocalOrder::Compute { name, call } => Ordered::Compute(proto::LocalCompute {
+            name: name.clone(),
+            kernel: call.name.clone(),
+            parameters: call.parameters.clone(),
         }),
         LocalOrder::Stop { target, grace } => Ordered::Stop(asks::encode_stop(*target, *grace)),
     };
@@ -41,6 +48,23 @@ pub(super) fn decode_order(order: proto::LocalOrder) -> Result<LocalOrder, Decod
             let length = argv.iter().map(String::len).sum();
             at_most("start.argv", length, ARGUMENTS_LENGTH_MAX)?;
             LocalOrder::Start { name, argv }
+        }
+        Ordered::Compute(proto::LocalCompute {
+            name,
+            kernel,
+            parameters,
+        }) => {
+            at_most("compute.name", name.len(), NAME_LENGTH_MAX)?;
+            at_most("compute.kernel", kernel.len(), NAME_LENGTH_MAX)?;
+            at_most("compute.parameters", parameters.len(), ENTRIES_MAX)?;
+            let texts = parameters.iter();
+            let length = texts.map(|(name, value)| name.len() + value.len()).sum();
+            at_most("compute.parameters", length, ARGUMENTS_LENGTH_MAX)?;
+            let call = KernelCall {
+                name: kernel,
+                parameters,
+            };
+            LocalOrder::Compute { name, call }
         }
         Ordered::Stop(stop) => {
             let (target, grace) = asks::decode_stop(stop)?;

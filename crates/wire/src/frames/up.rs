@@ -1,8 +1,13 @@
 //! Frames from agent to server.
 
+use std::collections::BTreeMap;
+
 use flota_model::{
     containment::{Containment, ContainmentMode, LimitSet},
-    frame::{Held, HeldState, Hello, OUTPUT_PART_MAX, OutputFault, OutputPart, Up, UpBody},
+    frame::{
+        Held, HeldState, Hello, OFFERED_MAX, OUTPUT_PART_MAX, Offer, OutputFault, OutputPart, Up,
+        UpBody,
+    },
     ids::{BootId, NodeId, Nonce, RequestId, SessionNumber},
     units::Moment,
 };
@@ -100,6 +105,15 @@ fn encode_hello(hello: &Hello) -> proto::Hello {
         labels: hello.labels.clone(),
         held: hello.held.iter().map(encode_held).collect(),
         containment: hello.containment.map(encode_containment),
+        only_kernels: hello.offer.kernels.as_ref().map(|kernels| proto::Kernels {
+            names: kernels.iter().cloned().collect(),
+        }),
+        listeners: hello
+            .offer
+            .listeners
+            .iter()
+            .map(|(word, address)| (word.clone(), address.to_string()))
+            .collect(),
     }
 }
 
@@ -152,9 +166,39 @@ fn decode_hello(hello: proto::Hello) -> Result<Hello, DecodeFault> {
         labels: hello.labels,
         held,
         containment: hello.containment.map(decode_containment).transpose()?,
+        offer: decode_offer(hello.only_kernels, hello.listeners)?,
     };
     check_hello(&hello)?;
     Ok(hello)
+}
+
+fn decode_offer(
+    kernels: Option<proto::Kernels>,
+    listeners: BTreeMap<String, String>,
+) -> Result<Offer, DecodeFault> {
+    let invalid = |field, what| DecodeFault::Invalid { field, what };
+    let kernels = kernels.map(|kernels| kernels.names);
+    at_most(
+        "hello.only_kernels",
+        kernels.as_ref().map_or(0, Vec::len),
+        OFFERED_MAX,
+    )?;
+    if !kernels.iter().flatten().all(|name| is_name(name)) {
+        return Err(invalid("hello.only_kernels", "has a name that is none"));
+    }
+    at_most("hello.listeners", listeners.len(), OFFERED_MAX)?;
+    let listeners = listeners.into_iter().map(|(word, address)| {
+        if !is_name(&word) {
+            return Err(invalid("hello.listeners", "has a name that is none"));
+        }
+        let address = address.parse();
+        let address = address.map_err(|_| invalid("hello.listeners", "has no address"))?;
+        Ok((word, address))
+    });
+    Ok(Offer {
+        kernels: kernels.map(|names| names.into_iter().collect()),
+        listeners: listeners.collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) fn halves(boot: BootId) -> [u64; 2] {

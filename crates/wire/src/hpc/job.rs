@@ -8,11 +8,12 @@ use serde_json::Value;
 
 /// Longest body of a request, in bytes: a result carries what a program has written.
 pub const REQUEST_LENGTH_MAX: usize = 1 << 20;
+/// The kernel that draws what the older systems draw, and nothing else: their slaves can do it too.
+pub const KERNEL: &str = "julia-plain";
 /// Longest name of an algorithm, a slave or a task, in bytes.
 const NAME_LENGTH_MAX: usize = 63;
 
-/// The names of algorithms that every version has, with the variant of the kernel `julia` that each
-/// is; names are told apart without regard to case.
+/// The names of algorithms that every version has, with the variant of [`KERNEL`] that each is; names are told apart without regard to case.
 pub const ALGORITHMS: [(&str, &str); 3] = [
     ("Secuencial", "scalar"),
     ("Numpy", "vector"),
@@ -28,7 +29,7 @@ pub const FORMER_NAMES: [(&str, &str); 5] = [
     ("RABBIT_HOST", "FLOTA_SERVER"),
 ];
 
-/// The name of an algorithm as it is written, and its variant of the kernel `julia`.
+/// The name of an algorithm as it is written, and its variant of [`KERNEL`].
 pub fn algorithm(name: &str) -> Option<(&'static str, &'static str)> {
     ALGORITHMS
         .into_iter()
@@ -166,7 +167,7 @@ pub fn call_of(request: &JobRequest, threads: u32) -> Option<KernelCall> {
         parameters.insert("threads".to_owned(), threads.max(1).to_string());
     }
     Some(KernelCall {
-        name: "julia".to_owned(),
+        name: KERNEL.to_owned(),
         parameters,
     })
 }

@@ -26,6 +26,7 @@ fn a_job_is_read_with_its_priority_and_number() {
     assert_eq!(job.priority, Priority::HIGH);
     assert_eq!(job.id, Some(TaskKey("7".into())));
     let call = call_of(&job, 3).unwrap();
+    assert_eq!(call.name, "julia-plain");
     assert_eq!(call.parameters["variant"], "parallel");
     assert_eq!(call.parameters["threads"], "3");
 }

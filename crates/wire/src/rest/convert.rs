@@ -93,6 +93,17 @@ impl From<&NodeView> for Node {
             running: view.running,
             unclaimed: view.unclaimed,
             containment: view.containment.map(Containment::from),
+            only_kernels: view
+                .offer
+                .kernels
+                .as_ref()
+                .map(|kernels| kernels.iter().cloned().collect()),
+            listeners: view
+                .offer
+                .listeners
+                .iter()
+                .map(|(word, address)| (word.clone(), address.to_string()))
+                .collect(),
             sample: brief(view),
         }
     }

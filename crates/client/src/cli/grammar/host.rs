@@ -15,7 +15,21 @@ pub(super) fn server(language: Language) -> Command {
     let lines = ["flota server", "flota server --listen 127.0.0.1:7071"];
     leaf("server", language.about_server())
         .before_help(examples(language, &lines))
-        .args([listen(language), data(language, language.help_data())])
+        .args([
+            listen(language),
+            data(language, language.help_data()),
+            option(
+                "hpc-listen",
+                language.value_address(),
+                language.help_hpc_listen(),
+            ),
+            option(
+                "jobs-dir",
+                language.value_folder(),
+                language.help_jobs_dir(),
+            ),
+            option("job-file", language.value_file(), language.help_job_file()),
+        ])
 }
 
 pub(super) fn agent(language: Language) -> Command {
@@ -39,6 +53,16 @@ pub(super) fn agent(language: Language) -> Command {
                 "line-listen",
                 language.value_line_listener(),
                 language.help_line_listen(),
+            ),
+            option(
+                "slave-listen",
+                language.value_address(),
+                language.help_slave_listen(),
+            ),
+            option(
+                "memory-listen",
+                language.value_address(),
+                language.help_memory_listen(),
             ),
         ])
         .args_conflicts_with_subcommands(true)

@@ -6,7 +6,9 @@ use flota_model::{
     change::{Change, Snapshot},
     command::{Ask, Command, Principal, Refusal, Reply, Request},
     containment::Containment,
-    frame::{Down, DownBody, GrantOrder, Held, HeldState, Hello, PROTOCOL_VERSION, Up, UpBody},
+    frame::{
+        Down, DownBody, GrantOrder, Held, HeldState, Hello, Offer, PROTOCOL_VERSION, Up, UpBody,
+    },
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, ConnectionId, JobId, NodeId,
         Nonce, RequestId, SessionNumber, SpecHash, TaskIndex,
@@ -199,6 +201,7 @@ pub(super) struct Agent {
     pub(super) cores: u32,
     pub(super) boot: u128,
     pub(super) containment: Option<Containment>,
+    pub(super) offer: Offer,
     pub(super) held: Vec<(AttemptId, HeldState)>,
     pub(super) orders: Vec<GrantOrder>,
 }
@@ -215,6 +218,7 @@ impl Agent {
             cores,
             boot: 5,
             containment: None,
+            offer: Offer::default(),
             held: Vec::new(),
             orders: Vec::new(),
         }
@@ -245,6 +249,7 @@ impl Agent {
             labels: BTreeMap::new(),
             held: held.collect(),
             containment: self.containment,
+            offer: self.offer.clone(),
         };
         self.say(bench, UpBody::Hello(Box::new(hello)))
     }

@@ -113,20 +113,11 @@ pub(super) async fn order(
     command: Command,
     within: Duration,
 ) -> Result<Answer, Problem> {
-    let target = match &command {
-        Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => *target,
-        Command::Submit { .. }
-        | Command::Cancel { .. }
-        | Command::Recover
-        | Command::ApplyService { .. }
-        | Command::ScaleService { .. }
-        | Command::RestartService { .. }
-        | Command::StopService { .. }
-        | Command::StartService { .. }
-        | Command::RemoveService { .. } => {
-            return Err(bug("a command that is for no process"));
-        }
+    let (Command::SignalProcess { target, .. } | Command::StopProcess { target, .. }) = &command
+    else {
+        return Err(bug("a command that is for no process"));
     };
+    let target = *target;
     let mut stop = desk.stop();
     let answered = tokio::select! {
         answered = timeout(within, desk.command(permit, command)) => answered,
@@ -142,20 +133,10 @@ pub(super) async fn order(
 
 /// What a node answered.
 fn answer_of(reply: Reply) -> Result<Result<Answer, AskFault>, Problem> {
-    match reply {
-        Reply::Answer(answer) => Ok(answer),
-        Reply::Submitted { .. }
-        | Reply::Cancelling { .. }
-        | Reply::Recovered(_)
-        | Reply::Nodes(_)
-        | Reply::Fleet(_)
-        | Reply::Output(_)
-        | Reply::Applied { .. }
-        | Reply::Service(_)
-        | Reply::Services(_)
-        | Reply::ServiceDetail(_)
-        | Reply::Told => Err(bug("a question to a node got another answer")),
-    }
+    let Reply::Answer(answer) = reply else {
+        return Err(bug("a question to a node got another answer"));
+    };
+    Ok(answer)
 }
 
 fn shown(target: ProcessTarget) -> String {

@@ -2,9 +2,11 @@
 
 mod processes;
 
+use std::net::SocketAddr;
+
 use flota_model::{
     containment::{Containment, ContainmentMode, LimitSet},
-    frame::{Held, HeldState, Hello, HelloRefusal, OutputFault, OutputPart},
+    frame::{Held, HeldState, Hello, HelloRefusal, Offer, OutputFault, OutputPart},
     ids::{BootId, NodeId, Nonce, RequestId},
     outcome::{Output, StartStage, Stream, StreamName},
     replica::{LastLines, ProbeFailure},
@@ -111,6 +113,17 @@ pub(super) fn hello(random: &mut Random) -> Hello {
             mode: ContainmentMode::ALL[random.below(4)],
             enforced: LimitSet::of_bits(small(random)),
         }),
+        offer: Offer {
+            kernels: maybe(random, |random| {
+                list(random, |random| name(random)).into_iter().collect()
+            }),
+            listeners: list(random, |random| {
+                let port = u16::try_from(random.below(65_536)).unwrap();
+                (name(random), SocketAddr::from(([127, 0, 0, 1], port)))
+            })
+            .into_iter()
+            .collect(),
+        },
     }
 }
 

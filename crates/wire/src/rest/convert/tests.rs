@@ -1,7 +1,10 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use flota_model::{
     change::{AttemptRecord, JobRecord},
     command::{FleetView, NodeView},
     containment::{self, ContainmentMode, LimitSet},
+    frame::Offer,
     ids::{AttemptId, Authority, Epoch, JobId, NodeId, TaskIndex, Term},
     outcome::{Outcome, Output, StartStage, Stream, Usage},
     resources,
@@ -64,6 +67,13 @@ fn a_node_shows_cores_and_seconds() {
             mode: ContainmentMode::Hybrid,
             enforced: LimitSet::of_bits(0b1101),
         }),
+        offer: Offer {
+            kernels: Some(BTreeSet::from(["julia".to_owned()])),
+            listeners: BTreeMap::from([(
+                "hpc.slave".to_owned(),
+                "127.0.0.1:5011".parse().unwrap(),
+            )]),
+        },
         sample: None,
     };
     assert_eq!(
@@ -75,6 +85,7 @@ fn a_node_shows_cores_and_seconds() {
             "labels": {"zone": "a"}, "granted": 3, "running": 2, "unclaimed": 1,
             "containment": {"mode": "hybrid", "enforced": ["memory", "pids", "cpus"],
                 "missing": ["swap", "cpu_weight", "io_weight"]},
+            "only_kernels": ["julia"], "listeners": {"hpc.slave": "127.0.0.1:5011"},
             "sample": null})
     );
 }

@@ -11,6 +11,7 @@ use flota_model::{
         ProcessTarget, ProcessTask, Protection, Question,
     },
     sample::{DeviceSample, MemorySample, NodeSample, Pressure, SpaceSample},
+    spec::KernelCall,
 };
 
 use super::*;
@@ -71,11 +72,25 @@ fn log_question(random: &mut Random) -> LogQuestion {
 }
 
 pub(super) fn local_order(random: &mut Random) -> LocalOrder {
-    if flag(random) {
-        return LocalOrder::Start {
-            name: word(random),
-            argv: list(random, word),
-        };
+    match random.below(3) {
+        0 => {
+            return LocalOrder::Start {
+                name: word(random),
+                argv: list(random, word),
+            };
+        }
+        1 => {
+            return LocalOrder::Compute {
+                name: word(random),
+                call: KernelCall {
+                    name: word(random),
+                    parameters: list(random, |random| (word(random), word(random)))
+                        .into_iter()
+                        .collect(),
+                },
+            };
+        }
+        _ => {}
     }
     LocalOrder::Stop {
         target: target(random),
