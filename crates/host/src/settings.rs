@@ -24,7 +24,7 @@ use toml::de::{DeTable, DeValue};
 use self::hpc::Hpc;
 
 /// Keys of the file, of `FLOTA_<KEY>` and of options (with `-` for `_`).
-pub(crate) const KEYS: [&str; 27] = [
+pub(crate) const KEYS: [&str; 26] = [
     "server",
     "token_file",
     "output",
@@ -43,7 +43,6 @@ pub(crate) const KEYS: [&str; 27] = [
     "log_format",
     "logs_size",
     "logs_age",
-    "hpc",
     "hpc_listen",
     "hpc_origins",
     "hpc_timeout",
@@ -156,7 +155,7 @@ pub(crate) fn merge(language: Language, given: &[Given]) -> Result<Settings, Vec
     let mut settings = Settings::default();
     let mut faults = Vec::new();
     for Given { place, key, value } in given {
-        if !KEYS.contains(&key.as_str()) {
+        if key != hpc::TABLE && !KEYS.contains(&key.as_str()) {
             faults.push(match nearest(key, KEYS) {
                 Some(near) => language.fault_unknown_key_near(place, key, near),
                 None => language.fault_unknown_key(place, key),
@@ -191,7 +190,7 @@ impl Settings {
             self.labels = labels(language, value)?;
             return Ok(());
         }
-        if key == "hpc" {
+        if key == hpc::TABLE {
             return self.hpc.set_table(language, value);
         }
         let Value::Text(text) = value else {
@@ -346,7 +345,7 @@ pub(crate) fn of_file(language: Language, path: &str, text: &str) -> Result<Vec<
         place: language.place_file(path, line(key.span().start)),
         key: key.get_ref().to_string(),
         value: match value.get_ref() {
-            DeValue::Table(table) if key.get_ref() == "hpc" => hpc::algorithms_of(table)
+            DeValue::Table(table) if key.get_ref() == hpc::TABLE => hpc::algorithms_of(table)
                 .map_or_else(|| Value::Other("table".to_owned()), Value::Algorithms),
             value => of_toml(value),
         },

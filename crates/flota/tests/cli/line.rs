@@ -91,11 +91,17 @@ fn a_client_written_from_the_description_finds_every_verb_of_both_dialects() {
 fn dev_serves_old_clients_at_one_address_a_node() {
     let home = Home::new();
     let client = r#"
-import json, socket, sys
+import json, socket, sys, urllib.request
 addresses = json.load(open(sys.argv[1]))
 for number in (1, 2):
     line = addresses["nodes"][f"n{number}"]["line"]
     assert line == {"gestor": [f"127.0.0.{number}:5000"], "posix": [f"127.0.0.{number}:5002"]}, line
+    node = addresses["nodes"][f"n{number}"]
+    assert node["hpc.slave"] == f"127.0.0.1:{5010 + number}", node
+    assert node["hpc.memory"] == f"127.0.0.1:{5002 + number}", node
+    for port in (5001, 5010 + number, 5002 + number):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=30) as ping:
+            assert json.load(ping)["status"] == "active", port
     with socket.create_connection((f"127.0.0.{number}", 5000), timeout=30) as gestor:
         gestor.sendall(b"AYUDA")
         assert b"LISTAR" in gestor.recv(1000)
@@ -126,7 +132,12 @@ print("served")
         .output()
         .expect("unshare runs");
     let told = Told::from(output).succeeded();
-    for text in ["served", "posix 127.0.0.1–2:5002", "hpc, imaging, monitor"] {
+    for text in [
+        "served",
+        "posix 127.0.0.1–2:5002",
+        "hpc: master 127.0.0.1:5001",
+        "imaging, monitor",
+    ] {
         assert!(told.out.contains(text), "{told:#?}");
     }
 }

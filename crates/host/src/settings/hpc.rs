@@ -26,6 +26,8 @@ pub(crate) const KEYS: [&str; 8] = [
     "slave_listen",
     "memory_listen",
 ];
+/// A table of a file, and nothing that a variable or an option could be.
+pub(super) const TABLE: &str = "hpc";
 /// Most pages that may ask.
 const ORIGINS_MAX: usize = 64;
 /// Most repetitions, as of jobs.

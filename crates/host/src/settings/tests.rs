@@ -58,6 +58,14 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
         ("log_format", "json"),
         ("logs_size", "1GiB"),
         ("logs_age", "7d"),
+        ("hpc_listen", "127.0.0.1:5001"),
+        ("hpc_origins", "http://localhost:*,https://lab.example"),
+        ("hpc_timeout", "1m"),
+        ("hpc_retries", "2"),
+        ("jobs_dir", "/jobs"),
+        ("job_file", "sub/today.txt"),
+        ("slave_listen", "127.0.0.1:5011"),
+        ("memory_listen", "[::1]:5003"),
     ];
     assert_eq!(
         values.map(|(key, _)| key),
@@ -94,6 +102,20 @@ fn every_key_takes_its_value_from_a_file_and_from_the_environment() {
             (Dialect::Posix, "127.0.0.1:5002".parse().unwrap()),
             (Dialect::Gestor, "[::1]:0".parse().unwrap()),
         ],
+        hpc: Hpc {
+            listen: Some("127.0.0.1:5001".parse().unwrap()),
+            origins: Some(vec![
+                "http://localhost:*".into(),
+                "https://lab.example".into(),
+            ]),
+            timeout: Some(Duration::from_mins(1)),
+            retries: Some(2),
+            jobs_dir: Some("/jobs".into()),
+            job_file: Some("sub/today.txt".into()),
+            algorithms: BTreeMap::new(),
+            slave_listen: Some("127.0.0.1:5011".parse().unwrap()),
+            memory_listen: Some("[::1]:5003".parse().unwrap()),
+        },
         log: Some("info,flota_server=debug".into()),
         log_as_json: true,
         logs_size: Some(Bytes(1 << 30)),
@@ -110,6 +132,50 @@ fn a_file_may_use_numbers_and_tables() {
     assert_eq!(settings.timeout, Duration::from_millis(1500));
     assert_eq!(settings.labels.len(), 2);
     assert_eq!(settings.labels["row"], "3");
+}
+
+#[test]
+fn algorithms_are_tables_of_a_file() {
+    let text = "[hpc.algorithms.mandel]\nargv = [\"/opt/mandel\", \"-q\"]\n";
+    let settings = merge(Language::English, &file(text)).unwrap();
+    let argv = vec!["/opt/mandel".to_owned(), "-q".to_owned()];
+    assert_eq!(
+        settings.hpc.algorithms,
+        BTreeMap::from([("mandel".into(), argv)])
+    );
+    for wrong in [
+        "hpc = 3\n",
+        "[hpc]\nother = 1\n",
+        "[hpc.algorithms]\nx = \"y\"\n",
+        "[hpc.algorithms.x]\nargv = \"y\"\n",
+        "[hpc.algorithms.x]\nargv = [1]\n",
+        "[hpc.algorithms.x]\nargv = []\n",
+        "[hpc.algorithms.x]\nargv = [\"y\"]\nmore = 1\n",
+    ] {
+        let faults = merge(Language::English, &file(wrong)).unwrap_err();
+        assert!(
+            faults[0].contains("[hpc.algorithms.NAME]"),
+            "{wrong}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn what_has_no_credentials_stays_on_the_machine() {
+    for (key, value) in [
+        ("hpc_listen", "0.0.0.0:5001"),
+        ("slave_listen", "10.0.0.1:5011"),
+        ("memory_listen", "5003"),
+        ("hpc_origins", "localhost"),
+        ("jobs_dir", "jobs"),
+        ("job_file", "../x"),
+        ("job_file", "/x"),
+        ("hpc_timeout", "0"),
+        ("hpc_retries", "1001"),
+    ] {
+        let faults = merge(Language::English, &[flag(key, value)]).unwrap_err();
+        assert!(faults[0].contains(value), "{key}: {faults:?}");
+    }
 }
 
 #[test]

@@ -208,9 +208,11 @@ def foreign():
     end = time.monotonic() + WAIT
     living.is_open.set()
     while not (dying.taken and living.taken) and time.monotonic() < end:
-        post(MASTER, "/agregar_trabajo", picture(width=50 + count))
-        count += 1
-        time.sleep(0.1)
+        # More than the agent can do at once, so that some is left for the others.
+        for _ in range(8):
+            post(MASTER, "/agregar_trabajo", picture("Secuencial", 600, 600 + count, 400))
+            count += 1
+        time.sleep(0.2)
     check(dying.taken and living.taken, "both were given work")
     check(set(dying.taken[0]) >= {"algoritmo", "width", "height", "iteraciones", "id"}, dying.taken)
     dying.die()
