@@ -13,7 +13,12 @@ use flota_engine::node::{
     api::{Forgotten, Opening, Settings as NodeSettings, Turn},
 };
 use flota_link::{AgentLink, direct};
-use flota_model::{containment::LimitKind, frame::Offer, ids::Nonce, spec::JobSpec};
+use flota_model::{
+    containment::LimitKind,
+    frame::Offer,
+    ids::{BootId, Nonce},
+    spec::JobSpec,
+};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -230,22 +235,17 @@ fn prepare(
     let finisher = Finisher::new(Arc::clone(&outputs), post.clone());
     let threads = usize::try_from(cores.cpus.0.div_ceil(1000)).unwrap_or(1);
     let pool = Pool::new(threads, ring(&bell)).map_err(system("start threads for kernels"))?;
-    let opening = Opening {
-        nonce: random()?,
-        journal: random()?,
-        boot: here.boot,
-        name: settings.name,
-        version: settings.version,
-        capacity: settings.capacity.unwrap_or(cores),
-        labels: settings.labels,
-        now: clock::now(),
-        settings: NodeSettings {
+    let settings = AgentSettings {
+        capacity: Some(settings.capacity.unwrap_or(cores)),
+        node: NodeSettings {
             running_max: settings.node.running_max.min(open_files.programs_max()),
             containment: prospect.containment,
             offer,
             ..settings.node
         },
+        ..settings
     };
+    let opening = opening(settings, here.boot)?;
     let (node, first, forgotten) = Node::open(journal.records, &decode_spec, opening);
     tell_forgotten(&forgotten);
     let shell = Shell {
@@ -272,6 +272,20 @@ fn prepare(
         state: State::default(),
     };
     Ok((shell, first))
+}
+
+fn opening(settings: AgentSettings, boot: BootId) -> Result<Opening, AgentFault> {
+    Ok(Opening {
+        nonce: random()?,
+        journal: random()?,
+        boot,
+        name: settings.name,
+        version: settings.version,
+        capacity: settings.capacity.unwrap_or_default(),
+        labels: settings.labels,
+        now: clock::now(),
+        settings: settings.node,
+    })
 }
 
 fn tell_forgotten(forgotten: &Forgotten) {

@@ -344,13 +344,26 @@ pub(crate) fn of_file(language: Language, path: &str, text: &str) -> Result<Vec<
     let given = table.get_ref().iter().map(|(key, value)| Given {
         place: language.place_file(path, line(key.span().start)),
         key: key.get_ref().to_string(),
-        value: match value.get_ref() {
-            DeValue::Table(table) if key.get_ref() == hpc::TABLE => hpc::algorithms_of(table)
-                .map_or_else(|| Value::Other("table".to_owned()), Value::Algorithms),
-            value => of_toml(value),
+        value: if key.get_ref() == hpc::TABLE {
+            of_hpc(value.get_ref())
+        } else {
+            of_toml(value.get_ref())
         },
     });
     Ok(given.collect())
+}
+
+fn of_hpc(value: &DeValue<'_>) -> Value {
+    let algorithms = match value {
+        DeValue::Table(table) => hpc::algorithms_of(table),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_) => None,
+    };
+    algorithms.map_or_else(|| Value::Other(value.type_str().into()), Value::Algorithms)
 }
 
 fn of_toml(value: &DeValue<'_>) -> Value {

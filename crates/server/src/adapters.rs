@@ -40,20 +40,30 @@ impl Reserved {
     }
 
     /// Serves all of them until `stop`.
-    pub(crate) fn serve(self, desk: &Desk, server: SocketAddr, stop: &Stop) -> Vec<Owned<()>> {
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "the adapter is moved to the tasks that drop it"
+    )]
+    pub(crate) fn serve(
+        self,
+        desk: &Desk,
+        server: SocketAddr,
+        stop: &Stop,
+    ) -> Result<Vec<Owned<()>>, ListenFault> {
         let limits = &desk.settings().limits;
         let mut served = Vec::new();
         if let Some((bound, settings)) = self.hpc {
             let guard = http::Guard::new(bound.address(), settings.origins.clone());
+            let listening = bound.listen()?;
             let hpc = Hpc::new(desk.clone(), settings, server);
-            served.push(owned::spawn(hpc.clone().tend()));
-            let router = guard.around(hpc.router());
-            served.push(owned::spawn(bound.serve(
+            let router = guard.around(hpc.clone().router());
+            served.push(owned::spawn(hpc.tend()));
+            served.push(owned::spawn(listening.serve(
                 router,
                 limits.clone(),
                 stop.clone(),
             )));
         }
-        served
+        Ok(served)
     }
 }

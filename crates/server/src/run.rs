@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     thread,
@@ -138,11 +139,12 @@ pub async fn run(
     };
     let uid = rustix::process::geteuid().as_raw();
     let sessions = Sessions::new(settings.one_time_token.as_deref());
-    let server = Server::start(settings, opened, Credentials::new(&token, sessions, uid)).await?;
+    let credentials = Credentials::new(&token, sessions, uid);
+    let adapters = (adapters, addresses.http);
+    let server = Server::start(settings, opened, credentials, adapters).await?;
     let listeners = reserved.listen(&folder.socket())?;
     folder.write_addresses(&addresses)?;
     let (router, limits) = (server.router.clone(), server.settings.limits.clone());
-    let _adapters = adapters.serve(&server.desk, addresses.http, &server.stopped);
     let http = owned::spawn(listeners.serve(router, limits, server.stopped.clone()));
     tracing::info!(address = %addresses.http, socket = %addresses.socket.display(), "listening");
     if restored {
@@ -252,8 +254,6 @@ fn raise_descriptor_limit() {
 struct Server {
     settings: Arc<Settings>,
     router: Router,
-    /// For what else asks here.
-    desk: Desk,
     /// Tells the edges first.
     stop: Stopper,
     stopped: Stop,
@@ -265,6 +265,8 @@ struct Server {
     _progress: Owned<()>,
     /// Carries out what clients of nodes want.
     _local: Owned<()>,
+    /// Serve clients of older systems.
+    _adapters: Vec<Owned<()>>,
 }
 
 impl Server {
@@ -276,6 +278,7 @@ impl Server {
         settings: Settings,
         opened: OpenedFleet,
         credentials: Credentials,
+        (adapters, http): (adapters::Reserved, SocketAddr),
     ) -> Result<Self, ServerFault> {
         let settings = Arc::new(settings);
         let OpenedFleet {
@@ -322,11 +325,11 @@ impl Server {
             meter,
         });
         let local = owned::spawn(edge::serve_local(desk.clone(), wishes));
-        let router = edge::router(desk.clone(), agents);
+        let adapters = adapters.serve(&desk, http, &stopped)?;
+        let router = edge::router(desk, agents);
         Ok(Self {
             settings,
             router,
-            desk,
             stop,
             stopped,
             stop_fleet,
@@ -335,6 +338,7 @@ impl Server {
             _space: space,
             _progress: progress,
             _local: local,
+            _adapters: adapters,
         })
     }
 

@@ -116,8 +116,8 @@ impl Slave {
         let mut state = self.state();
         state.look(&activity);
         let own = state.current.as_ref().map(|current| current.key.clone());
-        let fleet = activity.running.first().map(key);
-        let ended = activity.ended.back().map(key);
+        let fleet = activity.running.first().copied().map(key);
+        let ended = activity.ended.back().copied().map(key);
         (own.or(fleet), state.last.clone().or(ended))
     }
 
@@ -149,7 +149,7 @@ impl Slave {
         let want = Want::Compute { name, call };
         match self.here.counter.order(want, None).await {
             Ok(flota_model::local::LocalReply::Accepted { job }) => {
-                let task = request.id.unwrap_or_else(|| key(&job));
+                let task = request.id.unwrap_or_else(|| key(job));
                 self.state().accepted(job, &task);
                 ok(&Accepted {
                     status: "accepted",
@@ -180,7 +180,7 @@ impl Slave {
             return Err(Some(current.key.clone()));
         }
         if let Some(job) = activity.running.first() {
-            return Err(Some(key(job)));
+            return Err(Some(key(*job)));
         }
         state.current = Some(Current {
             key: request.id.clone().unwrap_or(TaskKey(String::new())),
@@ -188,11 +188,12 @@ impl Slave {
             asked_at: clock::moment(),
             has_begun: false,
         });
+        drop(state);
         Ok(())
     }
 }
 
-fn key(job: &JobId) -> TaskKey {
+fn key(job: JobId) -> TaskKey {
     TaskKey(job.to_string())
 }
 

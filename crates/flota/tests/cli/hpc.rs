@@ -10,6 +10,19 @@ fn read(path: &Path) -> Option<Value> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// Runs the client to its end.
+fn drive(addresses: [&Value; 3], jobs: &Path) -> Told {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/clients/hpc.py");
+    #[expect(clippy::disallowed_methods, reason = "a client of its own")]
+    let client = Command::new("python3")
+        .arg(script)
+        .args(addresses.map(|one| one.as_str().expect("an address")))
+        .arg(jobs)
+        .output()
+        .expect("python3 is installed with what the tests need");
+    Told::from(client)
+}
+
 #[test]
 fn a_client_written_from_the_description_finds_every_call_and_foreign_slaves_may_die() {
     let home = Home::new();
@@ -51,18 +64,10 @@ fn a_client_written_from_the_description_finds_every_call_and_foreign_slaves_may
             .filter(|phase| *phase == "up")
             .map(drop)
     });
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/clients/hpc.py");
-    #[expect(clippy::disallowed_methods, reason = "a client of its own")]
-    let client = Command::new("python3")
-        .arg(script)
-        .args(
-            [&addresses["hpc"], &own["hpc.slave"], &own["hpc.memory"]]
-                .map(|one| one.as_str().unwrap()),
-        )
-        .arg(&jobs)
-        .output()
-        .expect("python3 is installed with what the tests need");
-    let told = Told::from(client);
+    let told = drive(
+        [&addresses["hpc"], &own["hpc.slave"], &own["hpc.memory"]],
+        &jobs,
+    );
     assert_eq!(told.code, Some(0), "{} {}", told.out, told.err);
 
     // All of it went through the one fleet: jobs like any other, foreign slaves as nodes.

@@ -14,6 +14,7 @@ mod doctor;
 mod home;
 #[cfg(test)]
 mod hosts;
+#[cfg(test)]
 mod hpc;
 #[cfg(test)]
 mod inspect;

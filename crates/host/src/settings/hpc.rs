@@ -168,7 +168,12 @@ pub(super) fn algorithms_of(
             }
             let argv = argv.iter().map(|value| match value.get_ref() {
                 DeValue::String(text) => Some(text.to_string()),
-                _ => None,
+                DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => None,
             });
             found.insert(name.get_ref().to_string(), argv.collect::<Option<_>>()?);
         }

@@ -34,6 +34,7 @@ use flota_wire::{
     },
     rest::convert::seconds,
 };
+use serde::Serialize;
 
 pub(crate) use self::file::DEFAULT_FILE;
 use self::{foreign::Foreigners, nodes::Reports};
@@ -136,10 +137,9 @@ impl Hpc {
         follow::follow(&self).await;
     }
 
-    async fn body(&self, body: Body) -> Result<bytes::Bytes, Response> {
+    async fn body(&self, body: Body) -> Result<bytes::Bytes, Problem> {
         let within = self.0.desk.settings().limits.body_within;
-        let read = read_body(body, within).await;
-        read.map_err(|problem| of_problem(&problem))
+        read_body(body, within).await
     }
 
     /// Submits a picture: the number of its job. With a key it is submitted once, however often it is
@@ -160,13 +160,14 @@ fn now() -> f64 {
 }
 
 /// An answer, or what stands in its way.
-type Answered<T> = Result<Json<T>, Response>;
-
-fn answered<T>(result: Result<T, Problem>) -> Answered<T> {
-    result.map(Json).map_err(|problem| of_problem(&problem))
+fn answered<T: Serialize>(result: Result<T, Problem>) -> Response {
+    match result {
+        Ok(answer) => Json(answer).into_response(),
+        Err(problem) => of_problem(&problem),
+    }
 }
 
-async fn ping(State(hpc): State<Hpc>) -> Answered<MasterAlive> {
+async fn ping(State(hpc): State<Hpc>) -> Response {
     let alive = async {
         let slaves = nodes::slaves(&hpc.0.desk, &hpc.0.caller).await?;
         Ok(MasterAlive {
@@ -179,7 +180,7 @@ async fn ping(State(hpc): State<Hpc>) -> Answered<MasterAlive> {
     answered(alive.await)
 }
 
-async fn state(State(hpc): State<Hpc>) -> Answered<MasterState> {
+async fn state(State(hpc): State<Hpc>) -> Response {
     let state = async {
         let Inner { desk, caller, .. } = &*hpc.0;
         Ok(MasterState {
@@ -193,13 +194,11 @@ async fn state(State(hpc): State<Hpc>) -> Answered<MasterState> {
     answered(state.await)
 }
 
-async fn slaves(
-    State(hpc): State<Hpc>,
-) -> Answered<BTreeMap<String, flota_wire::hpc::answer::Slave>> {
+async fn slaves(State(hpc): State<Hpc>) -> Response {
     answered(nodes::slaves(&hpc.0.desk, &hpc.0.caller).await)
 }
 
-async fn memory(State(hpc): State<Hpc>) -> Answered<MemoryReports> {
+async fn memory(State(hpc): State<Hpc>) -> Response {
     let reports = nodes::reports(&hpc.0.desk, &hpc.0.caller, &hpc.0.reports).await;
     answered(reports.map(|reports| MemoryReports {
         reports,
@@ -210,7 +209,7 @@ async fn memory(State(hpc): State<Hpc>) -> Answered<MemoryReports> {
 async fn add(State(hpc): State<Hpc>, body: Body) -> Response {
     let body = match hpc.body(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(problem) => return of_problem(&problem),
     };
     let request = match parse_job(&body) {
         Ok(request) => request,
@@ -225,10 +224,10 @@ async fn add(State(hpc): State<Hpc>, body: Body) -> Response {
             position,
         })
     };
-    answered(added.await).into_response()
+    answered(added.await)
 }
 
-async fn clear(State(hpc): State<Hpc>) -> Answered<Cleared> {
+async fn clear(State(hpc): State<Hpc>) -> Response {
     let removed = jobs::clear(&hpc.0.desk, &hpc.0.caller).await;
     answered(removed.map(|removed| Cleared {
         status: "cleared",
@@ -239,7 +238,7 @@ async fn clear(State(hpc): State<Hpc>) -> Answered<Cleared> {
 async fn report(State(hpc): State<Hpc>, body: Body) -> Response {
     let body = match hpc.body(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(problem) => return of_problem(&problem),
     };
     match parse_report(&body).and_then(|report| hpc.0.reports.keep(report, clock::now().wall)) {
         Ok(()) => Json(Status { status: "received" }).into_response(),

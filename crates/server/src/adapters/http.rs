@@ -46,20 +46,24 @@ impl Bound {
         self.listener.address
     }
 
+    /// Lets clients connect; whoever does before [`Listening::serve`] waits.
+    pub(super) fn listen(self) -> Result<Listening, ListenFault> {
+        let address = self.address();
+        let listener = self.listener.listen_alone()?;
+        tracing::info!(%address, "serving clients of an older system");
+        Ok(Listening(listener))
+    }
+}
+
+/// An address where clients can connect.
+pub(super) struct Listening(TcpListener);
+
+impl Listening {
     /// Serves until `stop`. Connections end with the adapter: each of their requests is short.
     pub(super) async fn serve(self, router: Router, limits: Limits, mut stop: Stop) {
-        let address = self.address();
-        let listener = match self.listener.listen_alone() {
-            Ok(listener) => listener,
-            Err(fault) => {
-                tracing::error!(%address, %fault, "an adapter cannot listen");
-                return;
-            }
-        };
-        tracing::info!(%address, "serving clients of an older system");
         let heard = stop.clone();
         tokio::select! {
-            () = accept(&listener, router, &limits, &heard) => {}
+            () = accept(&self.0, router, &limits, &heard) => {}
             () = stop.said() => {}
         }
     }

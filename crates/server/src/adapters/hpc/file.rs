@@ -34,7 +34,7 @@ const AT_A_TIME: usize = 256;
 pub(super) async fn load(State(hpc): State<Hpc>, body: Body) -> Response {
     let body = match hpc.body(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(problem) => return of_problem(&problem),
     };
     let wanted = match parse_load(&body) {
         Ok(wanted) => wanted,
@@ -58,10 +58,12 @@ pub(super) async fn load(State(hpc): State<Hpc>, body: Body) -> Response {
 }
 
 fn unreadable(file: &str, fault: &io::Error) -> Response {
-    let status = match fault.kind() {
-        io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        io::ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::BAD_REQUEST,
+    let status = if fault.kind() == io::ErrorKind::NotFound {
+        StatusCode::NOT_FOUND
+    } else if fault.kind() == io::ErrorKind::FileTooLarge {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
     };
     refused(status, format!("no se puede leer `{file}`: {fault}"))
 }

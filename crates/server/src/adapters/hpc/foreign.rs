@@ -107,7 +107,7 @@ impl Foreigners {
 pub(super) async fn register(State(hpc): State<Hpc>, body: Body) -> Response {
     let body = match hpc.body(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(problem) => return of_problem(&problem),
     };
     let registration = match parse_registration(&body) {
         Ok(registration) => registration,
@@ -135,7 +135,7 @@ pub(super) async fn register(State(hpc): State<Hpc>, body: Body) -> Response {
 pub(super) async fn result(State(hpc): State<Hpc>, body: Body) -> Response {
     let body = match hpc.body(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(problem) => return of_problem(&problem),
     };
     match parse_result(&body) {
         Ok(result) => {

@@ -120,6 +120,7 @@ impl Reports {
             timestamp: seconds(at),
         };
         reports.insert(report.node, kept);
+        drop(reports);
         Ok(())
     }
 

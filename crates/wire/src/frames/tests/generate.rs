@@ -114,9 +114,7 @@ pub(super) fn hello(random: &mut Random) -> Hello {
             enforced: LimitSet::of_bits(small(random)),
         }),
         offer: Offer {
-            kernels: maybe(random, |random| {
-                list(random, |random| name(random)).into_iter().collect()
-            }),
+            kernels: maybe(random, |random| list(random, name).into_iter().collect()),
             listeners: list(random, |random| {
                 let port = u16::try_from(random.below(65_536)).unwrap();
                 (name(random), SocketAddr::from(([127, 0, 0, 1], port)))
