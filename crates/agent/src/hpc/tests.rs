@@ -205,9 +205,9 @@ async fn a_monitor_tells_what_is_measured() {
         "active"
     );
     assert_eq!(ask(node.memory, "GET", "/metricas", "").await.0, 503);
-    for second in 1..=3 {
+    for second in 1..=3_u32 {
         node.sample.send_replace(Some(Box::new(NodeSample {
-            taken_at: Timestamp(second * 1_000_000),
+            taken_at: Timestamp(u64::from(second) * 1_000_000),
             cpu: Some(Cpus(0)),
             memory: Some(MemorySample {
                 total: Bytes(1_000),
@@ -219,7 +219,7 @@ async fn a_monitor_tells_what_is_measured() {
         let seen = timeout(PATIENCE, async {
             loop {
                 let (status, metrics) = ask(node.memory, "GET", "/metricas", "").await;
-                if status == 200 && metrics["timestamp"] == second as f64 {
+                if status == 200 && metrics["timestamp"] == f64::from(second) {
                     return metrics;
                 }
             }
