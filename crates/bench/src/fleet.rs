@@ -221,7 +221,7 @@ impl<'a> Fleet<'a> {
     }
 
     pub(super) async fn apply(&mut self, service: &str, spec: &Value) -> Result<(), Failure> {
-        let answer = self.client().apply(service, spec).await;
+        let answer = self.client().apply(service, spec, None).await;
         answer.map(drop).map_err(|fault| self.refused(&fault))
     }
 

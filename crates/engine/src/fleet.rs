@@ -128,6 +128,7 @@ impl Fleet {
                 .values()
                 .map(|entry| entry.record.clone())
                 .collect(),
+            revisions: self.jobs.services.all_revisions(),
             keys: self.keys.all(),
         }
     }
@@ -197,6 +198,9 @@ impl Fleet {
                 Some(entry) => Change::ServiceWritten(Box::new(entry.record.clone())),
                 None => Change::ServiceRemoved(name),
             });
+        }
+        for (service, job) in ledger.revisions {
+            changes.push(self.revision_change(service, job));
         }
         if ledger.counters {
             changes.push(Change::CountersWritten(self.office.counters));

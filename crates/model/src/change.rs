@@ -9,6 +9,7 @@ use crate::{
     },
     outcome::{Outcome, Output, Usage},
     resources::Resources,
+    service::{RevisionCause, ServiceVersion},
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
     units::{Moment, Timestamp},
@@ -104,6 +105,20 @@ pub enum Change {
     ServiceWritten(Box<ServiceRecord>),
     /// A service was removed.
     ServiceRemoved(String),
+    /// A spec that a service has, or had. At most one per service, revision and batch.
+    RevisionWritten {
+        /// Of which service.
+        service: String,
+        /// What it was.
+        revision: Box<RevisionRecord>,
+    },
+    /// A spec that a service had is forgotten, or has another revision now.
+    RevisionRemoved {
+        /// Of which service.
+        service: String,
+        /// Which.
+        job: JobId,
+    },
     /// A command was carried out or refused.
     Audited(AuditRecord),
     /// The next numbers to give out. At most one per batch.
@@ -164,6 +179,23 @@ pub struct ServiceRecord {
     pub completed: bool,
     /// When it was changed last by a person.
     pub changed_at: Timestamp,
+    /// Another one after each change.
+    pub version: ServiceVersion,
+}
+
+/// A spec that a service has, or had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionRecord {
+    /// The last revision with this spec.
+    pub job: JobId,
+    /// The spec.
+    pub spec: SealedSpec,
+    /// Who applied it, or went back to it.
+    pub principal: String,
+    /// When.
+    pub at: Timestamp,
+    /// Which of the two.
+    pub cause: RevisionCause,
 }
 
 /// What starts a service again that a person has stopped (`always`).
@@ -189,6 +221,8 @@ pub struct UpdateRecord {
     pub goes_back: bool,
     /// The new revision did not come up, and the update stopped there.
     pub halted: bool,
+    /// How many replicas it takes at a time, where that was asked for; else as the spec says.
+    pub parallel: Option<u32>,
 }
 
 /// Replicas in a row that an update has not moved yet.
@@ -399,6 +433,8 @@ pub struct Snapshot {
     pub nodes: Vec<NodeRecord>,
     /// All services, by name.
     pub services: Vec<ServiceRecord>,
+    /// Specs that services have and had, by service, then revision.
+    pub revisions: Vec<(String, RevisionRecord)>,
     /// All keys.
     pub keys: Vec<(IdempotencyKey, KeyRecord)>,
 }

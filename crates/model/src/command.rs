@@ -11,7 +11,7 @@ use crate::{
     process::{Answer, AskFault, ProcessTarget, Question},
     resources::Resources,
     sample::NodeSample,
-    service::{Applied, ServiceDetail, ServiceView},
+    service::{Applied, Expected, ServiceDetail, ServiceVersion, ServiceView},
     spec::SealedSpec,
     state::{Counts, JobPhase, NodePhase},
     units::Timestamp,
@@ -61,6 +61,10 @@ pub enum Command {
     ApplyService {
         /// Has a service; its name is that of the service.
         spec: SealedSpec,
+        /// Refused where it is in another state.
+        expected: Expected,
+        /// How many replicas an update takes at a time; else as the spec says.
+        at_a_time: Option<u32>,
     },
     /// Change the number of replicas. Answered by [`Reply::Service`].
     ScaleService {
@@ -74,6 +78,17 @@ pub enum Command {
     RestartService {
         /// Which.
         name: String,
+        /// How many at a time; else as the spec says.
+        at_a_time: Option<u32>,
+    },
+    /// Update to a spec that the service had. Answered by [`Reply::Service`].
+    RollBackService {
+        /// Which.
+        name: String,
+        /// The revision; the one before the current one if not given.
+        to: Option<JobId>,
+        /// How many at a time; else as the spec says.
+        at_a_time: Option<u32>,
     },
     /// Stop all replicas. Answered by [`Reply::Service`], with the phase `Stopping` until the agents
     /// have confirmed.
@@ -108,6 +123,7 @@ impl Command {
             Self::ApplyService { .. } => "service.apply",
             Self::ScaleService { .. } => "service.scale",
             Self::RestartService { .. } => "service.restart",
+            Self::RollBackService { .. } => "service.roll-back",
             Self::StopService { .. } => "service.stop",
             Self::StartService { .. } => "service.start",
             Self::RemoveService { .. } => "service.remove",
@@ -336,6 +352,20 @@ pub enum Refusal {
     ServiceRunning(String),
     /// It would depend on itself: each depends on the next, the last on the first.
     ServiceCycle(Vec<String>),
+    /// It is in another state than was expected.
+    ServiceChanged {
+        /// Which.
+        name: String,
+        /// Its state; `None` where there is none of that name.
+        version: Option<ServiceVersion>,
+    },
+    /// It remembers no such revision, or none before the current one.
+    RevisionNotFound {
+        /// Which service.
+        name: String,
+        /// Which revision.
+        revision: Option<JobId>,
+    },
     /// More replicas than a service may have.
     TooManyReplicas {
         /// The limit.
@@ -360,6 +390,8 @@ impl Refusal {
             Self::ServiceStopped(_) => "E-SERVICE-STOPPED",
             Self::ServiceRunning(_) => "E-SERVICE-RUNNING",
             Self::ServiceCycle(_) => "E-SERVICE-CYCLE",
+            Self::ServiceChanged { .. } => "E-SERVICE-CHANGED",
+            Self::RevisionNotFound { .. } => "E-REVISION-NOTFOUND",
             Self::TooManyReplicas { .. } => "E-SERVICE-LIMIT",
         }
     }

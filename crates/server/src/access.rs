@@ -33,6 +33,7 @@ pub(crate) enum Verb {
     ServiceApply,
     ServiceScale,
     ServiceRestart,
+    ServiceRollBack,
     ServiceStop,
     ServiceStart,
     ServiceRemove,
@@ -61,6 +62,7 @@ impl Verb {
         Self::ServiceApply,
         Self::ServiceScale,
         Self::ServiceRestart,
+        Self::ServiceRollBack,
         Self::ServiceStop,
         Self::ServiceStart,
         Self::ServiceRemove,
@@ -86,6 +88,7 @@ impl Verb {
             Self::ServiceApply => "service.apply",
             Self::ServiceScale => "service.scale",
             Self::ServiceRestart => "service.restart",
+            Self::ServiceRollBack => "service.roll-back",
             Self::ServiceStop => "service.stop",
             Self::ServiceStart => "service.start",
             Self::ServiceRemove => "service.remove",
@@ -253,8 +256,19 @@ mod tests {
         let name = String::new();
         let services = [
             (
-                Command::RestartService { name: name.clone() },
+                Command::RestartService {
+                    name: name.clone(),
+                    at_a_time: None,
+                },
                 Verb::ServiceRestart,
+            ),
+            (
+                Command::RollBackService {
+                    name: name.clone(),
+                    to: None,
+                    at_a_time: None,
+                },
+                Verb::ServiceRollBack,
             ),
             (
                 Command::StopService { name: name.clone() },

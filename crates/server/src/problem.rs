@@ -103,6 +103,10 @@ catalogue! {
         "POST /api/v1/services/NAME/start starts it";
     SERVICE_RUNNING = 409 "E-SERVICE-RUNNING" "the service is not stopped",
         "POST /api/v1/services/NAME/stop stops it; once it is stopped, try again";
+    SERVICE_CHANGED = 412 "E-SERVICE-CHANGED" "the service was changed since it was seen",
+        "get it again, look at what changed, and send its new `version`";
+    REVISION_NOT_FOUND = 404 "E-REVISION-NOTFOUND" "the service remembers no such revision",
+        "GET /api/v1/services/NAME/revisions lists them";
     SERVICE_CYCLE = 422 "E-SERVICE-CYCLE" "the service would depend on itself",
         "leave out one of the dependencies";
     SERVICE_LIMIT = 422 "E-SERVICE-LIMIT" "more replicas than a service may have",
@@ -275,6 +279,20 @@ impl From<Refusal> for Problem {
                 Self::new(SERVICE_RUNNING, format!("service `{name}` is not stopped"))
                     .with_hint(hint)
             }
+            Refusal::ServiceChanged { name, version } => Self::new(
+                SERVICE_CHANGED,
+                match version {
+                    Some(version) => format!("service `{name}` has the version {version} now"),
+                    None => format!("there is no service `{name}` now"),
+                },
+            ),
+            Refusal::RevisionNotFound { name, revision } => Self::new(
+                REVISION_NOT_FOUND,
+                match revision {
+                    Some(revision) => format!("service `{name}` remembers no revision {revision}"),
+                    None => format!("service `{name}` remembers none before the current one"),
+                },
+            ),
             Refusal::ServiceCycle(names) => Self::new(
                 SERVICE_CYCLE,
                 format!("each depends on the next: {}", names.join(", ")),
@@ -329,6 +347,14 @@ mod tests {
             Refusal::ServiceKind,
             Refusal::ServiceStopped("s".into()),
             Refusal::ServiceRunning("s".into()),
+            Refusal::ServiceChanged {
+                name: "s".into(),
+                version: None,
+            },
+            Refusal::RevisionNotFound {
+                name: "s".into(),
+                revision: None,
+            },
             Refusal::ServiceCycle(vec!["s".into()]),
             Refusal::TooManyReplicas { limit: 1 },
         ];

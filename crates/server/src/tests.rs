@@ -16,5 +16,6 @@ mod openapi;
 mod pages;
 mod processes;
 mod recover;
+mod services;
 mod starts;
 mod watch;

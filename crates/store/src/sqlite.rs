@@ -13,6 +13,7 @@ mod columns;
 mod connection;
 mod fault;
 mod load;
+mod mend;
 mod open;
 mod read;
 mod restore;

@@ -55,6 +55,8 @@ impl World {
                 | Change::KeyRemoved(_)
                 | Change::ServiceWritten(_)
                 | Change::ServiceRemoved(_)
+                | Change::RevisionWritten { .. }
+                | Change::RevisionRemoved { .. }
                 | Change::CountersWritten(_) => Ok(()),
             };
             self.check(result);

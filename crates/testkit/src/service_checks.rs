@@ -9,7 +9,7 @@ use flota_model::{
     change::{Batch, Change, GrantRecord, ServiceRecord},
     ids::{AttemptId, JobId, TaskIndex},
     outcome::Outcome,
-    service::{Condition, Dependency, RestartPolicy, Service},
+    service::{Condition, Dependency, REVISIONS_MAX, RestartPolicy, Service},
 };
 
 use crate::{
@@ -52,12 +52,35 @@ impl World {
             self.check(result);
         }
         self.look_at_dependencies();
+        let result = self.check_revisions(batch);
+        self.check(result);
         for change in &batch.changes {
             if let Change::GrantAdded(record) = change {
                 let result = self.replicas_granted(record);
                 self.check(result);
             }
         }
+    }
+
+    /// What a service remembers: the spec that it has, and no more than it may.
+    fn check_revisions(&self, batch: &Batch) -> Result<(), Breach> {
+        for change in &batch.changes {
+            let Change::ServiceWritten(record) = change else {
+                continue;
+            };
+            let past = self.server.store.revisions.iter();
+            let past = past.filter(|((name, _), _)| *name == record.name);
+            let hashes: Vec<_> = past.map(|(_, known)| known.spec.hash).collect();
+            let from = record.update.as_ref().map(|update| update.spec.hash);
+            let needed = [Some(record.spec.hash), from].into_iter().flatten();
+            let missing = needed.filter(|hash| !hashes.contains(hash)).count();
+            if missing > 0 || hashes.len() > REVISIONS_MAX {
+                let name = &record.name;
+                let detail = format!("{name} remembers {hashes:?}: {record:?}");
+                return breach(Invariant::PastKept, detail);
+            }
+        }
+        Ok(())
     }
 
     fn service_removed(&mut self, name: &str) -> Result<(), Breach> {
@@ -153,7 +176,9 @@ impl World {
             })
             .collect();
         let name = &after.name;
-        let parallel = service.update.parallel.max(1) as usize;
+        let asked = [before, after].map(|record| record.update.as_ref()?.parallel);
+        let parallel = asked.into_iter().flatten().max();
+        let parallel = parallel.unwrap_or(service.update.parallel).max(1) as usize;
         if taken.len() > parallel {
             let detail = format!("{name}: {taken:?} are moved at once, {parallel} may be");
             return breach(Invariant::UpdatePace, detail);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use flota_model::{
     command::{Command, Refusal, Reply},
-    service::Applied,
+    service::{Applied, Expected},
 };
 
 use crate::{
@@ -22,9 +22,14 @@ const TRIES: u32 = 40;
 /// An order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    Apply { version: usize, replicas: u32 },
+    Apply {
+        version: usize,
+        replicas: u32,
+    },
     Scale(u32),
     Restart,
+    /// To the spec before the current one.
+    RollBack,
     Stop,
     Start,
     Remove,
@@ -129,9 +134,19 @@ impl World {
         match order {
             Order::Apply { version, replicas } => Command::ApplyService {
                 spec: self.specs.service(service, version, replicas),
+                expected: Expected::Anything,
+                at_a_time: None,
             },
             Order::Scale(replicas) => Command::ScaleService { name, replicas },
-            Order::Restart => Command::RestartService { name },
+            Order::Restart => Command::RestartService {
+                name,
+                at_a_time: Some(2),
+            },
+            Order::RollBack => Command::RollBackService {
+                name,
+                to: None,
+                at_a_time: None,
+            },
             Order::Stop => Command::StopService { name },
             Order::Start => Command::StartService { name },
             Order::Remove => Command::RemoveService { name },
@@ -168,7 +183,7 @@ impl World {
                         client.wish = Wish::Absent;
                         true
                     }
-                    Refusal::ServiceStopped(_) => true,
+                    Refusal::ServiceStopped(_) | Refusal::RevisionNotFound { .. } => true,
                     Refusal::ServiceRunning(_) => order == Order::Start && client.tries > 8,
                     Refusal::JobNotFound(_)
                     | Refusal::JobFinished(_)
@@ -180,6 +195,7 @@ impl World {
                     | Refusal::NothingToRecover
                     | Refusal::ServiceKind
                     | Refusal::ServiceCycle(_)
+                    | Refusal::ServiceChanged { .. }
                     | Refusal::TooManyReplicas { .. } => false,
                 };
                 if hopeless || client.tries > TRIES {
@@ -228,7 +244,7 @@ fn acknowledged(client: &mut ServiceClient, order: Order) {
         }
         (Order::Scale(replicas), Wish::Stopped { .. }) => Wish::Stopped { replicas },
         (Order::Scale(replicas), _) => Wish::Running { replicas },
-        (Order::Restart | Order::Start, _) => Wish::Running { replicas },
+        (Order::Restart | Order::RollBack | Order::Start, _) => Wish::Running { replicas },
         (Order::Stop, _) => Wish::Stopped { replicas },
         (Order::Remove, _) => Wish::Absent,
     };
@@ -247,7 +263,8 @@ fn any_order(random: &mut Random) -> Order {
     match random.below(20) {
         0..9 => any_apply(random),
         9..11 => Order::Scale(u32::try_from(random.below(u64::from(REPLICAS) + 1)).unwrap_or(1)),
-        11..14 => Order::Restart,
+        11..13 => Order::Restart,
+        13 => Order::RollBack,
         14..17 => Order::Stop,
         17..19 => Order::Start,
         _ => Order::Remove,

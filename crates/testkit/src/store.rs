@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flota_model::{
     change::{
         AttemptRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey, JobRecord, KeyRecord,
-        NodeRecord, ServiceRecord, Snapshot, TaskHistory,
+        NodeRecord, RevisionRecord, ServiceRecord, Snapshot, TaskHistory,
     },
     ids::{AttemptId, Authority, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     state::JobPhase,
@@ -26,6 +26,7 @@ pub(crate) struct Store {
     pub(crate) grants: BTreeMap<GrantId, GrantRecord>,
     nodes: BTreeMap<NodeId, NodeRecord>,
     pub(crate) services: BTreeMap<String, ServiceRecord>,
+    pub(crate) revisions: BTreeMap<(String, JobId), RevisionRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     /// All attempts that ever ended.
     pub(crate) attempts: BTreeMap<AttemptId, AttemptRecord>,
@@ -136,6 +137,11 @@ impl Store {
             grants: self.grants.values().cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             services: self.services.values().cloned().collect(),
+            revisions: self
+                .revisions
+                .iter()
+                .map(|((service, _), revision)| (service.clone(), revision.clone()))
+                .collect(),
             keys: self
                 .keys
                 .iter()
@@ -225,6 +231,14 @@ impl Store {
                     self.services.remove(name).is_some(),
                     "the service is not there",
                 );
+            }
+            Change::RevisionWritten { service, revision } => {
+                let key = (service.clone(), revision.job);
+                self.revisions.insert(key, (**revision).clone());
+            }
+            Change::RevisionRemoved { service, job } => {
+                // One that was made and forgotten in one turn was never there.
+                self.revisions.remove(&(service.clone(), *job));
             }
             Change::Audited(_) => {}
             Change::CountersWritten(counters) => self.counters = *counters,

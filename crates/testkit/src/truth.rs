@@ -72,6 +72,8 @@ pub enum Invariant {
     Converges,
     /// What was acknowledged of a service is not lost.
     WishKept,
+    /// A service remembers the specs that it needs, and no more than it may.
+    PastKept,
     /// Work that waits has a reason that people are told.
     WaitsExplained,
 }

@@ -13,6 +13,7 @@
 //! table `service` the job is a service. Files of services are shorter ([`parse_services`]).
 
 mod check;
+mod difference;
 pub mod document;
 mod env_file;
 mod fault;
@@ -24,6 +25,7 @@ mod tree;
 
 use std::sync::Arc;
 
+pub use difference::changed_fields;
 use flota_model::{
     ids::SpecHash,
     spec::{JobSpec, SPEC_LENGTH_MAX, SealedSpec, Work},

@@ -16,6 +16,8 @@ texts! { LOGS:
     why_not_a_time => "give a span before now (10m) or a date in UTC (2026-05-01T12:30)",
         "indique un tiempo hacia atrás (10m) o una fecha en UTC (2026-05-01T12:30)";
     why_not_a_pattern => "this is no regular expression", "no es una expresión regular";
+    logs_more_replicas(most) => "there are more logs than {most} at a time; more are shown as others end",
+        "hay más registros que {most} a la vez; se muestran más cuando otros terminan";
     logs_missing(bytes) => "[{bytes} bytes are missing]", "[faltan {bytes} bytes]";
     error_logs_too_many(count, most) => "the job has {count} tasks; the logs of at most {most} are shown together",
         "el trabajo tiene {count} tareas; se muestran juntos los registros de {most} como máximo";

@@ -114,6 +114,10 @@ problems! {
         "flota service start lo inicia";
     "E-SERVICE-RUNNING" "", "el servicio no está detenido",
         "deténgalo antes con flota service stop --wait";
+    "E-SERVICE-CHANGED" "look at it again with flota service show", "el servicio cambió desde que se vio",
+        "mírelo otra vez con flota service show";
+    "E-REVISION-NOTFOUND" "flota service history lists them", "el servicio no recuerda esa revisión",
+        "flota service history las lista";
     "E-SERVICE-CYCLE" "", "el servicio dependería de sí mismo", "quite una de las dependencias";
     "E-SERVICE-LIMIT" "", "más réplicas de las que puede tener un servicio", "cree varios servicios";
     "E-STORE-CURRENT" "", "el almacén no está atrasado", "";

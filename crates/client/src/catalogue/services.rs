@@ -19,6 +19,15 @@ texts! { SERVICES:
     about_service_start => "Starts a service that was stopped", "Inicia un servicio que estaba detenido";
     about_service_rm => "Forgets a service that is stopped", "Olvida un servicio que está detenido";
 
+    about_service_history => "Lists the specs that a service had: who applied them, when, and what changed",
+        "Lista lo que un servicio tuvo: quién lo aplicó, cuándo y qué cambió";
+    about_service_rollback => "Updates a service to what it was before", "Devuelve un servicio a como era antes";
+    help_service_at_a_time => "How many replicas are replaced at a time; otherwise as the service says",
+        "Cuántas réplicas se sustituyen a la vez; si no, las que diga el servicio";
+    help_service_to => "Which revision, as history lists them; otherwise the one before the current one",
+        "Qué revisión, de las que lista history; si no, la anterior a la actual";
+    value_revision => "REVISION", "REVISIÓN";
+
     help_service => "Name of a service", "Nombre de un servicio";
     help_service_file => "File of services in TOML, YAML or JSON, or - for standard input",
         "Archivo de servicios en TOML, YAML o JSON, o - para la entrada estándar";
@@ -55,6 +64,10 @@ texts! { SERVICES:
     header_waits_for => "WAITS FOR", "ESPERA A";
     header_changed => "CHANGED", "CAMBIADO HACE";
     header_applied => "APPLIED", "APLICADO";
+    header_current => "CURRENT", "ACTUAL";
+    header_cause => "CAUSE", "CAUSA";
+    header_by => "BY", "POR";
+    header_what_changed => "CHANGED FIELDS", "CAMPOS CAMBIADOS";
     header_revision => "REVISION", "REVISIÓN";
 
     ready_of(ready, wanted) => "{ready} of {wanted}", "{ready} de {wanted}";

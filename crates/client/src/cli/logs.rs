@@ -1,6 +1,7 @@
 //! `flota job logs`.
 
 mod lines;
+mod revisions;
 mod rotated;
 mod source;
 
@@ -26,7 +27,8 @@ pub(super) async fn command(
     session: &mut Session<'_>,
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
-    let found = wanted_job(session, job::argument(matches)).await?;
+    let word = job::argument(matches);
+    let found = wanted_job(session, word).await?;
     let stream = match matches.get_one::<String>("stream").map(String::as_str) {
         None if matches.get_flag("stdout") => Some("stdout"),
         None if matches.get_flag("stderr") => Some("stderr"),
@@ -42,7 +44,8 @@ pub(super) async fn command(
     let single = (found.first == found.last).then_some(found.first);
     let task = matches.get_one::<u32>("task").copied().or(single);
     if is_rotated(&found) && streams != [StreamName::Result] {
-        let wanted = rotated::Wanted::of(matches, task, streams);
+        let service = Some(word).filter(|word| !is_of_job(word));
+        let wanted = rotated::Wanted::of(matches, task, streams).of_service(service);
         return rotated::show(session, &found, wanted).await;
     }
     if ONLY_ROTATED.iter().any(|id| matches.contains_id(id)) {
@@ -61,8 +64,7 @@ pub(super) async fn command(
 
 /// The job, of a service the current revision; with the indexes of what there are logs of.
 async fn wanted_job(session: &mut Session<'_>, word: &str) -> Result<Job, Failure> {
-    let is_number = word == "last" || word.parse::<u64>().is_ok();
-    let mut found = if is_number {
+    let mut found = if is_of_job(word) {
         ask!(session.job(word))
     } else {
         let number = ask!(session.service(word)).service.job.to_string();
@@ -81,6 +83,11 @@ async fn wanted_job(session: &mut Session<'_>, word: &str) -> Result<Job, Failur
         }
     }
     Ok(found)
+}
+
+/// Anything else is the name of a service.
+fn is_of_job(word: &str) -> bool {
+    word == "last" || word.parse::<u64>().is_ok()
 }
 
 fn is_rotated(job: &Job) -> bool {

@@ -1,6 +1,7 @@
 //! `flota service`.
 
 mod file;
+mod history;
 mod lines;
 mod order;
 mod run;
@@ -28,7 +29,16 @@ pub(super) async fn dispatch(
             let replicas = matches.get_one::<u32>("replicas").expect("it is required");
             order::order(session, matches, Order::Scale(*replicas), Goal::Ready).await
         }
-        "restart" => order::order(session, matches, Order::Restart, Goal::Ready).await,
+        "restart" => {
+            let restart = Order::Restart(at_a_time(matches));
+            order::order(session, matches, restart, Goal::Ready).await
+        }
+        "history" => history::history(session, named(matches)).await,
+        "rollback" => {
+            let to = matches.get_one::<u64>("to").copied();
+            let back = Order::RollBack(to, at_a_time(matches));
+            order::order(session, matches, back, Goal::Ready).await
+        }
         "start" => order::order(session, matches, Order::Start, Goal::Ready).await,
         "stop" => order::order(session, matches, Order::Stop, Goal::Stopped).await,
         "rm" => order::remove(session, named(matches)).await,
@@ -37,6 +47,11 @@ pub(super) async fn dispatch(
             Err(Failure::usage(what))
         }
     }
+}
+
+/// How many replicas an update takes at a time, where that is asked for.
+fn at_a_time(matches: &ArgMatches) -> Option<u32> {
+    matches.get_one::<u32>("at-a-time").copied()
 }
 
 /// The argument that names a service.

@@ -6,8 +6,10 @@ use flota_model::{
     change::Change,
     command::{Refusal, Reply, Request},
     frame::{Down, Up},
-    ids::{Authority, BootId, ConnectionId, EventId, JobId, NodeId, RequestId},
+    ids::{Authority, BootId, ConnectionId, EventId, JobId, NodeId, RequestId, TaskIndex},
     local::LocalOrder,
+    outcome::Outcome,
+    service::{ReplicaNews, ServiceNews},
     state::{JobPhase, NodePhase},
     units::{Now, Timestamp},
 };
@@ -90,6 +92,39 @@ pub enum FleetEvent {
         /// Its phase.
         phase: JobPhase,
         /// When.
+        at: Timestamp,
+    },
+    /// Something happened to a service.
+    Service {
+        /// Its name.
+        service: String,
+        /// What.
+        news: ServiceNews,
+        /// Its current revision.
+        job: JobId,
+        /// How many replicas are wanted.
+        replicas: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something happened to a replica. Agents say what they hold again after each start of the
+    /// server, so that this is told again, too.
+    Replica {
+        /// The name of its service.
+        service: String,
+        /// Which.
+        replica: TaskIndex,
+        /// Of which revision.
+        job: JobId,
+        /// Where.
+        node: NodeId,
+        /// In which run; 0 where nobody knows.
+        run: u32,
+        /// What.
+        news: ReplicaNews,
+        /// How the run ended, where one did.
+        outcome: Option<Outcome>,
+        /// When the server heard of it.
         at: Timestamp,
     },
     /// A node went on to another phase.

@@ -23,6 +23,8 @@ pub(crate) struct Ledger {
     pub(crate) grants: BTreeSet<GrantId>,
     pub(crate) nodes: BTreeSet<NodeId>,
     pub(crate) services: BTreeSet<String>,
+    /// Revisions that services remember, or do so no more.
+    pub(crate) revisions: BTreeSet<(String, JobId)>,
     pub(crate) counters: bool,
     /// Nodes with orders of this turn's placement are told in one frame each.
     pub(crate) orders: BTreeSet<(NodeId, GrantId)>,

@@ -86,6 +86,9 @@ impl Fleet {
         for record in &snapshot.services {
             self.jobs.services.load(record.clone(), now);
         }
+        for (name, revision) in &snapshot.revisions {
+            self.jobs.services.load_revision(name, revision.clone());
+        }
     }
 
     fn load_jobs(&mut self, snapshot: &Snapshot) -> Result<(), LoadFault> {

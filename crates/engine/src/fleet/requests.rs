@@ -46,19 +46,7 @@ impl Fleet {
 
     fn command(&mut self, id: RequestId, principal: Principal, command: Command) {
         let verb = command.verb();
-        let mut object = match &command {
-            Command::Cancel { job } => format!("job/{job}"),
-            Command::Submit { .. } | Command::Recover | Command::ClearQueue => String::new(),
-            Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => {
-                format!("process/{target}")
-            }
-            Command::ApplyService { spec } => format!("service/{}", spec.spec.name),
-            Command::ScaleService { name, .. }
-            | Command::RestartService { name }
-            | Command::StopService { name }
-            | Command::StartService { name }
-            | Command::RemoveService { name } => format!("service/{name}"),
-        };
+        let mut object = object_of(&command);
         let reply = match command {
             Command::Submit {
                 spec,
@@ -76,9 +64,20 @@ impl Fleet {
                 let question = Question::Stop { target, grace };
                 self.order(id, target.node(), question, order)
             }
-            Command::ApplyService { spec } => Some(self.apply_service(&principal, spec)),
+            Command::ApplyService {
+                spec,
+                expected,
+                at_a_time,
+            } => Some(self.apply_service(&principal, spec, (&expected, at_a_time))),
             Command::ScaleService { name, replicas } => Some(self.scale_service(&name, replicas)),
-            Command::RestartService { name } => Some(self.restart_service(&name)),
+            Command::RestartService { name, at_a_time } => {
+                Some(self.restart_service(&name, at_a_time))
+            }
+            Command::RollBackService {
+                name,
+                to,
+                at_a_time,
+            } => Some(self.roll_back_service(&principal, (&name, to), at_a_time)),
             Command::StopService { name } => Some(self.stop_service(&name)),
             Command::StartService { name } => Some(self.start_service(&name)),
             Command::RemoveService { name } => Some(self.remove_service(&name)),
@@ -482,5 +481,23 @@ fn order(principal: &Principal, object: &str) -> Order {
     Order {
         principal: principal.name.clone(),
         object: object.to_owned(),
+    }
+}
+
+/// On what, for the audit.
+fn object_of(command: &Command) -> String {
+    match command {
+        Command::Cancel { job } => format!("job/{job}"),
+        Command::Submit { .. } | Command::Recover | Command::ClearQueue => String::new(),
+        Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => {
+            format!("process/{target}")
+        }
+        Command::ApplyService { spec, .. } => format!("service/{}", spec.spec.name),
+        Command::ScaleService { name, .. }
+        | Command::RestartService { name, .. }
+        | Command::RollBackService { name, .. }
+        | Command::StopService { name }
+        | Command::StartService { name }
+        | Command::RemoveService { name } => format!("service/{name}"),
     }
 }

@@ -5,6 +5,9 @@
 //! one too many. What agents say of runs is not durable: they say it again after each welcome.
 
 pub(crate) mod commands;
+pub(crate) mod lines;
+mod news;
+mod past;
 mod revival;
 mod update;
 mod view;
@@ -13,7 +16,7 @@ pub(crate) mod wanted;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flota_model::{
-    change::ServiceRecord,
+    change::{RevisionRecord, ServiceRecord},
     frame::DownBody,
     ids::{AttemptId, AttemptRange, JobId, NodeId, TaskIndex},
     outcome::Outcome,
@@ -21,6 +24,7 @@ use flota_model::{
     state::{JobPhase, TaskState},
     units::Moment,
 };
+use lines::LinesHeld;
 use wanted::{Wanted, owners};
 
 use super::{Fleet, outcomes::Next, settle::Place};
@@ -34,6 +38,8 @@ pub(crate) struct Services {
     revisions: BTreeMap<String, BTreeSet<JobId>>,
     /// What agents said of the attempts that they hold.
     statuses: BTreeMap<AttemptId, Seen>,
+    /// How much of what replicas wrote last is kept with it.
+    lines_held: LinesHeld,
     /// Services of which something is moving: looked at in each turn.
     moving: BTreeSet<String>,
     /// Revisions that wait for what they depend on.
@@ -44,6 +50,8 @@ pub(crate) struct Services {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) record: ServiceRecord,
+    /// The specs that it had, oldest first; the current one among them.
+    pub(crate) past: Vec<RevisionRecord>,
     /// When the last step of its update began.
     step_since: Moment,
 }
@@ -72,6 +80,7 @@ impl Services {
         self.moving.insert(record.name.clone());
         let entry = Entry {
             record: record.clone(),
+            past: Vec::new(),
             step_since,
         };
         self.known.insert(record.name, entry);
@@ -79,7 +88,17 @@ impl Services {
 
     /// An attempt is settled.
     pub(crate) fn forget(&mut self, attempt: AttemptId) {
-        self.statuses.remove(&attempt);
+        if let Some(seen) = self.statuses.remove(&attempt) {
+            self.lines_held.release(seen.status.lines.as_ref());
+        }
+    }
+
+    /// Keeps what an agent said; the lines of its last run only while there is room for them.
+    fn note_status(&mut self, mut seen: Seen) {
+        let attempt = seen.status.attempt;
+        self.forget(attempt);
+        seen.status.lines = self.lines_held.hold(seen.status.lines);
+        self.statuses.insert(attempt, seen);
     }
 }
 
@@ -125,6 +144,7 @@ impl Fleet {
             let Some(place) = place.filter(|place| place.node == node) else {
                 continue;
             };
+            self.tell_replica(place, &status);
             let is_up = matches!(status.state, ReplicaState::Running | ReplicaState::Ready);
             let services = &mut self.jobs.services;
             let before = services.statuses.get(&status.attempt);
@@ -136,17 +156,14 @@ impl Fleet {
             if let Some(name) = self.jobs.service_of(place.job) {
                 self.jobs.services.moving.insert(name);
             }
-            let seen = Seen { status, up_since };
-            self.jobs
-                .services
-                .statuses
-                .insert(seen.status.attempt, seen);
+            self.jobs.services.note_status(Seen { status, up_since });
         }
     }
 
     /// What follows for a replica whose attempt ended at its agent: its policy asked for no further
     /// run, or it was stopped or lost.
     pub(crate) fn next_of_replica(&mut self, place: Place, outcome: &Outcome) -> Next {
+        self.tell_end(place, outcome);
         let job = self.jobs.live(place.job);
         if !job.wants(place.task) || job.is_cancelling() {
             return Next::End(TaskState::Cancelled);

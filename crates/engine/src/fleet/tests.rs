@@ -9,6 +9,7 @@ mod explain;
 mod limits;
 mod orders;
 mod principals;
+mod revisions;
 mod services;
 mod updates;
 

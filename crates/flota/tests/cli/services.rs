@@ -330,3 +330,62 @@ program = ["sleep", "1000"]
     assert_eq!(listed.out, "first\n");
     dev.stop().succeeded();
 }
+
+#[test]
+fn logs_of_a_service_go_on_into_its_next_revision_and_end_with_its_stop() {
+    let home = Home::new();
+    let dev = home.dev(&["--nodes", "1"]);
+    let run = |word: &str| {
+        let script = format!("echo {word}; exec sleep 1000");
+        let run = ["service", "run", "web", "--wait", "--", "sh", "-c", &script];
+        home.run(&run).succeeded();
+    };
+    run("first");
+    let mut command = home.command(&["logs", "web", "-f", "--stdout"]);
+    let out = home.path().join("followed");
+    command.stdout(fs::File::create(&out).unwrap());
+    let mut follower = command.spawn().unwrap();
+    let followed = || fs::read_to_string(&out).unwrap();
+    eventually("the first revision is read", || {
+        (followed() == "first\n").then_some(())
+    });
+    run("second");
+    eventually("the second revision is read", || {
+        (followed() == "first\nsecond\n").then_some(())
+    });
+    home.line("service rollback web --wait").succeeded();
+    eventually("the way back is read", || {
+        (followed() == "first\nsecond\nfirst\n").then_some(())
+    });
+    let history = home.json("service history web -o json");
+    assert_eq!(history[0]["cause"], "rolled-back", "{history}");
+    assert_eq!(history[0]["changed"][0], "program.argv", "{history}");
+    home.line("service rollback web --to 999")
+        .failed(3, &["E-REVISION-NOTFOUND", "flota service history"]);
+    home.line("service stop web --wait").succeeded();
+    eventually("the follower ends", || follower.try_wait().unwrap());
+    dev.stop().succeeded();
+}
+
+#[test]
+fn a_service_that_finds_no_room_says_why_at_each_node() {
+    let home = Home::new();
+    let dev = home.dev(&["--nodes", "2"]);
+    let run = "service run web -r 3 --one-per-node -- sleep 1000";
+    home.line(run).succeeded();
+    let shown = eventually("two run", || {
+        let whole = show(&home, "web");
+        (whole["service"]["states"]["ready"] == 2).then_some(whole)
+    });
+    assert_eq!(
+        shown["rooms"][0]["obstructions"][0]["reason"],
+        "has-replica"
+    );
+    let told = home.line("service show web").succeeded();
+    for text in ["1 waiting for room:", "nodes 2: have a replica already"] {
+        assert!(told.out.contains(text), "{told:?}");
+    }
+    let told = home.line("service show web --lang es").succeeded();
+    assert!(told.out.contains("en espera de sitio"), "{told:?}");
+    dev.stop().succeeded();
+}

@@ -238,7 +238,7 @@ pub(crate) fn no_job(name: impl std::fmt::Display) -> Problem {
 pub(crate) fn concerns(published: &Published, job: JobId) -> bool {
     match &published.event {
         FleetEvent::Job { job: other, .. } => *other == job,
-        FleetEvent::Node { .. } => false,
+        FleetEvent::Node { .. } | FleetEvent::Service { .. } | FleetEvent::Replica { .. } => false,
     }
 }
 

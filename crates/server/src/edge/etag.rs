@@ -28,7 +28,7 @@ pub(super) async fn tag(request: Request, next: Next) -> Result<Response, Proble
     let (mut parts, body) = response.into_parts();
     let body = to_bytes(body, BODY_LENGTH_MAX).await;
     let body = body.map_err(|_| bug("an answer is longer than any can be"))?;
-    let tag = tag_of(&body);
+    let tag = tag_of(&body, parts.headers.get(header::ETAG));
     let unchanged = holds(&held, &tag);
     let tag = HeaderValue::from_str(&tag).expect("digits and quotes are visible");
     parts.headers.insert(header::ETAG, tag);
@@ -44,10 +44,36 @@ pub(super) async fn tag(request: Request, next: Next) -> Result<Response, Proble
     Ok(Response::from_parts(parts, Body::empty()))
 }
 
-fn tag_of(body: &Bytes) -> String {
+/// Where the handler names the state of what it shows, that comes first: one who changes it says which
+/// state they have seen, whatever else has changed in the bytes.
+fn tag_of(body: &Bytes, state: Option<&HeaderValue>) -> String {
     let mut short = [0; TAG_LENGTH];
     short.copy_from_slice(&Sha256::digest(body)[..TAG_LENGTH]);
-    format!("\"{:032x}\"", u128::from_be_bytes(short))
+    let hash = u128::from_be_bytes(short);
+    match state.and_then(|state| state.to_str().ok()) {
+        Some(state) => format!("\"{}.{hash:032x}\"", state.trim_matches('"')),
+        None => format!("\"{hash:032x}\""),
+    }
+}
+
+/// Tags of `If-Match`, each up to the dot; `None` where the header is not there. Weak ones never match
+/// (RFC 9110, section 13.1.1).
+pub(super) fn states(headers: &HeaderMap) -> Option<Vec<String>> {
+    if !headers.contains_key(header::IF_MATCH) {
+        return None;
+    }
+    let lists = headers.get_all(header::IF_MATCH).iter();
+    let tags = lists
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .filter(|tag| !tag.starts_with("W/"));
+    let states = tags.map(|tag| {
+        let tag = tag.trim_matches('"');
+        let (state, _) = tag.split_once('.').unwrap_or((tag, ""));
+        state.to_owned()
+    });
+    Some(states.collect())
 }
 
 /// Whether `If-None-Match` lists the tag; the comparison is the weak one. Our tags have no commas.

@@ -16,6 +16,7 @@ use flota_model::ids::EventId;
 use flota_wire::rest::{
     self,
     convert::{seconds, tasks_by_state},
+    service::{ReplicaEvent, ServiceEvent},
 };
 use futures_util::stream;
 use serde::Serialize;
@@ -45,7 +46,7 @@ const CHUNK_EVENTS_MAX: usize = 256;
 const RETRY_MILLISECONDS: u32 = 2_000;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-const TOPIC_WORDS: &str = "job, node and progress, with commas between";
+const TOPIC_WORDS: &str = "job, node, progress, service and replica, with commas between";
 
 const EVENT_NUMBER: Shape = Shape::Number {
     min: 0,
@@ -57,7 +58,7 @@ pub(super) const ROUTES: &[Route] = &[Route {
     parameters: &[
         Parameter::query(
             "topics",
-            Shape::SomeOf(&["job", "node", "progress"]),
+            Shape::SomeOf(&["job", "node", "progress", "service", "replica"]),
             "What to hear of; all if not given.",
         ),
         Parameter::query(
@@ -72,8 +73,9 @@ pub(super) const ROUTES: &[Route] = &[Route {
         ),
     ],
     answers: &[Answer::media(
-        "Events `job`, `node`, `progress` and `resync`, as they happen. Their data are the schemas \
-         `JobEvent`, `NodeEvent`, `ProgressEvent` and `ResyncEvent`.",
+        "Events `job`, `node`, `progress`, `service`, `replica` and `resync`, as they happen. Their data \
+         are the schemas `JobEvent`, `NodeEvent`, `ProgressEvent`, `ServiceEvent`, `ReplicaEvent` and \
+         `ResyncEvent`.",
         &["text/event-stream"],
     )],
     problems: &[&[WATCHERS_TOO_MANY]],
@@ -91,6 +93,8 @@ struct Topics {
     job: bool,
     node: bool,
     progress: bool,
+    service: bool,
+    replica: bool,
 }
 
 impl Topics {
@@ -98,6 +102,8 @@ impl Topics {
         job: true,
         node: true,
         progress: true,
+        service: true,
+        replica: true,
     };
 
     fn parse(text: &str) -> Option<Self> {
@@ -107,6 +113,8 @@ impl Topics {
                 "job" => &mut topics.job,
                 "node" => &mut topics.node,
                 "progress" => &mut topics.progress,
+                "service" => &mut topics.service,
+                "replica" => &mut topics.replica,
                 _ => return None,
             };
             *topic = true;
@@ -115,7 +123,7 @@ impl Topics {
     }
 }
 
-/// `GET /api/v1/events?topics=job,node,progress&since=ID`
+/// `GET /api/v1/events?topics=job,node,progress,service,replica&since=ID`
 pub(super) async fn events(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
@@ -133,6 +141,9 @@ pub(super) async fn events(
     }
     if topics.node {
         let _ = caller.may(Verb::NodeRead, &Object::Fleet)?;
+    }
+    if topics.service || topics.replica {
+        let _ = caller.may(Verb::ServiceRead, &Object::Fleet)?;
     }
     let watcher = watcher(&desk, topics, since)?;
     let headers = [
@@ -309,25 +320,65 @@ async fn receive(
 
 fn event_text(published: &Published, topics: Topics) -> Option<String> {
     let id = Some(published.id);
-    match published.event {
+    match &published.event {
         FleetEvent::Job { job, phase, at } => topics.job.then(|| {
-            let (phase, at) = (phase.word().into(), seconds(at));
-            text(
-                id,
-                "job",
-                &rest::JobEvent {
-                    job: job.0,
-                    phase,
-                    at,
-                },
-            )
+            let (job, phase, at) = (job.0, phase.word().into(), seconds(*at));
+            text(id, "job", &rest::JobEvent { job, phase, at })
         }),
         FleetEvent::Node { node, phase, at } => topics.node.then(|| {
-            let (phase, at) = (phase.word().into(), seconds(at));
-            let node = node.0;
+            let (node, phase, at) = (node.0, phase.word().into(), seconds(*at));
             text(id, "node", &rest::NodeEvent { node, phase, at })
         }),
+        FleetEvent::Service {
+            service,
+            news,
+            job,
+            replicas,
+            at,
+        } => topics.service.then(|| {
+            let event = ServiceEvent {
+                service: service.clone(),
+                news: news.word().into(),
+                job: job.0,
+                replicas: *replicas,
+                at: seconds(*at),
+            };
+            text(id, "service", &event)
+        }),
+        replica @ FleetEvent::Replica { .. } => {
+            let event = topics.replica.then(|| replica_event(replica));
+            event.flatten().map(|event| text(id, "replica", &event))
+        }
     }
+}
+
+fn replica_event(event: &FleetEvent) -> Option<ReplicaEvent> {
+    let FleetEvent::Replica {
+        service,
+        replica,
+        job,
+        node,
+        run,
+        news,
+        outcome,
+        at,
+    } = event
+    else {
+        return None;
+    };
+    let event = ReplicaEvent {
+        service: service.clone(),
+        replica: replica.0,
+        job: job.0,
+        node: node.0,
+        run: *run,
+        news: news.word().into(),
+        outcome: None,
+        exit_code: None,
+        signal: None,
+        at: seconds(*at),
+    };
+    Some(event.with_outcome(outcome.as_ref()))
 }
 
 /// Without an id: it is not kept, and the next one says all that it says.

@@ -40,9 +40,11 @@ pub(super) const ROUTES: &[Route] = &[Route {
 /// What schemas of types are written in; the one of OpenAPI itself allows the same.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Types that no JSON body is made of: the data of events.
-const OF_EVENTS: [routes::SchemaOf; 6] = [
+const OF_EVENTS: [routes::SchemaOf; 8] = [
     schema::<rest::JobEvent>,
     schema::<rest::NodeEvent>,
+    schema::<rest::service::ServiceEvent>,
+    schema::<rest::service::ReplicaEvent>,
     schema::<rest::ProgressEvent>,
     schema::<rest::ResyncEvent>,
     schema::<rest::process::ProcessSnapshot>,

@@ -16,6 +16,7 @@ use flota_model::{
     },
     units::Timestamp,
 };
+use flota_wire::rest::service as rest;
 
 use self::words::Words;
 use super::{
@@ -188,6 +189,7 @@ fn render(language: Language, detail: &ServiceDetail, now: Timestamp) -> String 
     }
     body += &rooms(language, detail);
     body += &replicas(language, detail, now);
+    body += &revisions(language, detail, now);
     add(
         &mut body,
         format_args!(
@@ -308,6 +310,37 @@ fn evidence(language: Language, replica: &ReplicaView, now: Timestamp) -> String
     rows
 }
 
+/// The specs that it had, the newest first.
+fn revisions(language: Language, detail: &ServiceDetail, now: Timestamp) -> String {
+    let (words, lang) = (Words::of(language), language.word());
+    let known = rest::Revisions::from(detail).revisions;
+    if known.len() < 2 {
+        return String::new();
+    }
+    let rows = known.iter().zip(detail.revisions.iter().rev());
+    let rows = rows.map(|(one, record)| {
+        let current = if one.current { "●" } else { "" };
+        let more = match one.changed_more {
+            0 => String::new(),
+            more => format!(", + {more}"),
+        };
+        format!(
+            "<tr><td class=\"number\"><a href=\"/jobs/{job}?lang={lang}\">{job}</a></td>\
+             <td>{current}</td><td>{} {}</td><td>{}</td><td>{}</td></tr>",
+            Text((words.cause)(record.cause)),
+            ago(language, record.at, now),
+            Text(&one.principal),
+            Text(one.changed.join(", ") + &more),
+            job = one.job,
+        )
+    });
+    format!(
+        "<h2>{}</h2><div class=\"scroll\"><table><tbody>{}</tbody></table></div>",
+        Text(words.revisions),
+        rows.collect::<String>(),
+    )
+}
+
 /// Why a program was not started, as far as its numbers say.
 fn not_started(stage: StartStage, errno: i32) -> String {
     let rule = Rule::of_number(errno).filter(|_| stage == StartStage::Policy);
@@ -347,9 +380,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use flota_model::{
+        change::RevisionRecord,
         ids::{JobId, NodeId, TaskIndex},
         replica::{LastLines, ProbeFailure},
-        service::{Condition, Dependency, Purpose},
+        service::{Condition, Dependency, Purpose, RevisionCause, ServiceVersion},
         waiting::{Room, RoomOfRevision},
     };
     use flota_wire::spec::{parse_json, seal};
@@ -369,6 +403,7 @@ mod tests {
                 condition: Condition::Healthy,
             }],
             updated: None,
+            version: ServiceVersion::default(),
             principal: "local".into(),
             changed_at: Timestamp(1),
         }
@@ -409,6 +444,7 @@ mod tests {
                 stale: true,
             }],
             rooms: Vec::new(),
+            revisions: Vec::new(),
         }
     }
 
@@ -432,6 +468,39 @@ mod tests {
         for part in ["Listas 2/3", "falla una y otra vez", "sin salud"] {
             assert!(spanish.contains(part), "{part}: {spanish}");
         }
+    }
+
+    #[test]
+    fn the_page_has_the_revisions_with_what_they_changed() {
+        let mut detail = detail();
+        let record = |job, program: &str, cause| {
+            let spec = format!(
+                r#"{{"name": "web", "program": {{"argv": ["{program}"]}}, "service": {{}}}}"#
+            );
+            RevisionRecord {
+                job: JobId(job),
+                spec: seal(parse_json(spec.as_bytes()).unwrap()),
+                principal: "<ana>".into(),
+                at: Timestamp(1),
+                cause,
+            }
+        };
+        detail.revisions = vec![
+            record(7, "x", RevisionCause::Applied),
+            record(9, "y", RevisionCause::RolledBack),
+        ];
+        let english = render(Language::English, &detail, Timestamp(1));
+        for part in [
+            "Revisions",
+            "rolled back",
+            "program.argv",
+            "&lt;ana&gt;",
+            "●",
+        ] {
+            assert!(english.contains(part), "{part}: {english}");
+        }
+        let spanish = render(Language::Spanish, &detail, Timestamp(1));
+        assert!(spanish.contains("vuelta atrás"), "{spanish}");
     }
 
     #[test]

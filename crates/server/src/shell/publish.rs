@@ -22,7 +22,7 @@ use tokio::{
 
 use super::PUBLISHED_BEHIND_MAX;
 
-/// Events that can still be told to one who comes back: minutes of a busy fleet, in about 1 MiB.
+/// Events that can still be told to one who comes back: minutes of a busy fleet, in a few MiB.
 pub(crate) const EVENTS_KEPT: usize = 16_384;
 /// Between two tellings of how far jobs are.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

@@ -55,6 +55,11 @@ impl Watcher {
         }
     }
 
+    /// The id to come back with.
+    pub(super) fn last(&self) -> &str {
+        &self.last
+    }
+
     /// The lines of the next block; `None` at the end of the answer.
     async fn block(&mut self) -> Option<Vec<String>> {
         loop {

@@ -152,6 +152,13 @@ impl Harness {
         self.local(request.map(|_| Full::new(text.into()))).await
     }
 
+    pub(super) async fn put_with(&self, path: &str, body: &Value, header: (&str, &str)) -> Answer {
+        let json = ("content-type", "application/json");
+        let request = request(Method::PUT, path, &[json, header]);
+        self.local(request.map(|_| Full::new(body.to_string().into())))
+            .await
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Answer {
         self.local(request(Method::DELETE, path, &[])).await
     }

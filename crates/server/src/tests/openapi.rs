@@ -91,6 +91,8 @@ fn the_document_is_whole() {
     let events = [
         "JobEvent",
         "NodeEvent",
+        "ServiceEvent",
+        "ReplicaEvent",
         "ProgressEvent",
         "ResyncEvent",
         "ProcessSnapshot",

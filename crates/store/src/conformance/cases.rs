@@ -12,7 +12,7 @@ use super::{
     Subject,
     sample::{
         SALT, added, attempt, audited, authority, batch, ended, first, grant, job, key, made, node,
-        progressed, service, stdout, taken,
+        progressed, revised, revision, service, stdout, taken,
     },
 };
 use crate::{history::AuditPage, journal::ApplyFault};
@@ -78,6 +78,9 @@ pub(super) fn everything_applied_comes_back_after_reopening(subject: &impl Subje
             ended(attempt(1, 100, 500)),
             Change::ServiceWritten(Box::new(service("b", false))),
             Change::ServiceWritten(Box::new(service("a", true))),
+            revised("b", 1 << 40),
+            revised("b", 7),
+            revised("a", 8),
         ]],
     );
     let expected = Snapshot {
@@ -91,6 +94,9 @@ pub(super) fn everything_applied_comes_back_after_reopening(subject: &impl Subje
         grants: vec![grant(5, 1)],
         nodes: vec![node(3)],
         services: vec![service("a", true), service("b", false)],
+        revisions: [("a", 8), ("b", 7), ("b", 1 << 40)]
+            .map(|(service, job)| (service.to_owned(), revision(job)))
+            .to_vec(),
         keys: vec![(key("a"), made(1))],
     };
     assert_eq!(snapshot, expected);
@@ -118,6 +124,8 @@ pub(super) fn what_was_removed_does_not_come_back(subject: &impl Subject) {
                     made: made(1),
                 },
                 Change::ServiceWritten(Box::new(service("a", true))),
+                revised("a", 7),
+                revised("a", 9),
             ],
             vec![
                 history(None),
@@ -127,6 +135,14 @@ pub(super) fn what_was_removed_does_not_come_back(subject: &impl Subject) {
                 Change::GrantRemoved(GrantId(6)),
                 Change::KeyRemoved(key("b")),
                 Change::ServiceRemoved("a".to_owned()),
+                Change::RevisionRemoved {
+                    service: "a".to_owned(),
+                    job: JobId(7),
+                },
+                Change::RevisionRemoved {
+                    service: "b".to_owned(),
+                    job: JobId(9),
+                },
             ],
         ],
     );
@@ -135,6 +151,7 @@ pub(super) fn what_was_removed_does_not_come_back(subject: &impl Subject) {
     assert_eq!(snapshot.grants, []);
     assert_eq!(snapshot.keys, []);
     assert_eq!(snapshot.services, []);
+    assert_eq!(snapshot.revisions, [("a".to_owned(), revision(9))]);
 }
 
 pub(super) fn the_last_write_of_a_record_stands(subject: &impl Subject) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flota_model::{
     change::{
         AttemptRecord, AuditRecord, Batch, Change, Grace, GrantRecord, IdempotencyKey, JobRecord,
-        KeyRecord, Left, NodeRecord, Revival, ServiceRecord, UpdateRecord,
+        KeyRecord, Left, NodeRecord, RevisionRecord, Revival, ServiceRecord, UpdateRecord,
     },
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, Epoch, GrantId, JobId, NodeId,
@@ -13,7 +13,7 @@ use flota_model::{
     },
     outcome::{Outcome, Output, Stream, Usage},
     resources::Resources,
-    service::Service,
+    service::{RevisionCause, Service, ServiceVersion},
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Retry, SealedSpec, TaskRange,
         Work,
@@ -132,6 +132,7 @@ pub(crate) fn service(name: &str, is_updating: bool) -> ServiceRecord {
                 .to_vec(),
             goes_back: true,
             halted: true,
+            parallel: Some(4),
         }),
         stopped: !is_updating,
         revival: Revival {
@@ -144,6 +145,32 @@ pub(crate) fn service(name: &str, is_updating: bool) -> ServiceRecord {
         },
         completed: is_updating,
         changed_at: Timestamp(1_700_000_000_000_001),
+        version: ServiceVersion {
+            born: JobId(3),
+            count: u64::MAX,
+        },
+    }
+}
+
+/// A revision of a service.
+pub(crate) fn revision(job: u64) -> RevisionRecord {
+    RevisionRecord {
+        job: JobId(job),
+        spec: spec(&format!("{SERVICE}{job}"), range(0, 9_999)),
+        principal: "ana".to_owned(),
+        at: Timestamp(1_700_000_000_000_000 + job),
+        cause: if job.is_multiple_of(2) {
+            RevisionCause::Applied
+        } else {
+            RevisionCause::RolledBack
+        },
+    }
+}
+
+pub(crate) fn revised(service: &str, job: u64) -> Change {
+    Change::RevisionWritten {
+        service: service.to_owned(),
+        revision: Box::new(revision(job)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     change::{
         AttemptRecord, AuditRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey,
-        JobRecord, KeyRecord, NodeRecord, ServiceRecord, Snapshot, TaskHistory,
+        JobRecord, KeyRecord, NodeRecord, RevisionRecord, ServiceRecord, Snapshot, TaskHistory,
     },
     ids::{AttemptId, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     outcome::Output,
@@ -36,6 +36,7 @@ pub(super) struct State {
     pub(super) attempts: BTreeMap<(JobId, TaskIndex, AttemptOrder), AttemptRecord>,
     pub(super) nodes: BTreeMap<NodeId, NodeRecord>,
     services: BTreeMap<String, ServiceRecord>,
+    revisions: BTreeMap<(String, JobId), RevisionRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     pub(super) audit: Vec<AuditRecord>,
 }
@@ -113,16 +114,28 @@ impl State {
             }
             Change::KeyAdded { key, made } => self.add_key(key, *made)?,
             Change::KeyRemoved(key) => drop(self.keys.remove(key)),
-            Change::ServiceWritten(record) => self.write_service(record),
-            Change::ServiceRemoved(name) => drop(self.services.remove(name)),
+            Change::ServiceWritten(_)
+            | Change::ServiceRemoved(_)
+            | Change::RevisionWritten { .. }
+            | Change::RevisionRemoved { .. } => self.change_service(change),
             Change::Audited(record) => self.audit.push(record.clone()),
             Change::CountersWritten(counters) => self.counters = *counters,
         }
         Ok(())
     }
 
-    fn write_service(&mut self, record: &ServiceRecord) {
-        self.services.insert(record.name.clone(), record.clone());
+    fn change_service(&mut self, change: &Change) {
+        if let Change::ServiceWritten(record) = change {
+            self.services
+                .insert(record.name.clone(), (**record).clone());
+        } else if let Change::ServiceRemoved(name) = change {
+            self.services.remove(name);
+        } else if let Change::RevisionWritten { service, revision } = change {
+            let key = (service.clone(), revision.job);
+            self.revisions.insert(key, (**revision).clone());
+        } else if let Change::RevisionRemoved { service, job } = change {
+            self.revisions.remove(&(service.clone(), *job));
+        }
     }
 
     fn add_key(&mut self, key: &IdempotencyKey, made: KeyRecord) -> Result<(), String> {
@@ -175,6 +188,11 @@ impl State {
             grants: self.grants.values().cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             services: self.services.values().cloned().collect(),
+            revisions: self
+                .revisions
+                .iter()
+                .map(|((service, _), revision)| (service.clone(), revision.clone()))
+                .collect(),
             keys: self
                 .keys
                 .iter()

@@ -112,6 +112,12 @@ impl Writer<'_, '_> {
             Change::KeyRemoved(key) => self.remove_key(key),
             Change::ServiceWritten(record) => services::write(self.connection, record),
             Change::ServiceRemoved(name) => services::remove(self.connection, name),
+            Change::RevisionWritten { service, revision } => {
+                services::write_revision(self.connection, service, revision)
+            }
+            Change::RevisionRemoved { service, job } => {
+                services::remove_revision(self.connection, service, *job)
+            }
             Change::Audited(record) => self.audit(record),
             Change::CountersWritten(counters) => self.write_counters(counters),
         }

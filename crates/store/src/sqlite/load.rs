@@ -46,6 +46,7 @@ pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Sn
         grants: all(connection, &format!("{GRANT} ORDER BY grant"), [], grant)?,
         nodes: nodes(connection)?,
         services: services::all(connection, decode)?,
+        revisions: services::all_revisions(connection, decode)?,
         keys: keys(connection)?,
     })
 }

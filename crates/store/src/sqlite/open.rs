@@ -133,6 +133,7 @@ pub(super) fn open_with(
             source,
         })?;
     }
+    super::mend::all(&mut writer, decode).map_err(unreadable)?;
     let checkpointer =
         Checkpointer::start(path, thresholds).map_err(|error| unreadable(error.into()))?;
     let pool = Arc::new(Pool::new(path));

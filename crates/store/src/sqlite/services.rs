@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use flota_model::{
-    change::{Left, Revival, ServiceRecord, UpdateRecord},
+    change::{Left, RevisionRecord, Revival, ServiceRecord, UpdateRecord},
     ids::{JobId, NodeId, SpecHash},
+    service::{RevisionCause, ServiceVersion},
     spec::SealedSpec,
 };
 use rusqlite::{Connection, params};
@@ -17,7 +18,7 @@ use crate::{
 
 const COLUMNS: &str = "name, principal, replicas, job, stopped, completed, changed_at, spec_hash, \
                        blob, from_job, from_hash, from_blob, moved, halted, remaining, goes_back, \
-                       revival, revival_due";
+                       revival, revival_due, born, version, parallel";
 
 /// Bytes of one [`Left`].
 const LEFT_LENGTH: usize = 16;
@@ -25,7 +26,7 @@ const LEFT_LENGTH: usize = 16;
 pub(super) fn write(connection: &Connection, record: &ServiceRecord) -> Result<(), ApplyFault> {
     const SQL: &str = "INSERT OR REPLACE INTO services VALUES \
                        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-                       ?17, ?18)";
+                       ?17, ?18, ?19, ?20, ?21)";
     let update = record.update.as_ref();
     connection.prepare_cached(SQL)?.execute(params![
         record.name,
@@ -46,6 +47,9 @@ pub(super) fn write(connection: &Connection, record: &ServiceRecord) -> Result<(
         update.map(|update| update.goes_back),
         bytes_of_nodes(&record.revival.nodes),
         record.revival.due,
+        record.version.born.0.cast_signed(),
+        record.version.count.cast_signed(),
+        update.and_then(|update| update.parallel),
     ])?;
     Ok(())
 }
@@ -79,6 +83,11 @@ pub(super) fn all(
         let (moved, halted): (Option<u32>, Option<bool>) = (columns.take()?, columns.take()?);
         let (left, goes_back): (Option<Vec<u8>>, Option<bool>) = (columns.take()?, columns.take()?);
         let (nodes, due): (Option<Vec<u8>>, Option<bool>) = (columns.take()?, columns.take()?);
+        let version = ServiceVersion {
+            born: JobId(columns.bits()?),
+            count: columns.bits()?,
+        };
+        let parallel = columns.take()?;
         let update = match (from, from_hash, from_blob, moved, halted) {
             (Some(from), Some(hash), Some(blob), Some(moved), Some(halted)) => Some(UpdateRecord {
                 from,
@@ -89,6 +98,7 @@ pub(super) fn all(
                 },
                 goes_back: goes_back.unwrap_or(false),
                 halted,
+                parallel,
             }),
             _ => None,
         };
@@ -107,14 +117,80 @@ pub(super) fn all(
             revival,
             completed,
             changed_at,
+            version,
         });
     }
     Ok(services)
 }
 
+pub(super) fn write_revision(
+    connection: &Connection,
+    service: &str,
+    revision: &RevisionRecord,
+) -> Result<(), ApplyFault> {
+    const SQL: &str = "INSERT OR REPLACE INTO revisions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    connection.prepare_cached(SQL)?.execute(params![
+        service,
+        revision.job.0.cast_signed(),
+        revision.principal,
+        micros(revision.at),
+        match revision.cause {
+            RevisionCause::Applied => 0,
+            RevisionCause::RolledBack => 1,
+        },
+        revision.spec.hash.0.cast_signed(),
+        &*revision.spec.blob,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn remove_revision(
+    connection: &Connection,
+    service: &str,
+    job: JobId,
+) -> Result<(), ApplyFault> {
+    const SQL: &str = "DELETE FROM revisions WHERE service = ?1 AND job = ?2";
+    let values = params![service, job.0.cast_signed()];
+    connection.prepare_cached(SQL)?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn all_revisions(
+    connection: &Connection,
+    decode: DecodeSpec,
+) -> Result<Vec<(String, RevisionRecord)>, LoadFault> {
+    const SQL: &str = "SELECT service, job, principal, at, cause, spec_hash, blob \
+                       FROM revisions ORDER BY service, job";
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([])?;
+    let mut revisions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::of(row);
+        let service: String = columns.take()?;
+        let job = JobId(columns.bits()?);
+        let (principal, at) = (columns.take()?, columns.time()?);
+        let cause = match columns.take::<u8>()? {
+            0 => RevisionCause::Applied,
+            1 => RevisionCause::RolledBack,
+            _ => return Err(damaged(&service)),
+        };
+        let hash = SpecHash(columns.bits()?);
+        let spec = sealed(&service, decode, hash, columns.take()?)?;
+        let revision = RevisionRecord {
+            job,
+            spec,
+            principal,
+            at,
+            cause,
+        };
+        revisions.push((service, revision));
+    }
+    Ok(revisions)
+}
+
 fn damaged(name: &str) -> LoadFault {
     LoadFault::Damaged {
-        what: format!("the update of service `{name}` cannot be read"),
+        what: format!("a row of service `{name}` cannot be read"),
         source: None,
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use flota_model::service::{Dependency, ReplicaView, RunEnd, ServiceDetail, ServiceView};
+use flota_model::{
+    outcome::Outcome,
+    service::{Dependency, ReplicaView, RunEnd, ServiceDetail, ServiceView},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +13,7 @@ use super::{
     convert::{Details, seconds},
     waiting::Room,
 };
-use crate::spec::to_value;
+use crate::spec::{changed_fields, to_value};
 
 /// A service of `GET /api/v1/services`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +34,9 @@ pub struct Service {
     pub waits_for: Vec<WaitsFor>,
     /// Replicas that the running update has moved to the new revision.
     pub updated: Option<u32>,
+    /// Its state: another one after each change, and never the same again. For `If-Match`.
+    #[serde(default)]
+    pub version: String,
     /// Who applied it last.
     pub principal: String,
     /// When it was changed last by somebody.
@@ -75,6 +81,119 @@ pub struct RoomOfRevision {
     /// The room.
     #[serde(flatten)]
     pub room: Room,
+}
+
+/// `GET /api/v1/services/{service}/revisions`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Revisions {
+    /// The newest first; at most 10.
+    pub revisions: Vec<Revision>,
+}
+
+/// A spec that a service has, or had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Revision {
+    /// The last revision with this spec: the number of a job.
+    pub job: u64,
+    /// Whether it is the one that the service has now.
+    pub current: bool,
+    /// Who applied it, or went back to it.
+    pub principal: String,
+    /// When.
+    pub at: f64,
+    /// `applied` or `rolled-back`.
+    pub cause: String,
+    /// Fields that differ from the revision before it: the first 32 of them, in their order.
+    pub changed: Vec<String>,
+    /// Fields that differ beyond those.
+    pub changed_more: u32,
+    /// The spec (normal form).
+    pub spec: serde_json::Value,
+}
+
+impl From<&ServiceDetail> for Revisions {
+    fn from(detail: &ServiceDetail) -> Self {
+        let mut revisions: Vec<Revision> = Vec::new();
+        for known in &detail.revisions {
+            let spec = to_value(&known.spec.spec);
+            let before = revisions.last().map(|before| &before.spec);
+            let mut changed = before.map_or_else(Vec::new, |before| changed_fields(before, &spec));
+            let more = changed.len().saturating_sub(CHANGED_MAX);
+            changed.truncate(CHANGED_MAX);
+            revisions.push(Revision {
+                job: known.job.0,
+                current: known.spec.hash == detail.spec.hash,
+                principal: known.principal.clone(),
+                at: seconds(known.at),
+                cause: known.cause.word().to_owned(),
+                changed,
+                changed_more: u32::try_from(more).unwrap_or(u32::MAX),
+                spec,
+            });
+        }
+        revisions.reverse();
+        Self { revisions }
+    }
+}
+
+/// Most fields that are named as changed.
+const CHANGED_MAX: usize = 32;
+
+/// Data of an event `service` of `GET /api/v1/events`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceEvent {
+    /// Its name.
+    pub service: String,
+    /// `created`, `updated`, `scaled`, `restarted`, `rolled-back`, `update-done`, `update-failed`,
+    /// `went-back`, `stopped`, `started` or `removed`.
+    pub news: String,
+    /// Its current revision: the number of a job.
+    pub job: u64,
+    /// How many replicas are wanted.
+    pub replicas: u32,
+    /// When.
+    pub at: f64,
+}
+
+/// Data of an event `replica` of `GET /api/v1/events`. After a start of the server, what agents hold
+/// is told again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaEvent {
+    /// The name of its service.
+    pub service: String,
+    /// Its number, from 0.
+    pub replica: u32,
+    /// Of which revision: the number of a job.
+    pub job: u64,
+    /// Where: the node's number.
+    pub node: u32,
+    /// Which run of its program, from 1; 0 where nobody knows.
+    pub run: u32,
+    /// `started`, `ready`, `not-ready`, `ended` or `crash-loop`.
+    pub news: String,
+    /// The word of the outcome, where a run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Exit code, where it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
+    /// Signal, where one ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<u8>,
+    /// When the server heard of it.
+    pub at: f64,
+}
+
+impl ReplicaEvent {
+    /// With how a run ended.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Option<&Outcome>) -> Self {
+        let details = outcome.map(Details::of);
+        self.outcome = outcome.map(|outcome| outcome.word().to_owned());
+        self.exit_code = details.as_ref().and_then(|details| details.exit_code);
+        self.signal = details.as_ref().and_then(|details| details.signal);
+        self
+    }
 }
 
 /// One replica.
@@ -184,6 +303,7 @@ impl From<&ServiceView> for Service {
             restarts: view.restarts,
             waits_for: view.waits_for.iter().map(WaitsFor::from).collect(),
             updated: view.updated,
+            version: view.version.to_string(),
             principal: view.principal.clone(),
             changed_at: seconds(view.changed_at),
         }

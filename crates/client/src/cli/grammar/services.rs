@@ -32,7 +32,17 @@ pub(super) fn service(language: Language) -> Command {
                 .aliases(["describe", "inspect", "mostrar"])
                 .args([name(language), timeout(language)]),
             scale(language),
-            order(language, "restart", language.about_service_restart()).alias("reiniciar"),
+            order(language, "restart", language.about_service_restart())
+                .alias("reiniciar")
+                .before_help(examples(
+                    language,
+                    &["flota service restart web --at-a-time 2 --wait"],
+                ))
+                .arg(at_a_time(language)),
+            leaf("history", language.about_service_history())
+                .alias("historial")
+                .args([name(language), timeout(language)]),
+            rollback(language),
             order(language, "stop", language.about_service_stop()).alias("detener"),
             order(language, "start", language.about_service_start()).alias("iniciar"),
             leaf("rm", language.about_service_rm())
@@ -64,6 +74,32 @@ fn order(language: Language, word: &'static str, about: String) -> Command {
         .arg(name(language))
         .args(waiting(language))
         .arg(timeout(language))
+}
+
+fn at_a_time(language: Language) -> Arg {
+    option(
+        "at-a-time",
+        language.value_count(),
+        language.help_service_at_a_time(),
+    )
+    .value_parser(values::number(language, 1, REPLICAS_MAX))
+}
+
+fn rollback(language: Language) -> Command {
+    let to = option("to", language.value_revision(), language.help_service_to());
+    order(language, "rollback", language.about_service_rollback())
+        .aliases(["undo", "revertir"])
+        .before_help(examples(
+            language,
+            &[
+                "flota service rollback web --wait",
+                "flota service rollback web --to 17",
+            ],
+        ))
+        .args([
+            to.value_parser(clap::value_parser!(u64)),
+            at_a_time(language),
+        ])
 }
 
 fn scale(language: Language) -> Command {
@@ -98,6 +134,7 @@ fn apply(language: Language) -> Command {
             language.value_file(),
             language.help_service_file(),
         ))
+        .arg(at_a_time(language))
         .args(waiting(language))
         .arg(timeout(language))
 }
@@ -118,6 +155,7 @@ fn run(language: Language) -> Command {
         .args(execution::arguments(language))
         .args(shape(language))
         .args(health(language))
+        .arg(at_a_time(language))
         .args(waiting(language))
         .arg(timeout(language))
 }

@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 use super::{
     is_not_started,
     lines::Item,
+    revisions::{self, Followed},
     source::{Request, Source},
 };
 use crate::{
@@ -21,9 +22,9 @@ use crate::{
 };
 
 /// Between two looks at logs that may grow.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Most streams that are merged: a part of each is in memory.
-const SOURCES_MAX: usize = 64;
+pub(super) const SOURCES_MAX: usize = 64;
 
 /// What the person asked for.
 pub(super) struct Wanted {
@@ -34,6 +35,10 @@ pub(super) struct Wanted {
     run: Option<u32>,
     grep: Option<Regex>,
     follows: bool,
+    /// The name of a service that was given, of which the current revision was found.
+    service: Option<String>,
+    /// The task that was given.
+    given: Option<u32>,
 }
 
 impl Wanted {
@@ -52,7 +57,15 @@ impl Wanted {
             run: matches.get_one("run").copied(),
             grep: matches.get_one("grep").cloned(),
             follows: matches.get_flag("follow"),
+            service: None,
+            given: matches.get_one("task").copied(),
         }
+    }
+
+    /// Goes on with later revisions of the service.
+    pub(super) fn of_service(self, name: Option<&str>) -> Self {
+        let service = name.map(str::to_owned);
+        Self { service, ..self }
     }
 }
 
@@ -88,8 +101,27 @@ pub(super) async fn show(
             .map(|(task, stream)| Source::new(request(task, stream)))
             .collect(),
         has_prefix: count > 1,
+        is_full: false,
         grep: wanted.grep,
     };
+    if let (true, Some(name)) = (wanted.follows, wanted.service) {
+        let followed = Followed {
+            name,
+            task: wanted.given,
+            streams: wanted.streams,
+            first: Request {
+                job: job.id,
+                task: first,
+                stream: StreamName::Stdout,
+                attempt: None,
+                run: wanted.run,
+                start: wanted.start,
+                until: wanted.until,
+            },
+        };
+        merge.sources.clear();
+        return revisions::follow(session, &mut merge, &followed).await;
+    }
     if wanted.follows {
         return follow_all(session, &mut merge, (job.id, (first, last))).await;
     }
@@ -148,14 +180,34 @@ enum Patience {
 }
 
 /// Streams that are shown as one.
-struct Merge {
+pub(super) struct Merge {
     sources: Vec<Source>,
     /// Whether lines begin with the index of their task.
     has_prefix: bool,
+    /// It was told that there are more than may be merged.
+    pub(super) is_full: bool,
     grep: Option<Regex>,
 }
 
 impl Merge {
+    pub(super) fn count(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(super) fn add(&mut self, sources: impl IntoIterator<Item = Source>) {
+        self.sources.extend(sources);
+        let first = self.sources.first().map(Source::task);
+        self.has_prefix |= self.sources.iter().any(|one| Some(one.task()) != first);
+    }
+
+    /// Keeps those of which `stays` says so, by job and task, and whether they have ended.
+    pub(super) fn retain(&mut self, stays: impl Fn((u64, u32), bool) -> bool) {
+        self.sources.retain(|source| {
+            let is_read = source.has_ended() && source.first().is_none();
+            stays((source.job(), source.task()), is_read)
+        });
+    }
+
     /// The task is asked before its logs, so that nothing written before its end is missed.
     async fn look_at_task(
         &mut self,
@@ -198,7 +250,7 @@ impl Merge {
     }
 
     /// Passes on what there is; whether that was all.
-    async fn look(
+    pub(super) async fn look(
         &mut self,
         session: &mut Session<'_>,
         has_ended: bool,
@@ -319,7 +371,7 @@ impl Merge {
     }
 
     /// Prints also what stands behind the last line end.
-    fn finish(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
         for source in &mut self.sources {
             source.close();
         }

@@ -61,6 +61,10 @@ impl Source {
         }
     }
 
+    pub(super) fn job(&self) -> u64 {
+        self.request.job
+    }
+
     pub(super) fn task(&self) -> u32 {
         self.request.task
     }

@@ -11,7 +11,7 @@ use flota_wire::{
 
 use super::{
     super::{Session, ask},
-    file, named,
+    at_a_time, file, named,
     show::{self, ready},
     wait::{self, Goal},
 };
@@ -40,7 +40,8 @@ pub(super) async fn apply_all(
     let mut applied = Vec::new();
     for spec in specs {
         let client = session.client().await?;
-        match client.apply(&spec.name, &spec::to_value(spec)).await {
+        let value = spec::to_value(spec);
+        match client.apply(&spec.name, &value, at_a_time(matches)).await {
             Ok(one) => applied.push(one),
             Err(fault) => {
                 // What was applied before stays so, and is told before the fault.

@@ -6,12 +6,14 @@ use flota_model::{
     change::{JobRecord, Revival, ServiceRecord},
     command::{Principal, Refusal, Reply},
     ids::JobId,
-    service::{Applied, Dependency, REPLICAS_MAX},
+    service::{
+        Applied, Dependency, Expected, REPLICAS_MAX, RevisionCause, ServiceNews, ServiceVersion,
+    },
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
 };
 
-use super::Entry;
+use super::{Entry, update::Pace};
 use crate::fleet::{Fleet, job::Job};
 
 /// Most services of a cycle that a refusal names: more say nothing to a person.
@@ -22,11 +24,13 @@ impl Fleet {
         &mut self,
         principal: &Principal,
         spec: SealedSpec,
+        (expected, at_a_time): (&Expected, Option<u32>),
     ) -> Result<Reply, Refusal> {
         let Some(service) = spec.spec.service.as_deref() else {
             return Err(Refusal::ServiceKind);
         };
         self.may_change()?;
+        self.is_as_expected(&spec.spec.name, expected)?;
         self.admit_node(&spec)?;
         let (name, replicas) = (spec.spec.name.clone(), service.replicas);
         self.refuse_cycle(&spec)?;
@@ -45,20 +49,30 @@ impl Fleet {
                 self.is_down(&name)?;
                 self.admit_job(spec.spec.tasks.count())?;
                 self.change(&name, |record| {
+                    record.principal.clone_from(&principal.name);
                     (record.spec, record.replicas) = (spec, replicas);
                 });
-                self.start_anew(&name);
+                self.start_anew(&name, Some(RevisionCause::Applied));
             }
-            Applied::Updated if self.resume(&name, &spec, replicas)? => {}
+            Applied::Updated if self.resume(&name, &spec, (replicas, at_a_time))? => {}
             Applied::Updated => {
                 self.admit_job(spec.spec.tasks.count())?;
-                self.begin_update(&name, spec, replicas);
+                self.change(&name, |record| record.principal.clone_from(&principal.name));
+                let cause = Some(RevisionCause::Applied);
+                self.begin_update(&name, (spec, replicas), Pace { at_a_time, cause });
             }
             Applied::Scaled => self.scale_to(&name, replicas)?,
             Applied::Unchanged => {}
         }
         if applied != Applied::Unchanged {
             self.change(&name, |record| record.principal.clone_from(&principal.name));
+        }
+        match applied {
+            Applied::Created => self.tell_service(&name, ServiceNews::Created),
+            Applied::Updated => self.tell_service(&name, ServiceNews::Updated),
+            Applied::Scaled => self.tell_service(&name, ServiceNews::Scaled),
+            Applied::Started => self.tell_service(&name, ServiceNews::Started),
+            Applied::Unchanged => {}
         }
         let service = Box::new(self.view_of(&name)?);
         Ok(Reply::Applied { applied, service })
@@ -72,10 +86,15 @@ impl Fleet {
             return Err(Refusal::TooManyReplicas { limit });
         }
         self.scale_to(name, replicas)?;
+        self.tell_service(name, ServiceNews::Scaled);
         self.reply_with(name)
     }
 
-    pub(crate) fn restart_service(&mut self, name: &str) -> Result<Reply, Refusal> {
+    pub(crate) fn restart_service(
+        &mut self,
+        name: &str,
+        at_a_time: Option<u32>,
+    ) -> Result<Reply, Refusal> {
         self.may_change()?;
         let record = self.known_service(name)?;
         if record.stopped {
@@ -83,7 +102,9 @@ impl Fleet {
         }
         let (spec, replicas) = (record.spec.clone(), record.replicas);
         self.admit_job(spec.spec.tasks.count())?;
-        self.begin_update(name, spec, replicas);
+        let cause = None;
+        self.begin_update(name, (spec, replicas), Pace { at_a_time, cause });
+        self.tell_service(name, ServiceNews::Restarted);
         self.reply_with(name)
     }
 
@@ -99,6 +120,7 @@ impl Fleet {
                 self.begin_cancel(job);
             }
         }
+        self.tell_service(name, ServiceNews::Stopped);
         self.reply_with(name)
     }
 
@@ -111,7 +133,8 @@ impl Fleet {
         let tasks = record.spec.spec.tasks.count();
         self.is_down(name)?;
         self.admit_job(tasks)?;
-        self.start_anew(name);
+        self.start_anew(name, None);
+        self.tell_service(name, ServiceNews::Started);
         self.reply_with(name)
     }
 
@@ -122,19 +145,36 @@ impl Fleet {
         }
         self.is_down(name)?;
         let reply = self.reply_with(name)?;
+        self.tell_service(name, ServiceNews::Removed);
+        self.forget_revisions(name);
         self.jobs.services.known.remove(name);
         self.ledger.services.insert(name.to_owned());
         Ok(reply)
     }
 
-    fn may_change(&self) -> Result<(), Refusal> {
+    fn is_as_expected(&self, name: &str, expected: &Expected) -> Result<(), Refusal> {
+        let entry = self.jobs.services.known.get(name);
+        let version = entry.map(|entry| entry.record.version);
+        let is_so = match expected {
+            Expected::Anything => true,
+            Expected::Absent => version.is_none(),
+            Expected::Present => version.is_some(),
+            Expected::OneOf(versions) => version.is_some_and(|one| versions.contains(&one)),
+        };
+        let name = name.to_owned();
+        is_so
+            .then_some(())
+            .ok_or(Refusal::ServiceChanged { name, version })
+    }
+
+    pub(super) fn may_change(&self) -> Result<(), Refusal> {
         if self.office.is_frozen() {
             return Err(Refusal::StoreBehind);
         }
         Ok(())
     }
 
-    fn known_service(&self, name: &str) -> Result<&ServiceRecord, Refusal> {
+    pub(super) fn known_service(&self, name: &str) -> Result<&ServiceRecord, Refusal> {
         let entry = self.jobs.services.known.get(name);
         entry
             .map(|entry| &entry.record)
@@ -150,7 +190,7 @@ impl Fleet {
         }
     }
 
-    fn reply_with(&self, name: &str) -> Result<Reply, Refusal> {
+    pub(super) fn reply_with(&self, name: &str) -> Result<Reply, Refusal> {
         Ok(Reply::Service(Box::new(self.view_of(name)?)))
     }
 
@@ -159,6 +199,7 @@ impl Fleet {
         if let Some(entry) = self.jobs.services.known.get_mut(name) {
             change(&mut entry.record);
             entry.record.changed_at = at;
+            entry.record.version.count += 1;
             self.ledger.services.insert(name.to_owned());
         }
     }
@@ -182,21 +223,29 @@ impl Fleet {
             revival: Revival::default(),
             completed: false,
             changed_at: self.office.now.wall,
+            version: ServiceVersion {
+                born: self.office.counters.job,
+                count: 0,
+            },
         };
         let step_since = self.office.now.moment;
-        let entry = Entry { record, step_since };
+        let entry = Entry {
+            record,
+            past: Vec::new(),
+            step_since,
+        };
         self.jobs.services.known.insert(name.to_owned(), entry);
-        self.start_anew(name);
+        self.start_anew(name, Some(RevisionCause::Applied));
         Ok(())
     }
 
     /// A new revision of which all replicas are wanted, and no other one.
-    pub(super) fn start_anew(&mut self, name: &str) {
+    pub(super) fn start_anew(&mut self, name: &str, cause: Option<RevisionCause>) {
         self.change(name, |record| {
             (record.stopped, record.completed, record.update) = (false, false, None);
             record.revival = Revival::default();
         });
-        self.new_revision(name);
+        self.new_revision(name, cause);
         self.set_windows(name);
     }
 
@@ -215,14 +264,19 @@ impl Fleet {
             }
         });
         if needs_revision {
-            self.new_revision(name);
+            self.new_revision(name, None);
         }
         self.set_windows(name);
         Ok(())
     }
 
     /// An update that failed goes on where it stopped, if what is applied is what it led to.
-    fn resume(&mut self, name: &str, spec: &SealedSpec, replicas: u32) -> Result<bool, Refusal> {
+    pub(super) fn resume(
+        &mut self,
+        name: &str,
+        spec: &SealedSpec,
+        (replicas, at_a_time): (u32, Option<u32>),
+    ) -> Result<bool, Refusal> {
         let record = self.known_service(name)?;
         if !is_halted(record) || !is_same_but_for_replicas(&record.spec, spec) {
             return Ok(false);
@@ -233,6 +287,7 @@ impl Fleet {
         self.change(name, |record| {
             if let Some(update) = &mut record.update {
                 update.halted = false;
+                update.parallel = at_a_time;
             }
         });
         self.note_step(name);
@@ -241,7 +296,7 @@ impl Fleet {
     }
 
     /// Makes the job of a new revision; none of its replicas is wanted yet.
-    pub(super) fn new_revision(&mut self, name: &str) {
+    pub(super) fn new_revision(&mut self, name: &str, cause: Option<RevisionCause>) {
         let Some(entry) = self.jobs.services.known.get(name) else {
             return;
         };
@@ -260,12 +315,13 @@ impl Fleet {
         let job = record.job;
         self.ledger.counters = true;
         self.change(name, |service| service.job = job);
+        self.note_revision(name, cause);
         self.add_job(record, Job::of_service);
         self.adopt_revision(job);
     }
 
     /// Whether a service with these dependencies would wait for itself.
-    fn refuse_cycle(&self, spec: &SealedSpec) -> Result<(), Refusal> {
+    pub(super) fn refuse_cycle(&self, spec: &SealedSpec) -> Result<(), Refusal> {
         let target = spec.spec.name.as_str();
         let mut seen = BTreeSet::new();
         // The way so far, each service with those of its dependencies that were not looked at. It is
@@ -296,7 +352,7 @@ fn dependencies(spec: &SealedSpec) -> &[Dependency] {
     service.map_or(&[], |service| &service.dependencies)
 }
 
-fn is_halted(record: &ServiceRecord) -> bool {
+pub(super) fn is_halted(record: &ServiceRecord) -> bool {
     record.update.as_ref().is_some_and(|update| update.halted)
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use flota_model::{
     change::{Revival, ServiceRecord},
     ids::NodeId,
+    service::ServiceNews,
     state::TaskState,
 };
 
@@ -77,7 +78,8 @@ impl Fleet {
         let tasks = record.spec.spec.tasks.count();
         let is_due = record.stopped && record.revival.due;
         if is_due && self.is_down(name).is_ok() && self.admit_job(tasks).is_ok() {
-            self.start_anew(name);
+            self.start_anew(name, None);
+            self.tell_service(name, ServiceNews::Started);
         }
     }
 }

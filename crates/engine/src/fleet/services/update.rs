@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use flota_model::{
     change::{Left, ServiceRecord, UpdateRecord},
     ids::{JobId, TaskIndex},
-    service::{OnUpdateFailure, Purpose, ReplicaState, Service},
+    service::{OnUpdateFailure, Purpose, ReplicaState, RevisionCause, Service, ServiceNews},
     spec::SealedSpec,
     state::TaskState,
 };
@@ -32,6 +32,15 @@ enum Reach {
     Down,
 }
 
+/// How an update goes, and why there is one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// How many replicas it takes at a time; else as the spec says.
+    pub(super) at_a_time: Option<u32>,
+    /// `None` for a restart.
+    pub(super) cause: Option<RevisionCause>,
+}
+
 /// Takes those off that are beyond the number of replicas.
 pub(super) fn clip(left: &mut Vec<Left>, replicas: u32) {
     for part in &mut *left {
@@ -43,7 +52,12 @@ pub(super) fn clip(left: &mut Vec<Left>, replicas: u32) {
 impl Fleet {
     /// Replicas move to a new revision, a few at a time. Where an update is under way, the new one
     /// overtakes it: replicas keep the revision that they have until it is their turn.
-    pub(super) fn begin_update(&mut self, name: &str, spec: SealedSpec, replicas: u32) {
+    pub(super) fn begin_update(
+        &mut self,
+        name: &str,
+        (spec, replicas): (SealedSpec, u32),
+        pace: Pace,
+    ) {
         let Some(entry) = self.jobs.services.known.get(name) else {
             return;
         };
@@ -61,10 +75,11 @@ impl Fleet {
                 left,
                 goes_back: false,
                 halted: false,
+                parallel: pace.at_a_time,
             });
             (record.spec, record.completed, record.replicas) = (spec, false, replicas);
         });
-        self.new_revision(name);
+        self.new_revision(name, pace.cause);
         self.note_step(name);
         self.set_windows(name);
     }
@@ -149,7 +164,9 @@ impl Fleet {
         };
         let record = &entry.record;
         let service = record.spec.spec.service.as_deref();
-        let parallel = service.map_or(1, |service| service.update.parallel.max(1));
+        let asked = record.update.as_ref().and_then(|update| update.parallel);
+        let parallel = asked.or_else(|| service.map(|service| service.update.parallel));
+        let parallel = parallel.unwrap_or(1).max(1);
         let left = record.update.as_ref().map(|update| update.left.clone());
         let mut order: Vec<(bool, u32)> = owners(left.as_deref().unwrap_or_default())
             .map(|(replica, job)| (self.is_up(job, TaskIndex(replica)), replica))
@@ -254,6 +271,7 @@ impl Fleet {
             entry.record.update = None;
             self.ledger.services.insert(name.to_owned());
         }
+        self.tell_service(name, ServiceNews::UpdateDone);
         self.set_windows(name);
     }
 
@@ -262,13 +280,20 @@ impl Fleet {
             return;
         };
         self.ledger.services.insert(name.to_owned());
+        // Of a restart there is nothing to go back to: the spec is the same.
+        let update = entry.record.update.as_ref();
+        let is_restart = update.is_some_and(|update| update.spec.hash == entry.record.spec.hash);
         match service.update.on_failure {
-            OnUpdateFailure::Stop => {
+            OnUpdateFailure::RollBack if !is_restart => {
+                self.go_back(name);
+                self.tell_service(name, ServiceNews::WentBack);
+            }
+            OnUpdateFailure::Stop | OnUpdateFailure::RollBack => {
                 if let Some(update) = &mut entry.record.update {
                     update.halted = true;
                 }
+                self.tell_service(name, ServiceNews::UpdateFailed);
             }
-            OnUpdateFailure::RollBack => self.go_back(name),
         }
     }
 
@@ -279,7 +304,13 @@ impl Fleet {
         };
         let record = &entry.record;
         let holders = self.holders(record);
-        let Some(UpdateRecord { from, spec, .. }) = record.update.clone() else {
+        let Some(UpdateRecord {
+            from,
+            spec,
+            parallel,
+            ..
+        }) = record.update.clone()
+        else {
             return;
         };
         let is_gone = !self.is_going(from);
@@ -287,7 +318,7 @@ impl Fleet {
             (record.job, record.spec) = (from, spec.clone());
         });
         if is_gone {
-            self.new_revision(name);
+            self.new_revision(name, None);
         }
         if let Some(entry) = self.jobs.services.known.get_mut(name) {
             let record = &mut entry.record;
@@ -298,6 +329,7 @@ impl Fleet {
                 left: gather(others),
                 goes_back: true,
                 halted: false,
+                parallel,
             });
         }
         self.take_step(name, Reach::All);

@@ -31,12 +31,14 @@ impl Fleet {
     }
 
     pub(crate) fn service_detail(&self, name: &str) -> Option<ServiceDetail> {
-        let record = &self.jobs.services.known.get(name)?.record;
+        let entry = self.jobs.services.known.get(name)?;
+        let record = &entry.record;
         let replicas = self.replica_views(record);
         Some(ServiceDetail {
             service: self.service_view(record),
             spec: record.spec.clone(),
             rooms: self.rooms_for(&replicas),
+            revisions: entry.past.clone(),
             replicas,
         })
     }
@@ -78,6 +80,7 @@ impl Fleet {
                 .update
                 .as_ref()
                 .map(|update| record.replicas.saturating_sub(update.left_count())),
+            version: record.version,
             principal: record.principal.clone(),
             changed_at: record.changed_at,
         }

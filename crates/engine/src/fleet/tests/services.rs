@@ -8,8 +8,9 @@ use flota_model::{
     ids::{AttemptId, AttemptRange, RequestId, SpecHash, TaskIndex},
     outcome::Outcome,
     service::{
-        Applied, Condition, Dependency, OnUpdateFailure, Placement, REPLICAS_MAX, ReplicaState,
-        ReplicaStatus, Service, ServiceDetail, ServicePhase, ServiceView, UpdateSettings,
+        Applied, Condition, Dependency, Expected, OnUpdateFailure, Placement, REPLICAS_MAX,
+        ReplicaState, ReplicaStatus, Service, ServiceDetail, ServicePhase, ServiceView,
+        UpdateSettings,
     },
     spec::{JobSpec, Program, TaskRange, Work},
     units::Timestamp,
@@ -48,7 +49,11 @@ pub(super) fn plain(replicas: u32) -> JobSpec {
 }
 
 pub(super) fn apply(bench: &mut Bench, spec: JobSpec) -> (Applied, ServiceView) {
-    match bench.command(Command::ApplyService { spec: sealed(spec) }) {
+    match bench.command(Command::ApplyService {
+        spec: sealed(spec),
+        expected: Expected::Anything,
+        at_a_time: None,
+    }) {
         Ok(Reply::Applied { applied, service }) => (applied, *service),
         other => panic!("{other:?}"),
     }
@@ -386,6 +391,8 @@ fn a_service_waits_for_those_that_it_depends_on() {
     let cycle = service(1, |service| service.dependencies = vec![on("web")]);
     let refused = bench.command(Command::ApplyService {
         spec: sealed(named("store", cycle)),
+        expected: Expected::Anything,
+        at_a_time: None,
     });
     let names = ["store", "web"].map(str::to_owned).to_vec();
     assert_eq!(refused, Err(Refusal::ServiceCycle(names)));
@@ -403,7 +410,9 @@ fn what_is_no_service_is_not_applied_and_a_service_is_not_submitted() {
     let spec_of_batch = sealed(spec(1));
     assert_eq!(
         bench.command(Command::ApplyService {
-            spec: spec_of_batch
+            spec: spec_of_batch,
+            expected: Expected::Anything,
+            at_a_time: None
         }),
         refused
     );

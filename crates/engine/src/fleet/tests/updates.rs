@@ -7,7 +7,10 @@ use flota_model::{
     command::{Command, Refusal},
     frame::HeldState,
     outcome::Outcome,
-    service::{Condition, Dependency, OnUpdateFailure, RestartPolicy, ServiceDetail, ServicePhase},
+    service::{
+        Condition, Dependency, Expected, OnUpdateFailure, RestartPolicy, ServiceDetail,
+        ServicePhase,
+    },
     spec::JobSpec,
 };
 
@@ -199,7 +202,11 @@ fn a_cycle_of_any_length_is_found_without_a_deep_stack() {
                 condition: Condition::Started,
             }];
         }
-        Command::ApplyService { spec: sealed(spec) }
+        Command::ApplyService {
+            spec: sealed(spec),
+            expected: Expected::Anything,
+            at_a_time: None,
+        }
     };
     for number in 0..SERVICES {
         bench.command(on(number, number + 1)).unwrap();

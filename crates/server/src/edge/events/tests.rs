@@ -83,7 +83,10 @@ async fn a_watcher_that_reads_too_slowly_is_told_to_resync_and_goes_on() {
 
 #[test]
 fn topics_are_known_words() {
-    assert_eq!(Topics::parse("job,node,progress"), Some(Topics::ALL));
+    assert_eq!(
+        Topics::parse("job,node,progress,service,replica"),
+        Some(Topics::ALL)
+    );
     let job = Topics::parse("job").unwrap();
     assert_eq!((job.job, job.node, job.progress), (true, false, false));
     for wrong in ["", "jobs", "job,", "job node"] {

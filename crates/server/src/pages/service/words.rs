@@ -1,6 +1,8 @@
 //! The words of services.
 
-use flota_model::service::{Condition, Purpose, ReplicaState, ServicePhase, WaitingFor};
+use flota_model::service::{
+    Condition, Purpose, ReplicaState, RevisionCause, ServicePhase, WaitingFor,
+};
 
 use super::super::language::Language;
 
@@ -22,6 +24,8 @@ pub(super) struct Words {
     pub(super) output: &'static str,
     pub(super) phase: fn(ServicePhase) -> &'static str,
     pub(super) state: fn(ReplicaState) -> &'static str,
+    pub(super) revisions: &'static str,
+    pub(super) cause: fn(RevisionCause) -> &'static str,
     pub(super) waiting_for: fn(WaitingFor) -> &'static str,
     pub(super) probe: fn(Purpose) -> &'static str,
     pub(super) condition: fn(Condition) -> &'static str,
@@ -51,6 +55,11 @@ const EN: Words = Words {
     unhealthy: "unhealthy",
     stale: "not heard",
     output: "Output",
+    revisions: "Revisions",
+    cause: |cause| match cause {
+        RevisionCause::Applied => "applied",
+        RevisionCause::RolledBack => "rolled back",
+    },
     phase: |phase| match phase {
         ServicePhase::Running => "running",
         ServicePhase::Updating => "updating",
@@ -102,6 +111,11 @@ const ES: Words = Words {
     unhealthy: "sin salud",
     stale: "sin noticias",
     output: "Salida",
+    revisions: "Revisiones",
+    cause: |cause| match cause {
+        RevisionCause::Applied => "aplicada",
+        RevisionCause::RolledBack => "vuelta atrás",
+    },
     phase: |phase| match phase {
         ServicePhase::Running => "en marcha",
         ServicePhase::Updating => "actualizándose",

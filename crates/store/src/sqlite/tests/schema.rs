@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use flota_model::change::Change;
 use refinery::{Migration, Runner};
 use rusqlite::Connection;
 
 use super::stored;
 use crate::{
-    conformance::sample::{added, batch, decode, first},
+    conformance::sample::{SERVICE, added, batch, decode, first, job, range, spec},
     journal::{Journal, LoadFault},
     sqlite::{
         checkpoint::Thresholds,
@@ -103,6 +104,42 @@ fn a_store_whose_making_was_interrupted_is_made_to_its_end() {
         .apply(&[first(vec![added(1)]), batch(2, 1, vec![])])
         .unwrap();
     assert_eq!(opened.journal.load().unwrap().jobs.len(), 1);
+}
+
+/// What stands in a store of V4, whose migration could not read specs.
+#[test]
+fn revisions_that_were_taken_for_batch_jobs_are_mended_once() {
+    let (_folder, path) = stored();
+    let mut opened = open(&path, decode).unwrap();
+    let mut revision = job(2);
+    revision.spec = spec(&format!("{SERVICE}old"), range(0, 9));
+    // The word alone makes no service.
+    let mut named = job(3);
+    named.spec = spec("my-service-of-batch", range(0, 9));
+    let changes = [revision, named].map(|job| Change::JobAdded(Box::new(job)));
+    let number = opened.journal.load().unwrap().batch.0 + 1;
+    opened
+        .journal
+        .apply(&[batch(number, 1, changes.to_vec())])
+        .unwrap();
+    drop(opened);
+    let connection = Connection::open(&path).unwrap();
+    let as_before = "UPDATE jobs SET is_service = 0; INSERT INTO mends VALUES ('kinds of jobs')";
+    connection.execute_batch(as_before).unwrap();
+    let services = || -> Vec<i64> {
+        let sql = "SELECT job FROM jobs WHERE is_service = 1";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    drop(open(&path, decode).unwrap());
+    assert_eq!(services(), [2]);
+    // It is done once: what is changed later stays.
+    connection
+        .execute_batch("UPDATE jobs SET is_service = 0")
+        .unwrap();
+    drop(open(&path, decode).unwrap());
+    assert_eq!(services(), [0_i64; 0]);
 }
 
 /// How SQLite would answer each of the queries that must not read whole tables.
