@@ -9,7 +9,7 @@ use crate::{
     },
     outcome::{Outcome, Output, Usage},
     resources::Resources,
-    service::{RevisionCause, ServiceVersion},
+    revision::{RevisionCause, ServiceVersion},
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
     units::{Moment, Timestamp},

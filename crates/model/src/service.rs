@@ -7,8 +7,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
     time::Duration,
 };
 
@@ -18,6 +16,7 @@ use crate::{
     ids::{AttemptId, JobId, NodeId, TaskIndex},
     outcome::Outcome,
     replica::{LastLines, ProbeFailure},
+    revision::ServiceVersion,
     units::Timestamp,
     waiting::RoomOfRevision,
 };
@@ -576,168 +575,4 @@ pub struct ServiceDetail {
     pub rooms: Vec<RoomOfRevision>,
     /// The specs that it had, oldest first; at most [`REVISIONS_MAX`].
     pub revisions: Vec<RevisionRecord>,
-}
-
-/// Which state of a service, for one who changes only what they have seen. Another one after each
-/// change by a person or an automatic way back, never the same again, also when it was removed and
-/// made anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ServiceVersion {
-    /// Its first revision.
-    pub born: JobId,
-    /// Counts changes.
-    pub count: u64,
-}
-
-/// Written as `7-3`.
-impl fmt::Display for ServiceVersion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{}", self.born, self.count)
-    }
-}
-
-impl FromStr for ServiceVersion {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (born, count) = text.split_once('-').ok_or(())?;
-        let born = born.parse().map(JobId).map_err(|_| ())?;
-        let count = count.parse().map_err(|_| ())?;
-        Ok(Self { born, count })
-    }
-}
-
-/// In which state a service must be for an apply to go through.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Expected {
-    /// Any.
-    #[default]
-    Anything,
-    /// There is no service of that name.
-    Absent,
-    /// There is one.
-    Present,
-    /// It is in one of these states.
-    OneOf(Vec<ServiceVersion>),
-}
-
-/// Why there is a revision with another spec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RevisionCause {
-    /// Somebody applied it.
-    Applied,
-    /// Somebody went back to it.
-    RolledBack,
-}
-
-impl RevisionCause {
-    /// The word used in API and UI.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::RolledBack => "rolled-back",
-        }
-    }
-}
-
-/// What happened to a service as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ServiceNews {
-    /// It was made.
-    Created,
-    /// Another spec was applied.
-    Updated,
-    /// Another number of replicas is wanted.
-    Scaled,
-    /// All replicas are replaced by new ones of the same spec.
-    Restarted,
-    /// Somebody goes back to an earlier spec.
-    RolledBack,
-    /// An update has reached all replicas, and they are up.
-    UpdateDone,
-    /// An update did not come up, and stopped there.
-    UpdateFailed,
-    /// An update did not come up, and goes back by itself.
-    WentBack,
-    /// It was stopped.
-    Stopped,
-    /// It was started, by a person or by a boot.
-    Started,
-    /// It was removed.
-    Removed,
-}
-
-impl ServiceNews {
-    /// The word used in the API.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Scaled => "scaled",
-            Self::Restarted => "restarted",
-            Self::RolledBack => "rolled-back",
-            Self::UpdateDone => "update-done",
-            Self::UpdateFailed => "update-failed",
-            Self::WentBack => "went-back",
-            Self::Stopped => "stopped",
-            Self::Started => "started",
-            Self::Removed => "removed",
-        }
-    }
-}
-
-/// What happened to a replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ReplicaNews {
-    /// A run of its program began.
-    Started,
-    /// It is ready.
-    Ready,
-    /// It was ready, runs, and is so no more.
-    NotReady,
-    /// A run of its program ended.
-    Ended,
-    /// As `Ended`, after many failures in a short time.
-    CrashLoop,
-}
-
-impl ReplicaNews {
-    /// The word used in the API.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Ready => "ready",
-            Self::NotReady => "not-ready",
-            Self::Ended => "ended",
-            Self::CrashLoop => "crash-loop",
-        }
-    }
-}
-
-/// What an apply changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Applied {
-    /// There was no service of that name.
-    Created,
-    /// Another spec: its replicas are moved to a new revision.
-    Updated,
-    /// Only the number of replicas differed.
-    Scaled,
-    /// It was stopped, and is started.
-    Started,
-    /// All is as it was.
-    Unchanged,
-}
-
-impl Applied {
-    /// The word used in API and UI.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Scaled => "scaled",
-            Self::Started => "started",
-            Self::Unchanged => "unchanged",
-        }
-    }
 }

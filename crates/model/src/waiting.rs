@@ -10,6 +10,8 @@ pub const OBSTRUCTIONS_MAX: usize = 16;
 /// Why a node is given nothing of some work: the first of these that is so, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
+    /// It runs only some kernels, and this work is something else.
+    KernelsOnly,
     /// The work names another node.
     OtherNode,
     /// It lacks a label, or has another value of it.
@@ -45,6 +47,7 @@ impl Obstacle {
     /// The word of the API.
     pub fn word(&self) -> &'static str {
         match self {
+            Self::KernelsOnly => "kernels-only",
             Self::OtherNode => "other-node",
             Self::Label { .. } => "label",
             Self::TooSmall(_) => "too-small",

@@ -46,7 +46,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// All verbs, for the test of the rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::FleetRead,
         Self::FleetRecover,
         Self::NodeRead,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use flota_model::{
     command::{Command, Refusal, Reply},
-    service::{Applied, Expected},
+    revision::{Applied, Expected},
 };
 
 use crate::{

@@ -97,6 +97,7 @@ texts! { SERVICES:
     room_free(nodes) => "{nodes} of the nodes have room: it is on its way", "{nodes} de los nodos tienen sitio: va en camino";
     room_at(nodes, names, reason) => "{nodes}: {reason} ({names})", "{nodes}: {reason} ({names})";
     room_nodes(count) => "nodes {count}", "nodos {count}";
+    room_kernels_only => "run only some kernels", "solo ejecutan algunos kernels";
     room_other_node => "another node is asked for", "se pide otro nodo";
     room_label(key, wanted, found) => "label {key} is {found}, not {wanted}", "la etiqueta {key} es {found}, no {wanted}";
     room_label_missing(key, wanted) => "no label {key}={wanted}", "sin la etiqueta {key}={wanted}";

@@ -37,6 +37,7 @@ fn reason(language: Language, one: &Obstruction) -> String {
     let word = |word: &Option<String>| clean(word.as_deref().unwrap_or_default());
     let of = word(&one.of);
     match one.reason.as_str() {
+        "kernels-only" => language.room_kernels_only(),
         "other-node" => language.room_other_node(),
         "label" => match &one.found {
             Some(found) => language.room_label(of, word(&one.wanted), clean(found)),
@@ -94,6 +95,7 @@ mod tests {
     #[test]
     fn every_reason_has_words_in_both_languages() {
         let cases = [
+            (one("kernels-only", [None; 3]), "run only some kernels"),
             (one("other-node", [None; 3]), "another node is asked for"),
             (
                 one("label", [Some("zone"), Some("north"), None]),

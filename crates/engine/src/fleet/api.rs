@@ -8,8 +8,8 @@ use flota_model::{
     frame::{Down, Up},
     ids::{Authority, BootId, ConnectionId, EventId, JobId, NodeId, RequestId, TaskIndex},
     local::LocalOrder,
+    news::{ReplicaNews, ServiceNews},
     outcome::Outcome,
-    service::{ReplicaNews, ServiceNews},
     state::{JobPhase, NodePhase},
     units::{Now, Timestamp},
 };

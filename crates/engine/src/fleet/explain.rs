@@ -65,7 +65,9 @@ impl Fleet {
         node: &Node,
         (class, limits): (&ClassKey, LimitSet),
     ) -> Option<Obstacle> {
-        of_constraints(node, class)
+        (!node.runs(class))
+            .then_some(Obstacle::KernelsOnly)
+            .or_else(|| of_constraints(node, class))
             .or_else(|| shortage(&node.record.capacity, &class.resources).map(Obstacle::TooSmall))
             .or_else(|| of_phase(node))
             .or_else(|| of_limits(node, limits))

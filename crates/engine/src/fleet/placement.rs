@@ -428,6 +428,14 @@ impl Node {
         self.refusing_until.is_none_or(|until| until <= now)
     }
 
+    /// Whether it runs work of this kind.
+    pub(crate) fn runs(&self, class: &ClassKey) -> bool {
+        self.offer.kernels.as_ref().is_none_or(|offered| {
+            let kernel = class.kernel.as_deref();
+            kernel.is_some_and(|kernel| offered.contains(kernel))
+        })
+    }
+
     /// Whether it runs work of this kind, meets the constraints of a class and can enforce these limits.
     pub(crate) fn suits(&self, class: &ClassKey, limits: LimitSet) -> bool {
         let wanted = &class.constraints;
@@ -440,11 +448,7 @@ impl Node {
                 .labels
                 .iter()
                 .all(|(key, value)| self.record.labels.get(key) == Some(value));
-        let runs = self.offer.kernels.as_ref().is_none_or(|offered| {
-            let kernel = class.kernel.as_deref();
-            kernel.is_some_and(|kernel| offered.contains(kernel))
-        });
-        runs && is_met && enforced.covers(limits)
+        self.runs(class) && is_met && enforced.covers(limits)
     }
 }
 

@@ -10,7 +10,8 @@ use axum::{
 use flota_model::{
     command::{Command, Query, Reply},
     ids::JobId,
-    service::{Expected, REPLICAS_MAX, ServiceDetail, ServiceView},
+    revision::Expected,
+    service::{REPLICAS_MAX, ServiceDetail, ServiceView},
     spec::JobSpec,
 };
 use flota_wire::{

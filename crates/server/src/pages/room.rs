@@ -26,6 +26,7 @@ const EN: Words = Words {
     nodes: "nodes",
     on_its_way: "have room: it is on its way",
     reason: |obstacle| match obstacle {
+        Obstacle::KernelsOnly => "run only some kernels".to_owned(),
         Obstacle::OtherNode => "another node is asked for".to_owned(),
         Obstacle::Label { key, wanted, found } => match found {
             Some(found) => format!("label {key} is {found}, not {wanted}"),
@@ -58,6 +59,7 @@ const ES: Words = Words {
     nodes: "nodos",
     on_its_way: "tienen sitio: va en camino",
     reason: |obstacle| match obstacle {
+        Obstacle::KernelsOnly => "solo ejecutan algunos kernels".to_owned(),
         Obstacle::OtherNode => "se pide otro nodo".to_owned(),
         Obstacle::Label { key, wanted, found } => match found {
             Some(found) => format!("la etiqueta {key} es {found}, no {wanted}"),
@@ -147,6 +149,7 @@ mod tests {
             found: found.map(str::to_owned),
         };
         let obstacles = [
+            Obstacle::KernelsOnly,
             Obstacle::OtherNode,
             label(None),
             label(Some("<south>")),

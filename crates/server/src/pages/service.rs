@@ -383,7 +383,8 @@ mod tests {
         change::RevisionRecord,
         ids::{JobId, NodeId, TaskIndex},
         replica::{LastLines, ProbeFailure},
-        service::{Condition, Dependency, Purpose, RevisionCause, ServiceVersion},
+        revision::{RevisionCause, ServiceVersion},
+        service::{Condition, Dependency, Purpose},
         waiting::{Room, RoomOfRevision},
     };
     use flota_wire::spec::{parse_json, seal};

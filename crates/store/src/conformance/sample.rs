@@ -13,7 +13,8 @@ use flota_model::{
     },
     outcome::{Outcome, Output, Stream, Usage},
     resources::Resources,
-    service::{RevisionCause, Service, ServiceVersion},
+    revision::{RevisionCause, ServiceVersion},
+    service::Service,
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Retry, SealedSpec, TaskRange,
         Work,

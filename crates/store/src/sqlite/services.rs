@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flota_model::{
     change::{Left, RevisionRecord, Revival, ServiceRecord, UpdateRecord},
     ids::{JobId, NodeId, SpecHash},
-    service::{RevisionCause, ServiceVersion},
+    revision::{RevisionCause, ServiceVersion},
     spec::SealedSpec,
 };
 use rusqlite::{Connection, params};

@@ -20,7 +20,7 @@ pub struct Room {
 /// What keeps work from some nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Obstruction {
-    /// `other-node`, `label`, `too-small`, `away`, `lost`, `limits`, `refusing`, `unconfirmed`,
+    /// `kernels-only`, `other-node`, `label`, `too-small`, `away`, `lost`, `limits`, `refusing`, `unconfirmed`,
     /// `has-replica`, `occupied` or `kept`: the first of these that is so.
     pub reason: String,
     /// At how many nodes.
@@ -76,7 +76,8 @@ fn details(obstacle: &Obstacle) -> Words {
                 .collect();
             (Some(words.join(",")), None, None)
         }
-        Obstacle::OtherNode
+        Obstacle::KernelsOnly
+        | Obstacle::OtherNode
         | Obstacle::Away
         | Obstacle::Lost
         | Obstacle::Refusing

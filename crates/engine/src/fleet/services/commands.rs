@@ -6,9 +6,9 @@ use flota_model::{
     change::{JobRecord, Revival, ServiceRecord},
     command::{Principal, Refusal, Reply},
     ids::JobId,
-    service::{
-        Applied, Dependency, Expected, REPLICAS_MAX, RevisionCause, ServiceNews, ServiceVersion,
-    },
+    news::ServiceNews,
+    revision::{Applied, Expected, RevisionCause, ServiceVersion},
+    service::{Dependency, REPLICAS_MAX},
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
 };

@@ -1,8 +1,9 @@
 //! What watchers are told of services and replicas.
 
 use flota_model::{
+    news::{ReplicaNews, ServiceNews},
     outcome::Outcome,
-    service::{ReplicaNews, ReplicaState, ReplicaStatus, ServiceNews},
+    service::{ReplicaState, ReplicaStatus},
 };
 
 use crate::fleet::{Fleet, api::FleetEvent, settle::Place};

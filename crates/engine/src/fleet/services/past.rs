@@ -7,7 +7,9 @@ use flota_model::{
     change::{Change, RevisionRecord},
     command::{Principal, Refusal, Reply},
     ids::{JobId, SpecHash},
-    service::{REVISIONS_MAX, RevisionCause, ServiceNews},
+    news::ServiceNews,
+    revision::RevisionCause,
+    service::REVISIONS_MAX,
     spec::SealedSpec,
 };
 

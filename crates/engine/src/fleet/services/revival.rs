@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use flota_model::{
     change::{Revival, ServiceRecord},
     ids::NodeId,
-    service::ServiceNews,
+    news::ServiceNews,
     state::TaskState,
 };
 

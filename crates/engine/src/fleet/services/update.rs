@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use flota_model::{
     change::{Left, ServiceRecord, UpdateRecord},
     ids::{JobId, TaskIndex},
-    service::{OnUpdateFailure, Purpose, ReplicaState, RevisionCause, Service, ServiceNews},
+    news::ServiceNews,
+    revision::RevisionCause,
+    service::{OnUpdateFailure, Purpose, ReplicaState, Service},
     spec::SealedSpec,
     state::TaskState,
 };

@@ -7,10 +7,8 @@ use flota_model::{
     frame::UpBody,
     ids::{JobId, SpecHash},
     replica::LastLines,
-    service::{
-        Applied, Expected, OnUpdateFailure, REVISIONS_MAX, ReplicaState, ReplicaStatus,
-        RevisionCause, ServicePhase, ServiceVersion,
-    },
+    revision::{Applied, Expected, RevisionCause, ServiceVersion},
+    service::{OnUpdateFailure, REVISIONS_MAX, ReplicaState, ReplicaStatus, ServicePhase},
     spec::JobSpec,
     units::{Cpus, Timestamp},
 };
@@ -231,7 +229,7 @@ fn who_has_not_seen_the_last_change_changes_nothing() {
     if bench.command(Command::RemoveService { name }).is_ok() {
         ask(&mut bench, 1, Expected::Absent).expect("it is gone");
     }
-    assert_eq!(ask(&mut bench, 3, seen).is_ok(), false);
+    assert!(ask(&mut bench, 3, seen).is_err());
     assert_eq!(first.to_string().parse(), Ok(first));
     assert_eq!("7".parse::<ServiceVersion>(), Err(()));
 }

@@ -7,10 +7,10 @@ use flota_model::{
     frame::{DownBody, HeldState, UpBody},
     ids::{AttemptId, AttemptRange, RequestId, SpecHash, TaskIndex},
     outcome::Outcome,
+    revision::{Applied, Expected},
     service::{
-        Applied, Condition, Dependency, Expected, OnUpdateFailure, Placement, REPLICAS_MAX,
-        ReplicaState, ReplicaStatus, Service, ServiceDetail, ServicePhase, ServiceView,
-        UpdateSettings,
+        Condition, Dependency, OnUpdateFailure, Placement, REPLICAS_MAX, ReplicaState,
+        ReplicaStatus, Service, ServiceDetail, ServicePhase, ServiceView, UpdateSettings,
     },
     spec::{JobSpec, Program, TaskRange, Work},
     units::Timestamp,

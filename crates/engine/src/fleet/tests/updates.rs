@@ -7,10 +7,8 @@ use flota_model::{
     command::{Command, Refusal},
     frame::HeldState,
     outcome::Outcome,
-    service::{
-        Condition, Dependency, Expected, OnUpdateFailure, RestartPolicy, ServiceDetail,
-        ServicePhase,
-    },
+    revision::Expected,
+    service::{Condition, Dependency, OnUpdateFailure, RestartPolicy, ServiceDetail, ServicePhase},
     spec::JobSpec,
 };
 

@@ -1,7 +1,8 @@
 //! The words of services.
 
-use flota_model::service::{
-    Condition, Purpose, ReplicaState, RevisionCause, ServicePhase, WaitingFor,
+use flota_model::{
+    revision::RevisionCause,
+    service::{Condition, Purpose, ReplicaState, ServicePhase, WaitingFor},
 };
 
 use super::super::language::Language;
