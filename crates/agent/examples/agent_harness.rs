@@ -28,22 +28,27 @@ fn run_keeper(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// `agent DATA SERVER OUTPUT-BYTES-MAX`; says on stdout how it ended.
+/// `agent DATA SERVER OUTPUT-BYTES-MAX [VERSION-MAX]`; says on stdout how it ended.
 fn run_agent(arguments: &[OsString]) -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let [data, server, output_bytes_max] = arguments else {
+    let [data, server, output_bytes_max, version_max @ ..] = arguments else {
         return ExitCode::from(2);
     };
     let text = |argument: &OsString| argument.to_str().map(str::to_owned).unwrap_or_default();
+    let version_max = version_max
+        .iter()
+        .find_map(|version| text(version).parse().ok());
     let (Ok(server), Ok(output_bytes_max)) = (text(server).parse(), text(output_bytes_max).parse())
     else {
         return ExitCode::from(2);
     };
+    let usual = AgentSettings::new(data.into(), server, "node".to_owned());
     let settings = AgentSettings {
         output_bytes_max,
-        ..AgentSettings::new(data.into(), server, "node".to_owned())
+        keeper_version_max: version_max.unwrap_or(usual.keeper_version_max),
+        ..usual
     };
     block_on(async {
         let kind = tokio::signal::unix::SignalKind::terminate();

@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::logs::Limits;
+use flota_engine::{keeper::codec, logs::Limits};
 use flota_model::{ids::AttemptId, outcome::StreamName};
 
 use crate::{
@@ -56,6 +56,8 @@ const NUMBERS: [&str; 7] = [
 ];
 /// What stands before each place for control groups, behind the numbers.
 const PLACE: &str = "--groups";
+/// What stands before the newest version that it speaks, behind all else, where that is not ours.
+const VERSION_MAX: &str = "--version-max";
 /// Highest number of a keeper; they are used again from 1.
 const NUMBER_MAX: u32 = 9_999;
 
@@ -73,6 +75,9 @@ pub struct KeeperSettings {
     pub logs: Limits,
     /// Where it may make control groups.
     pub(crate) places: Vec<groups::Place>,
+    /// The newest version of the messages that it understands: it then behaves as keepers did before
+    /// there was a newer one. With that an upgrade is tried without an older binary.
+    pub version_max: u8,
 }
 
 /// Why a keeper did not start, or ended.
@@ -108,6 +113,9 @@ impl KeeperSettings {
         }
         for place in &self.places {
             arguments.extend([PLACE.into(), place.to_text().into()]);
+        }
+        if self.version_max != codec::VERSION {
+            arguments.extend([VERSION_MAX.into(), self.version_max.to_string().into()]);
         }
         arguments
     }
@@ -147,9 +155,10 @@ impl KeeperSettings {
             age_max,
             node_bytes_max,
         ] = numbers;
-        let places = places(&mut arguments)?;
+        let (places, version_max) = places_and_version(&mut arguments)?;
         Ok(Self {
             places,
+            version_max,
             data,
             output_bytes_max,
             open_files,
@@ -175,16 +184,21 @@ fn value(
 }
 
 /// All that are left.
-fn places(
+fn places_and_version(
     arguments: &mut impl Iterator<Item = OsString>,
-) -> Result<Vec<groups::Place>, KeeperFault> {
-    let mut places = Vec::new();
+) -> Result<(Vec<groups::Place>, u8), KeeperFault> {
+    let (mut places, mut version_max) = (Vec::new(), codec::VERSION);
     while let Some(flag) = arguments.next() {
-        let text = arguments.next().filter(|_| flag == PLACE);
-        let place = text.and_then(|text| groups::Place::of_text(text.to_str()?));
+        let value = arguments.next().ok_or(KeeperFault::Arguments)?;
+        let text = value.to_str().ok_or(KeeperFault::Arguments)?;
+        if flag == VERSION_MAX {
+            version_max = text.parse().map_err(|_| KeeperFault::Arguments)?;
+            continue;
+        }
+        let place = groups::Place::of_text(text).filter(|_| flag == PLACE);
         places.push(place.ok_or(KeeperFault::Arguments)?);
     }
-    Ok(places)
+    Ok((places, version_max))
 }
 
 /// Runs a keeper to its end. It writes its number and a line end to stdout once agents can connect.

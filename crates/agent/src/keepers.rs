@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use flota_engine::keeper::api::{Child, FromKeeper, KeeperId, ToKeeper};
+use flota_engine::keeper::{
+    api::{Child, FromKeeper, KeeperId, ToKeeper},
+    codec,
+};
 use flota_model::ids::Nonce;
 use tokio::{sync::mpsc, time::sleep};
 
@@ -114,15 +117,34 @@ impl Keepers {
         Ok(numbers.into_iter().map(KeeperId).collect())
     }
 
-    /// The youngest one that lives takes new programs.
+    /// The youngest one that lives and speaks our version takes new programs; what older ones run, they
+    /// run to its end.
     pub(crate) fn youngest(&self) -> Option<KeeperId> {
-        self.live.keys().next_back().copied()
+        let newest = self.version_max();
+        let mut live = self.live.iter();
+        live.rfind(|(_, wire)| wire.version() >= newest)
+            .map(|(keeper, _)| *keeper)
+    }
+
+    /// Those that live and speak an older version.
+    pub(crate) fn older(&self) -> Vec<KeeperId> {
+        let newest = self.version_max();
+        let older = |wire: &Wire| wire.version() < newest;
+        let live = self.live.iter().filter(|(_, wire)| older(wire));
+        live.map(|(keeper, _)| *keeper).collect()
+    }
+
+    /// The newest version that we speak.
+    fn version_max(&self) -> u8 {
+        self.command.settings.version_max
     }
 
     /// Connects to a keeper, or finds that it is dead.
     pub(crate) async fn reach(&mut self, keeper: KeeperId) -> Result<Reached, KeepersFault> {
         self.live.remove(&keeper);
         let deadline = clock::moment() + PATIENCE;
+        let newest = self.version_max();
+        let mut version = newest;
         while clock::moment() < deadline {
             // First: whoever else has put a socket in its place has no lock.
             if self.is_dead(keeper) {
@@ -130,10 +152,15 @@ impl Keepers {
             }
             let connected = socket::connect(&self.folder, &format!("{}.sock", keeper.0));
             // Else it is about to listen, about to end, or has a queue at its door.
-            if let Ok(wire) = connected.and_then(|socket| Wire::new(keeper, socket)) {
+            if let Ok(wire) = connected.and_then(|socket| Wire::new(keeper, version, socket)) {
                 match self.greet(wire, deadline).await {
                     Ok(Some(listed)) => return Ok(Reached::Live(listed)),
-                    Ok(None) => {}
+                    // Perhaps because it does not know the version.
+                    Ok(None) => {
+                        let older = version.checked_sub(1);
+                        let older = older.filter(|older| *older >= codec::VERSION_MIN);
+                        version = older.unwrap_or(newest);
+                    }
                     Err(error) => tracing::debug!(keeper = keeper.0, %error, "no list"),
                 }
             }

@@ -330,6 +330,7 @@ fn keepers(
             open_files,
             logs: settings.logs,
             places,
+            version_max: settings.keeper_version_max,
         },
     };
     Ok(Keepers::new(folder.keepers(), command, random()?, post)?)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
 
-use flota_engine::{logs::Limits, node::api::Settings as NodeSettings};
+use flota_engine::{keeper::codec, logs::Limits, node::api::Settings as NodeSettings};
 use flota_model::resources::Resources;
 use flota_wire::line::Dialect;
 
@@ -37,6 +37,9 @@ pub struct AgentSettings {
     /// The program that becomes a keeper when the arguments of
     /// [`KeeperSettings`](crate::keeper::KeeperSettings) are added.
     pub keeper_command: Vec<OsString>,
+    /// The newest version of the messages to keepers that it speaks and that its keepers understand. An
+    /// older one makes it behave as agents did before: only for trying an upgrade.
+    pub keeper_version_max: u8,
     /// Which control groups it uses.
     pub groups: GroupWish,
     /// Where its policy is read again on SIGHUP; nowhere where absent, and SIGHUP ends it.
@@ -60,6 +63,7 @@ impl AgentSettings {
             line: Vec::new(),
             hpc: Vec::new(),
             keeper_command: vec!["/proc/self/exe".into(), "__keeper".into()],
+            keeper_version_max: codec::VERSION,
             groups: GroupWish::default(),
             policy: None,
             node: NodeSettings::default(),

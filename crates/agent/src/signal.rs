@@ -27,6 +27,20 @@ pub(crate) fn below(pid: u32, signal: i32) {
     signal_below(pid, signal, DEPTH_MAX);
 }
 
+/// Puts the numbers of all below a process behind those of a list.
+pub(crate) fn list_below(pid: u32, list: &mut Vec<u32>) {
+    list_to_depth(pid, list, DEPTH_MAX);
+}
+
+fn list_to_depth(pid: u32, list: &mut Vec<u32>, depth: usize) {
+    if depth > 0 {
+        proc::children(pid, |child| {
+            list.push(child);
+            list_to_depth(child, list, depth - 1);
+        });
+    }
+}
+
 fn signal_one(pid: u32, parent: u32, signal: i32, depth: usize) {
     let Ok(pidfd) = PidFd::open(pid) else {
         return;

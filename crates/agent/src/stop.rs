@@ -3,7 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use flota_engine::{
-    keeper::api::{Child, ChildState, FromKeeper, KeeperId, StopReason, ToKeeper},
+    keeper::{
+        api::{Child, ChildState, FromKeeper, KeeperId, StopReason, ToKeeper},
+        codec,
+    },
     logs::Limits,
 };
 use flota_model::ids::{AttemptId, Nonce};
@@ -91,6 +94,7 @@ async fn stop_programs(folder: &Folder) -> Result<(), StopFault> {
             open_files: 0,
             logs: Limits::default(),
             places: Vec::new(),
+            version_max: codec::VERSION,
         },
     };
     let groups = Arc::new(Groups::new(groups::remembered(folder.path())));

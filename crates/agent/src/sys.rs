@@ -9,6 +9,7 @@
 
 pub(crate) mod clock;
 mod clone;
+pub(crate) mod code;
 #[cfg(test)]
 pub(crate) mod disk;
 pub(crate) mod files;

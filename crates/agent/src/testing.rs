@@ -15,7 +15,7 @@ use std::{
 use flota_engine::{
     keeper::{
         api::{ChildState, End, FromKeeper, Guard, Launch, LogMode, ToKeeper},
-        codec::{decode_from_keeper, encode_to_keeper},
+        codec::{VERSION, decode_from_keeper, encode_to_keeper},
     },
     logs::Limits,
 };
@@ -99,6 +99,7 @@ impl Bench {
             open_files: 1024,
             logs,
             places,
+            version_max: VERSION,
         };
         let (keeper, number) = start_keeper(&settings);
         let mut salt = [0; 8];
@@ -134,12 +135,22 @@ impl Bench {
             // Refused for a moment while too many others wait to be accepted.
             socket: wait_for("a connection", || socket::connect(&folder, &name).ok()),
             inbox: VecDeque::new(),
+            version: VERSION,
         }
     }
 
     /// A connection that has said hello, with what was listed.
     pub(crate) fn agent(&self) -> (Client, Vec<flota_engine::keeper::api::Child>) {
+        self.agent_speaking(VERSION)
+    }
+
+    /// As [`Self::agent`], in that version.
+    pub(crate) fn agent_speaking(
+        &self,
+        version: u8,
+    ) -> (Client, Vec<flota_engine::keeper::api::Child>) {
         let mut client = self.connect();
+        client.version = version;
         client.send(ToKeeper::Hello { nonce: Nonce(1) });
         let mut all = Vec::new();
         loop {
@@ -235,12 +246,13 @@ pub(crate) fn start_keeper(settings: &KeeperSettings) -> (Child, u32) {
 pub(crate) struct Client {
     pub(crate) socket: OwnedFd,
     inbox: VecDeque<(FromKeeper, Vec<OwnedFd>)>,
+    version: u8,
 }
 
 impl Client {
     pub(crate) fn send(&self, message: ToKeeper) {
         let mut packet = Vec::new();
-        assert_eq!(encode_to_keeper(&[message], &mut packet), 1);
+        assert_eq!(encode_to_keeper(self.version, &[message], &mut packet), 1);
         socket::send(&self.socket, &packet, &[]).unwrap();
     }
 
@@ -313,7 +325,10 @@ fn descriptors_of(message: &FromKeeper) -> usize {
             let has = |state| matches!(state, ChildState::Running { .. } | ChildState::Ended(_));
             3 * children.iter().filter(|child| has(child.state)).count()
         }
-        FromKeeper::NotStarted { .. } | FromKeeper::Ended { .. } | FromKeeper::Refused { .. } => 0,
+        FromKeeper::NotStarted { .. }
+        | FromKeeper::Ended { .. }
+        | FromKeeper::Refused { .. }
+        | FromKeeper::Unkillable(_) => 0,
     }
 }
 
@@ -396,4 +411,45 @@ fn run(program: &str, words: &[&str], path: &Path) -> bool {
 /// The wait status of an exit with that code.
 pub(crate) fn exit(code: i32) -> i32 {
     code << 8
+}
+
+/// A group of the first version that is frozen, whose process no signal ends; thawed and removed at
+/// the end.
+pub(crate) struct Frozen(PathBuf);
+
+impl Frozen {
+    /// `None` where there is no such hierarchy, or it may not be written; that is a failure where the
+    /// tests must be complete.
+    pub(crate) fn new(name: &str, pid: u32) -> Option<Self> {
+        let frozen = Self::try_new(name, pid);
+        if frozen.is_none() {
+            assert!(std::env::var_os("CI").is_none(), "CI must have a freezer");
+            println!("skipped: no freezer of the first version that may be written");
+        }
+        frozen
+    }
+
+    fn try_new(name: &str, pid: u32) -> Option<Self> {
+        let own = std::process::id();
+        let path = format!("/sys/fs/cgroup/freezer/flota-test-{name}-{own}");
+        std::fs::create_dir(&path).ok()?;
+        let frozen = Self(path.into());
+        std::fs::write(frozen.0.join("cgroup.procs"), pid.to_string()).ok()?;
+        std::fs::write(frozen.0.join("freezer.state"), "FROZEN").ok()?;
+        Some(frozen)
+    }
+
+    pub(crate) fn thaw(&self) {
+        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.thaw();
+        let deadline = clock::moment() + PATIENCE;
+        while std::fs::remove_dir(&self.0).is_err() && clock::moment() < deadline {
+            std::thread::yield_now();
+        }
+    }
 }

@@ -27,6 +27,7 @@ mod retract;
 mod services;
 mod sessions;
 mod settle;
+mod unkillable;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_model::{
     ids::{AttemptId, BootId},
     outcome::StartStage,
+    sample::Unkillable,
     units::{Moment, Now},
 };
 
@@ -49,6 +50,8 @@ pub struct Keeper {
     children: BTreeMap<AttemptId, Held>,
     /// Of those that are not their attempt's first, which run it is (PROTOCOL 17).
     later_runs: BTreeMap<AttemptId, u32>,
+    /// Those that were killed and are not gone.
+    unkillable: BTreeMap<AttemptId, Unkillable>,
     lines: Lines,
     untold: Untold,
     /// When something must be killed.
@@ -82,6 +85,7 @@ impl Keeper {
             idle_since: now.moment,
             children: BTreeMap::new(),
             later_runs: BTreeMap::new(),
+            unkillable: BTreeMap::new(),
             lines: Lines::default(),
             untold: Untold::default(),
             deadlines: BTreeSet::new(),
@@ -159,6 +163,7 @@ impl Keeper {
                 self.leader_exited(attempt, leader, now, effects);
             }
             Event::TreeEmpty { attempt } => self.tree_empty(attempt, now, effects),
+            Event::Unkillable(unkillable) => self.still_there(unkillable),
         }
     }
 
@@ -189,6 +194,10 @@ impl Keeper {
         while let Some(part) = parts.next() {
             let (children, last) = (part.to_vec(), parts.peek().is_none());
             self.send(FromKeeper::Listed { children, last });
+        }
+        // Behind the list, so that whoever hears it knows the attempt.
+        for unkillable in self.unkillable.values().cloned().collect::<Vec<_>>() {
+            self.send(FromKeeper::Unkillable(unkillable));
         }
     }
 
@@ -391,6 +400,15 @@ impl Keeper {
         self.end_when_over(attempt, now, effects);
     }
 
+    fn still_there(&mut self, unkillable: Unkillable) {
+        let attempt = unkillable.attempt;
+        let is_live = matches!(self.children.get(&attempt), Some(Held::Live(_)));
+        if is_live && self.unkillable.get(&attempt) != Some(&unkillable) {
+            self.unkillable.insert(attempt, unkillable.clone());
+            self.send(FromKeeper::Unkillable(unkillable));
+        }
+    }
+
     /// An attempt has ended when its leader was reaped and its tree is empty, in any order.
     fn end_when_over(&mut self, attempt: AttemptId, now: Now, effects: &mut Vec<Effect>) {
         let settled = self.settle(attempt, |live| live.end().map(Held::Ended));
@@ -447,6 +465,7 @@ impl Keeper {
         let (class, before) = (live.class, live.deadline());
         let settled = become_what(live)?;
         self.children.insert(attempt, settled);
+        self.unkillable.remove(&attempt);
         self.rearm(attempt, before, None);
         Some((class, settled))
     }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     containment::Containment,
     frame::{Offer, OutputFault, OutputPart},
-    ids::{AttemptId, Authority, JobId, NodeId, RequestId},
+    ids::{AttemptId, Authority, JobId, NodeId, RequestId, TaskIndex},
     local::{LocalRefusal, LocalReply},
     outcome::StreamName,
     process::{Answer, AskFault, ProcessTarget, Question},
     resources::Resources,
     revision::{Applied, Expected, ServiceVersion},
-    sample::NodeSample,
+    sample::{NodeSample, Unkillable},
     service::{ServiceDetail, ServiceView},
     spec::SealedSpec,
     state::{Counts, JobPhase, NodePhase},
@@ -172,6 +172,11 @@ pub enum Query {
         /// Who submitted them.
         principal: String,
     },
+    /// The attempts of a job that were killed and are still there, as far as their nodes have said.
+    Unkillable {
+        /// Which job.
+        job: JobId,
+    },
     /// Tells a node what came of an order of one of its clients. Changes nothing durable.
     TellNode {
         /// Whom.
@@ -250,8 +255,21 @@ pub enum Reply {
     },
     /// Answer to [`Query::QueueOf`]: tasks of live batch jobs by state.
     Queue(Counts),
+    /// Answer to [`Query::Unkillable`], by node.
+    Unkillable(Vec<UnkillableView>),
     /// Answer to [`Query::TellNode`]: it is on its way, or nobody waits for it any more.
     Told,
+}
+
+/// An attempt that was killed and is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnkillableView {
+    /// Where.
+    pub node: NodeId,
+    /// Of which task.
+    pub task: TaskIndex,
+    /// What its node says.
+    pub unkillable: Unkillable,
 }
 
 /// A node as it is now.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::units::{Bytes, Cpus, Timestamp};
+use crate::{
+    ids::AttemptId,
+    units::{Bytes, Cpus, Timestamp},
+};
 
 /// Most cores of a sample; a machine with more is told of by its total alone.
 pub const CORES_MAX: usize = 1_024;
@@ -10,6 +13,11 @@ pub const CORES_MAX: usize = 1_024;
 pub const DEVICES_MAX: usize = 64;
 /// Longest name of a device, in bytes; the kernel allows 31 for disks and 15 for interfaces.
 pub const DEVICE_NAME_LENGTH_MAX: usize = 64;
+
+/// Most attempts of a sample whose killed processes do not die; more say nothing new of a machine.
+pub const UNKILLABLE_MAX: usize = 64;
+/// Most processes that are named of one such attempt.
+pub const REMNANTS_MAX: usize = 16;
 
 /// What a machine did since its sample before, and what it has at this moment. What could not be
 /// read is `None`, never 0; rates are `None` in the first sample.
@@ -39,6 +47,31 @@ pub struct NodeSample {
     pub memory_pressure: Option<Pressure>,
     /// Pressure on disks.
     pub io_pressure: Option<Pressure>,
+    /// Attempts that were killed and are still there, by their ids. At most [`UNKILLABLE_MAX`].
+    pub unkillable: Vec<Unkillable>,
+}
+
+/// An attempt that was killed a while ago and is not gone: it waits inside the kernel, where no signal
+/// reaches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unkillable {
+    /// Which.
+    pub attempt: AttemptId,
+    /// When it was killed, by the clock of the node.
+    pub since: Timestamp,
+    /// How many of its processes are left.
+    pub count: u32,
+    /// The first of them, by number. At most [`REMNANTS_MAX`].
+    pub remnants: Vec<Remnant>,
+}
+
+/// A process that was killed and is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remnant {
+    /// Process id.
+    pub pid: u32,
+    /// Its state as in `man 5 proc_pid_stat`, `D` for one that waits inside the kernel. An ASCII letter.
+    pub state: u8,
 }
 
 /// Memory of a machine (`man 5 proc_meminfo`).

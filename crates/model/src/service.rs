@@ -17,6 +17,7 @@ use crate::{
     outcome::Outcome,
     replica::{LastLines, ProbeFailure},
     revision::ServiceVersion,
+    sample::Unkillable,
     units::Timestamp,
     waiting::RoomOfRevision,
 };
@@ -499,6 +500,8 @@ pub struct ReplicaView {
     pub failure: Option<ProbeFailure>,
     /// In a crash loop: what the last run wrote.
     pub lines: Option<LastLines>,
+    /// What is left of it though it was killed.
+    pub unkillable: Option<Unkillable>,
     /// Whether its node has not been heard for a lease: what is said here is old.
     pub stale: bool,
 }

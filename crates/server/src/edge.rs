@@ -30,7 +30,7 @@ use axum::{
 pub(crate) use body::read as read_body;
 pub(crate) use desk::{Desk, DeskParts};
 pub(crate) use fleet::{node_named, node_views};
-pub(crate) use jobs::{record, summaries};
+pub(crate) use jobs::{record, summaries, unkillable};
 pub(crate) use kernels::check as check_kernels;
 pub(crate) use local::serve_local;
 pub(crate) use login::login;

@@ -79,6 +79,8 @@ impl World {
                 );
             }
             FromKeeper::Refused { attempt } => self.keeper_refused(machine, life, attempt),
+            // Only shown to people; no program of a simulated machine is one.
+            FromKeeper::Unkillable(_) => {}
         }
     }
 

@@ -152,6 +152,9 @@ pub struct Job {
     /// The spec as submitted (normal form); only in `GET /api/v1/jobs/{job}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<serde_json::Value>,
+    /// Attempts that were killed and are still there; only in `GET /api/v1/jobs/{job}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unkillable: Vec<sample::Unkillable>,
 }
 
 /// `GET /api/v1/jobs?limit=50&before=JOB&phase=WORD&kind=WORD`, newest first

@@ -478,7 +478,8 @@ impl<'a> Descriptors<'a> for &'a Children {
             }
             FromKeeper::NotStarted { .. }
             | FromKeeper::Ended { .. }
-            | FromKeeper::Refused { .. } => {}
+            | FromKeeper::Refused { .. }
+            | FromKeeper::Unkillable(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use flota_engine::keeper::{
     api::{FromKeeper, Peer, ToKeeper},
-    codec::{decode_to_keeper, encode_from_keeper},
+    codec::{VERSION, decode_to_keeper, encode_from_keeper, is_known},
 };
 
 use crate::sys::socket::{self, PACKET_LENGTH_MAX, Received};
@@ -34,6 +34,8 @@ pub(super) struct Peers {
     connections: BTreeMap<Peer, Connection>,
     /// Ascending; a number is never used again.
     next: u32,
+    /// The newest version that is spoken.
+    version_max: u8,
     buffer: Vec<u8>,
     packet: Vec<u8>,
 }
@@ -43,14 +45,18 @@ struct Connection {
     socket: OwnedFd,
     waiting: VecDeque<FromKeeper>,
     has_spoken: bool,
+    /// That of the agent.
+    version: u8,
     is_blocked: bool,
 }
 
 impl Peers {
-    pub(super) fn new() -> Self {
+    /// Knows no newer version than that.
+    pub(super) fn new(version_max: u8) -> Self {
         Self {
             connections: BTreeMap::new(),
             next: 1,
+            version_max,
             buffer: vec![0; PACKET_LENGTH_MAX],
             packet: Vec::new(),
         }
@@ -69,6 +75,7 @@ impl Peers {
                 socket,
                 waiting: VecDeque::new(),
                 has_spoken: false,
+                version: VERSION,
                 is_blocked: false,
             },
         );
@@ -109,8 +116,10 @@ impl Peers {
                 .and_then(|bytes| decode_to_keeper(bytes).ok()),
             Ok(Received::Broken | Received::Closed) | Err(_) => None,
         };
-        if let Some(messages) = messages {
+        let understood = messages.filter(|(version, _)| *version <= self.version_max);
+        if let Some((version, messages)) = understood {
             connection.has_spoken = true;
+            connection.version = version;
             return Inbound::Messages(messages);
         }
         if !matches!(received, Ok(Received::Closed)) {
@@ -127,9 +136,12 @@ impl Peers {
         self.connections.remove(&peer);
     }
 
-    /// Puts a message behind those that wait.
+    /// Puts a message behind those that wait, if the agent understands it.
     pub(super) fn queue(&mut self, peer: Peer, message: FromKeeper) {
-        if let Some(connection) = self.connections.get_mut(&peer) {
+        let connection = self.connections.get_mut(&peer);
+        if let Some(connection) = connection
+            && is_known(&message, connection.version)
+        {
             connection.waiting.push_back(message);
         }
     }
@@ -187,7 +199,7 @@ impl Connection {
     ) -> io::Result<()> {
         while !self.waiting.is_empty() {
             packet.clear();
-            let count = encode_from_keeper(self.waiting.make_contiguous(), packet);
+            let count = encode_from_keeper(self.version, self.waiting.make_contiguous(), packet);
             let mut gathered = Vec::new();
             for message in self.waiting.iter().take(count) {
                 descriptors.gather(message, &mut gathered);

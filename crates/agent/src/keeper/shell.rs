@@ -94,7 +94,7 @@ impl Shell {
             reactor,
             signals: descriptors.signals,
             listener: descriptors.listener,
-            peers: Peers::new(),
+            peers: Peers::new(settings.version_max),
             children: Children::new(outputs(settings)?, surroundings),
             logs,
             trees: Trees::new(),
@@ -283,7 +283,7 @@ impl Shell {
                 self.log.flush();
                 self.trees.signal(attempt, signal, &self.children);
             }
-            Effect::Sweep { attempt } => self.trees.sweep(attempt, clock::moment()),
+            Effect::Sweep { attempt } => self.trees.sweep(attempt, clock::now()),
             Effect::Release { attempt } => self.children.release(attempt),
             Effect::End => {
                 self.children.leave_groups();

@@ -23,6 +23,7 @@ use crate::{
 mod faults;
 mod groups;
 mod settings;
+mod unkillable;
 
 fn status(end: End) -> (i32, bool) {
     let End::Known { status, fenced, .. } = end else {

@@ -12,7 +12,11 @@
 use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt, time::Duration};
 
 use flota_engine::keeper::api::Event;
-use flota_model::{ids::AttemptId, units::Moment};
+use flota_model::{
+    ids::AttemptId,
+    sample::{REMNANTS_MAX, Remnant, Unkillable},
+    units::{Moment, Now, Timestamp},
+};
 
 use super::children::Children;
 use crate::{proc, signal};
@@ -23,8 +27,8 @@ const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(5);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// What is not dead this long after it was killed waits in the kernel (state `D`), for a disk that does
-/// not answer for instance.
-const COMPLAIN_AFTER: Duration = Duration::from_secs(15);
+/// not answer for instance. To give back the memory of a large program takes less.
+const COMPLAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The processes that are left of attempts.
 #[derive(Debug)]
@@ -49,8 +53,11 @@ enum Owner {
 struct Sweep {
     look_at: Moment,
     pause: Duration,
-    /// When to say that it does not succeed; `None` once that was said.
-    complain_at: Option<Moment>,
+    /// When it began, by the wall clock.
+    since: Timestamp,
+    /// When to say that it does not succeed.
+    complain_at: Moment,
+    has_complained: bool,
 }
 
 impl Trees {
@@ -72,11 +79,13 @@ impl Trees {
     }
 
     /// Begins to clear an attempt away.
-    pub(super) fn sweep(&mut self, attempt: AttemptId, now: Moment) {
+    pub(super) fn sweep(&mut self, attempt: AttemptId, now: Now) {
         let sweep = Sweep {
-            look_at: now + LOOK_AGAIN_FIRST,
+            look_at: now.moment + LOOK_AGAIN_FIRST,
             pause: LOOK_AGAIN_FIRST,
-            complain_at: Some(now + COMPLAIN_AFTER),
+            since: now.wall,
+            complain_at: now.moment + COMPLAIN_AFTER,
+            has_complained: false,
         };
         self.sweeping.entry(attempt).or_insert(sweep);
         self.look = true;
@@ -113,23 +122,52 @@ impl Trees {
             {
                 sweep.pause = (sweep.pause * 2).min(LOOK_AGAIN_MAX);
                 sweep.look_at = now + sweep.pause;
-                if sweep.complain_at.take_if(|at| *at <= now).is_some() {
-                    let processes = self.left_of(attempt, children);
-                    tracing::error!(%attempt, ?processes, "killed processes do not die");
+                if sweep.complain_at <= now {
+                    let (since, is_first) = (sweep.since, !sweep.has_complained);
+                    sweep.has_complained = true;
+                    let unkillable = self.left_of(attempt, since, children);
+                    if is_first {
+                        tracing::error!(%attempt, ?unkillable, "killed processes do not die");
+                    }
+                    events.extend(unkillable.map(Event::Unkillable));
                 }
             }
         }
         events
     }
 
-    fn left_of(&self, attempt: AttemptId, children: &Children) -> Vec<u32> {
+    /// `None` where it has just gone.
+    fn left_of(
+        &self,
+        attempt: AttemptId,
+        since: Timestamp,
+        children: &Children,
+    ) -> Option<Unkillable> {
         let orphans = self.orphans.iter().filter(|(_, owner)| owner.is(attempt));
-        let mut left = children.in_group(attempt);
-        left.extend(orphans.map(|(pid, _)| *pid));
-        left.extend(children.leader(attempt).map(|(pid, _)| pid));
-        left.sort_unstable();
-        left.dedup();
-        left
+        let mut pids = children.in_group(attempt);
+        let tops = orphans
+            .map(|(pid, _)| *pid)
+            .chain(children.leader(attempt).map(|(pid, _)| pid));
+        for pid in tops {
+            pids.push(pid);
+            signal::list_below(pid, &mut pids);
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        let alive = pids.into_iter().filter_map(|pid| {
+            let state = proc::stat(pid).ok()?.state;
+            // Dead, and not reaped.
+            (state != b'Z').then_some(Remnant { pid, state })
+        });
+        let mut remnants: Vec<Remnant> = alive.collect();
+        let count = u32::try_from(remnants.len()).unwrap_or(u32::MAX);
+        remnants.truncate(REMNANTS_MAX);
+        (count > 0).then_some(Unkillable {
+            attempt,
+            since,
+            count,
+            remnants,
+        })
     }
 
     /// Sends a signal to all processes of an attempt, and wakes those that are stopped.

@@ -38,6 +38,8 @@ pub(crate) struct Carried {
 #[derive(Debug)]
 pub(super) struct Wire {
     keeper: KeeperId,
+    /// That both ends speak.
+    version: u8,
     socket: Arc<AsyncFd<OwnedFd>>,
     /// Bounded by what the engine lets run.
     waiting: Vec<ToKeeper>,
@@ -48,18 +50,23 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Refuses a keeper of another user.
-    pub(super) fn new(keeper: KeeperId, socket: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(keeper: KeeperId, version: u8, socket: OwnedFd) -> io::Result<Self> {
         if !socket::is_ours(&socket) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         Ok(Self {
             keeper,
+            version,
             socket: Arc::new(watched(socket, Interest::READABLE | Interest::WRITABLE)?),
             waiting: Vec::new(),
             is_blocked: false,
             reader: None,
             packet: Vec::new(),
         })
+    }
+
+    pub(super) fn version(&self) -> u8 {
+        self.version
     }
 
     pub(super) fn push(&mut self, message: ToKeeper) {
@@ -77,7 +84,7 @@ impl Wire {
         self.is_blocked = false;
         while let Some(rest) = self.waiting.get(sent..).filter(|rest| !rest.is_empty()) {
             self.packet.clear();
-            let count = encode_to_keeper(rest, &mut self.packet).max(1);
+            let count = encode_to_keeper(self.version, rest, &mut self.packet).max(1);
             let packet = &self.packet;
             result = self.socket.try_io(Interest::WRITABLE, |socket| {
                 socket::send(socket, packet, &[])

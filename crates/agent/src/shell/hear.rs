@@ -111,7 +111,8 @@ impl Shell {
         Ok(())
     }
 
-    fn sampled(&mut self, sample: Box<NodeSample>) {
+    fn sampled(&mut self, mut sample: Box<NodeSample>) {
+        sample.unkillable = self.state.table.unkillable();
         if self.sample.receiver_count() > 0 {
             self.sample.send_replace(Some(sample.clone()));
         }
@@ -152,6 +153,11 @@ impl Shell {
             FromKeeper::Ended { attempt, end } => self.ended(attempt, end),
             // It was started before, by whom we do not know; or the keeper is about to end.
             FromKeeper::Refused { attempt } => self.ended(attempt, dead::unknown(None)),
+            FromKeeper::Unkillable(unkillable) => {
+                if let Some(program) = self.state.table.get_mut(unkillable.attempt) {
+                    program.unkillable = Some(unkillable);
+                }
+            }
             FromKeeper::Listed { .. } => {
                 tracing::warn!(keeper = keeper.0, "a keeper listed without being asked");
             }

@@ -87,6 +87,7 @@ impl Shell {
                 // Our descriptors first: the keeper may use an empty file again.
                 self.state.table.forget(attempt, keeper);
                 self.keepers.tell(keeper, ToKeeper::Forget { attempt });
+                self.retire_keepers();
             }
             Effect::RunKernel { attempt, call, .. } => {
                 gathered.kernels.push(Work { attempt, call });

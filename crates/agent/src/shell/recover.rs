@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flota_engine::{
-    keeper::api::{Child, ChildState, KeeperId},
+    keeper::api::{Child, ChildState, KeeperId, ToKeeper},
     node::api::Event,
 };
 
@@ -49,6 +49,7 @@ impl Shell {
             Some(keeper) => keeper,
             None => self.keepers.start().await?,
         };
+        self.retire_keepers();
         let keeper = self.state.keeper;
         tracing::info!(
             keeper = keeper.0,
@@ -60,6 +61,16 @@ impl Shell {
             .push(Event::Recovered { children, keeper });
         self.state.events.extend(ends);
         Ok(())
+    }
+
+    /// Lets keepers of an older version end that hold nothing any more. They take nothing new.
+    pub(super) fn retire_keepers(&mut self) {
+        for keeper in self.keepers.older() {
+            if keeper != self.state.keeper && !self.state.table.has_of_keeper(keeper) {
+                tracing::info!(keeper = keeper.0, "a keeper of an older version is done");
+                self.keepers.tell(keeper, ToKeeper::Quit);
+            }
+        }
     }
 
     /// Empties and removes the control groups of programs that do not run: what is in them was left

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, os::fd::AsFd};
 
 use flota_engine::keeper::api::{Identity, KeeperId};
-use flota_model::{ids::AttemptId, outcome::StreamName, units::Timestamp};
+use flota_model::{
+    ids::AttemptId,
+    outcome::StreamName,
+    sample::{UNKILLABLE_MAX, Unkillable},
+    units::Timestamp,
+};
 
 use crate::{keepers::Carried, outputs::Streams, sys::pidfd::PidFd};
 
@@ -25,6 +30,8 @@ pub(super) struct Program {
     pub(super) streams: Option<Streams>,
     pub(super) process: Option<(Identity, Timestamp)>,
     pub(super) has_ended: bool,
+    /// What is left of it a while after it was killed.
+    pub(super) unkillable: Option<Unkillable>,
 }
 
 impl Program {
@@ -95,6 +102,20 @@ impl Table {
         let is_its = |program: &Program| program.keeper == Some(keeper) && !program.has_ended;
         let programs = self.programs.iter().filter(|(_, program)| is_its(program));
         programs.map(|(attempt, _)| *attempt).collect()
+    }
+
+    /// Those that were killed and are still there, at most as many as a sample has room for.
+    pub(super) fn unkillable(&self) -> Vec<Unkillable> {
+        let programs = self.programs.values();
+        let left = programs.filter(|program| !program.has_ended);
+        let named = left.filter_map(|program| program.unkillable.clone());
+        named.take(UNKILLABLE_MAX).collect()
+    }
+
+    /// Whether anything of a keeper is not forgotten.
+    pub(super) fn has_of_keeper(&self, keeper: KeeperId) -> bool {
+        let mut programs = self.programs.values();
+        programs.any(|program| program.keeper == Some(keeper))
     }
 
     /// Number and start time of the leader of a program, where they are known.

@@ -13,6 +13,30 @@ use std::{
 use crate::server::{PATIENCE, Server};
 
 const NOBODY: u32 = 65_534;
+/// As whom the agents of all tests run: `nobody`, or `namespace` for one who is root in a user namespace
+/// of its own; absent for the user of the tests.
+const RUN_AS: &str = "FLOTA_TEST_RUN_AS";
+
+/// As whom an agent runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RunAs {
+    Ourselves,
+    /// User 65534, who may do next to nothing.
+    Nobody,
+    /// The same, who has become root in a user namespace.
+    Namespace,
+}
+
+impl RunAs {
+    fn of_surroundings() -> Self {
+        match std::env::var(RUN_AS).as_deref() {
+            Ok("nobody") => Self::Nobody,
+            Ok("namespace") => Self::Namespace,
+            Ok(other) => panic!("{RUN_AS} is {other}"),
+            Err(_) => Self::Ourselves,
+        }
+    }
+}
 
 /// A node: its folder and its agent.
 pub(crate) struct Node {
@@ -21,8 +45,9 @@ pub(crate) struct Node {
     output_bytes_max: u64,
     server: SocketAddr,
     salt: String,
-    /// Whether its agent has no rights.
-    is_nobody: bool,
+    run_as: RunAs,
+    /// The newest version of messages to keepers that the next agent speaks; the newest of all where absent.
+    pub(crate) version_max: Option<u8>,
 }
 
 /// The executable with the subcommands of the binary.
@@ -38,56 +63,61 @@ fn harness() -> PathBuf {
     path
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test starts the harness")]
-fn command() -> Command {
-    Command::new(harness())
-}
-
 impl Node {
     pub(crate) fn start(server: &Server) -> Self {
         Self::start_with_limit(server, 1 << 20)
     }
 
     pub(crate) fn start_with_limit(server: &Server, output_bytes_max: u64) -> Self {
-        let mut node = Self {
-            folder: tempfile::tempdir().unwrap(),
+        let run_as = RunAs::of_surroundings();
+        let mut node = Self::new(server, output_bytes_max, run_as);
+        node.restart_agent();
+        node
+    }
+
+    pub(crate) fn start_as_nobody(server: &Server) -> Self {
+        let mut node = Self::new(server, 1 << 20, RunAs::Nobody);
+        node.restart_agent();
+        node
+    }
+
+    /// Without an agent.
+    pub(crate) fn prepare(server: &Server) -> Self {
+        Self::new(server, 1 << 20, RunAs::of_surroundings())
+    }
+
+    fn new(server: &Server, output_bytes_max: u64, run_as: RunAs) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if run_as != RunAs::Ourselves {
+            let nobody = Some(NOBODY);
+            std::os::unix::fs::chown(folder.path(), nobody, nobody).unwrap();
+            // What builds may be in a folder that is closed to others.
+            fs::copy(harness(), folder.path().join("harness")).unwrap();
+        }
+        Self {
+            folder,
             agent: None,
             output_bytes_max,
             server: server.address,
             salt: server.salt(),
-            is_nobody: false,
-        };
-        node.restart_agent();
-        node
-    }
-
-    /// As user 65534, who may do next to nothing.
-    pub(crate) fn start_as_nobody(server: &Server) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let nobody = Some(NOBODY);
-        std::os::unix::fs::chown(folder.path(), nobody, nobody).unwrap();
-        // What builds may be in a folder that is closed to others.
-        fs::copy(harness(), folder.path().join("harness")).unwrap();
-        let mut node = Self {
-            folder,
-            agent: None,
-            output_bytes_max: 1 << 20,
-            server: server.address,
-            salt: server.salt(),
-            is_nobody: true,
-        };
-        node.restart_agent();
-        node
+            run_as,
+            version_max: None,
+        }
     }
 
     fn command(&self) -> Command {
-        if !self.is_nobody {
-            return command();
-        }
         let own = self.folder.path().join("harness");
+        let words: Vec<PathBuf> = match self.run_as {
+            RunAs::Ourselves => vec![harness()],
+            RunAs::Nobody => vec![own],
+            RunAs::Namespace => vec!["unshare".into(), "-Ur".into(), own],
+        };
         #[expect(clippy::disallowed_methods, reason = "a test starts the harness")]
-        let mut command = Command::new(own);
-        command.uid(NOBODY).gid(NOBODY);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        if self.run_as != RunAs::Ourselves {
+            command.uid(NOBODY).gid(NOBODY);
+        }
         command
     }
 
@@ -101,6 +131,7 @@ impl Node {
             .arg(self.folder.path())
             .arg(self.server.to_string())
             .arg(self.output_bytes_max.to_string())
+            .args(self.version_max.map(|version| version.to_string()))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap()
@@ -139,14 +170,14 @@ impl Node {
     }
 
     pub(crate) fn stop_all(&self) -> String {
-        let mut stop = command();
+        let mut stop = self.command();
         stop.arg("stop")
             .arg(self.folder.path())
             .stdout(Stdio::piped());
         finish(stop.spawn().unwrap())
     }
 
-    fn keepers(&self) -> Vec<u32> {
+    pub(crate) fn keepers(&self) -> Vec<u32> {
         let data = self.folder.path().to_str().unwrap();
         find("cmdline", |text| {
             text.contains("__keeper") && text.contains(data)
@@ -264,6 +295,9 @@ impl Gate {
     pub(crate) fn new(path: PathBuf) -> Self {
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        if RunAs::of_surroundings() != RunAs::Ourselves {
+            std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
         let file = File::options().read(true).write(true).open(&path).unwrap();
         Self { path, _file: file }
     }
@@ -353,7 +387,7 @@ fn find(file: &str, fits: impl Fn(&str) -> bool) -> Vec<u32> {
     found
 }
 
-fn parent(pid: u32) -> Option<u32> {
+pub(crate) fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = stat.rsplit_once(") ")?.1;
     rest.split(' ').nth(1)?.parse().ok()

@@ -3,6 +3,7 @@
 
 mod chance;
 mod crowd;
+mod disk;
 mod faults;
 mod groups;
 mod harness;
@@ -10,6 +11,7 @@ mod logs;
 mod orders;
 mod server;
 mod services;
+mod upgrade;
 
 use std::{fs, time::Duration};
 

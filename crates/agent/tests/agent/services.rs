@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A service of one replica that runs a shell script.
-fn service(text: &str, restart: RestartPolicy, probes: Vec<ProbeSpec>) -> JobSpec {
+pub(crate) fn service(text: &str, restart: RestartPolicy, probes: Vec<ProbeSpec>) -> JobSpec {
     let mut work = script(text);
     if let Work::Program(program) = &mut work {
         program.logs = LogKind::Rotated;
@@ -55,7 +55,7 @@ fn probe(purpose: Purpose, check: Check) -> ProbeSpec {
 }
 
 /// Waits until the replica is in that state and run.
-async fn wait(server: &mut Server, state: ReplicaState, run: u32) -> ReplicaStatus {
+pub(crate) async fn wait(server: &mut Server, state: ReplicaState, run: u32) -> ReplicaStatus {
     let look = |server: &Server| {
         let status = server.replicas.get(&0)?;
         let fits = status.state == state && status.run == run;

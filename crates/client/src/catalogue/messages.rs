@@ -63,6 +63,8 @@ texts! { MESSAGES:
     submitted_before(job) => "job {job} was submitted before with this key", "el trabajo {job} ya se había enviado con esta clave";
     submitted_next(job) => "  wait for it: flota job wait {job}\n  its output:  flota job logs {job}",
         "  esperarlo:  flota job wait {job}\n  su salida:  flota job logs {job}";
+    task_unkillable(task, span, processes) => "task {task}: stopping, killed {span} ago, still there: {processes}",
+        "tarea {task}: deteniéndose, matada hace {span}, siguen ahí: {processes}";
     cancelling(job) => "job {job} is being cancelled", "el trabajo {job} se está cancelando";
     cancelled_at_once(job) => "job {job} is cancelled", "el trabajo {job} está cancelado";
     recovered => "work is placed again", "se vuelve a asignar trabajo";

@@ -112,6 +112,8 @@ texts! { SERVICES:
     room_unconfirmed => "have yet to stop what was replaced elsewhere", "aún deben detener lo que se sustituyó en otro sitio";
     room_has_replica => "have a replica already, and may have one only", "ya tienen una réplica y solo pueden tener una";
     room_kept => "kept free for work that has waited longer", "reservados para trabajo que espera desde antes";
+    replica_unkillable(replica, span, processes) => "replica {replica}: stopping, killed {span} ago, still there: {processes}",
+        "réplica {replica}: deteniéndose, matada hace {span}, siguen ahí: {processes}";
     last_lines_of(replica, stream) => "last lines of replica {replica} ({stream}):",
         "últimas líneas de la réplica {replica} ({stream}):";
     interrupted_service_goes_on(service) => "interrupted; service {service} goes on as ordered",

@@ -81,6 +81,16 @@ pub(super) async fn show(session: &mut Session<'_>, matches: &ArgMatches) -> Res
         name: |job| job.id.to_string(),
     }
     .print(session.screen)?;
+    if session.screen.format() == Format::Table {
+        let now = clock::wall();
+        for one in &job.unkillable {
+            let span = age(seconds_ago(one.since, now));
+            let text = session
+                .language()
+                .task_unkillable(one.task, span, one.list());
+            session.screen.print_line(&text)?;
+        }
+    }
     Ok(Exit::Ok)
 }
 

@@ -38,6 +38,7 @@ fn the_tally_counts_terminal_states() {
         submitted_at: 0.0,
         finished_at: None,
         spec: None,
+        unkillable: Vec::new(),
     };
     assert_eq!(Tally::of(&job), tally(10, 6, 4, 3));
     assert_eq!(Tally::of(&job).bad(), 2);

@@ -412,6 +412,7 @@ impl Fleet {
                 Some(Reply::ServiceDetail(detail))
             }
             Query::QueueOf { principal } => Some(Reply::Queue(self.queue_of(&principal))),
+            Query::Unkillable { job } => Some(Reply::Unkillable(self.unkillable_of(job))),
             Query::TellNode {
                 node,
                 order,

@@ -6,6 +6,7 @@ use flota_model::{
     execution::Execution,
     ids::{AttemptId, BootId, Nonce},
     outcome::{StartStage, Usage},
+    sample::Unkillable,
     units::{Moment, Timestamp},
 };
 
@@ -258,6 +259,9 @@ pub enum FromKeeper {
         /// Which.
         attempt: AttemptId,
     },
+    /// It was killed and does not die. Told again when something of it changes, and to each new agent;
+    /// over with its end. Not told to agents that speak version 1.
+    Unkillable(Unkillable),
 }
 
 /// Something that happened at the keeper.
@@ -307,6 +311,8 @@ pub enum Event {
         /// Which attempt.
         attempt: AttemptId,
     },
+    /// A while after all processes of an attempt were killed, these are left.
+    Unkillable(Unkillable),
     /// Time has passed; at least at [`Keeper::deadline`].
     ///
     /// [`Keeper::deadline`]: super::Keeper::deadline

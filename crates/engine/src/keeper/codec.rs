@@ -1,8 +1,13 @@
 //! The bytes between agent and keeper, and of the keeper's own log.
 //!
 //! A packet is a byte for its version and then messages, one after the other. Keepers outlive the
-//! agent that started them, so that a new agent may meet an old keeper: messages and fields are
-//! only ever added with new tags, or the version is raised and both are spoken.
+//! agent that started them, so that a new agent may meet an old keeper, and after a step back an old
+//! agent a new keeper. A keeper answers in the version in which it was spoken to; an agent tries the
+//! newest one first, and the one before where the keeper closes the connection. Whatever is sent in an
+//! older version has the bytes that it had there. That holds for all but orders to start programs: those
+//! go only to keepers of the agent's own version.
+//!
+//! Version 2 added what does not die.
 
 mod execution;
 mod messages;
@@ -17,7 +22,10 @@ use crate::{
 /// Longest packet, in bytes. Well below the default buffer of a socket (212,992, `man 7 socket`).
 pub const PACKET_LENGTH_MAX: usize = 128 * 1024;
 
-const VERSION: u8 = 1;
+/// The version that is spoken where both ends know it.
+pub const VERSION: u8 = 2;
+/// The oldest one that is understood.
+pub const VERSION_MIN: u8 = 1;
 /// Before each record of the log: length and checksum, little-endian.
 const LOG_HEADER_LENGTH: usize = 8;
 
@@ -44,32 +52,44 @@ pub enum CodecFault {
 /// Writes as many of `messages` as one packet holds and returns how many those are, at least 1
 /// (0 if there are none).
 #[must_use = "the rest goes into further packets"]
-pub fn encode_to_keeper(messages: &[ToKeeper], out: &mut Vec<u8>) -> usize {
-    encode_packet(messages, |_| 0, out)
+pub fn encode_to_keeper(version: u8, messages: &[ToKeeper], out: &mut Vec<u8>) -> usize {
+    encode_packet(version, messages, |_| 0, out)
 }
 
-/// Reads one packet.
+/// Reads one packet, and gives the version that its sender speaks.
 ///
 /// # Errors
-/// The bytes are not a packet of this version.
-pub fn decode_to_keeper(bytes: &[u8]) -> Result<Vec<ToKeeper>, CodecFault> {
+/// The bytes are not a packet of a version that is understood.
+pub fn decode_to_keeper(bytes: &[u8]) -> Result<(u8, Vec<ToKeeper>), CodecFault> {
     decode_packet(bytes)
 }
 
 /// Writes as many of `messages` as one packet holds and returns how many those are, at least 1
 /// (0 if there are none). With at most [`LIST_PART_MAX`] children in a packet their descriptors fit
-/// too.
+/// too. The version must know them all ([`is_known`]).
 #[must_use = "the rest goes into further packets"]
-pub fn encode_from_keeper(messages: &[FromKeeper], out: &mut Vec<u8>) -> usize {
-    encode_packet(messages, children_with_descriptors, out)
+pub fn encode_from_keeper(version: u8, messages: &[FromKeeper], out: &mut Vec<u8>) -> usize {
+    encode_packet(version, messages, children_with_descriptors, out)
+}
+
+/// Whether an agent that speaks `version` understands a message.
+pub fn is_known(message: &FromKeeper, version: u8) -> bool {
+    match message {
+        FromKeeper::Unkillable(_) => version >= 2,
+        FromKeeper::Listed { .. }
+        | FromKeeper::Started { .. }
+        | FromKeeper::NotStarted { .. }
+        | FromKeeper::Ended { .. }
+        | FromKeeper::Refused { .. } => true,
+    }
 }
 
 /// Reads one packet.
 ///
 /// # Errors
-/// The bytes are not a packet of this version.
+/// The bytes are not a packet of a version that is understood.
 pub fn decode_from_keeper(bytes: &[u8]) -> Result<Vec<FromKeeper>, CodecFault> {
-    decode_packet(bytes)
+    decode_packet(bytes).map(|(_, messages)| messages)
 }
 
 /// Appends a record of the keeper's log.
@@ -122,12 +142,13 @@ pub(crate) fn fits(launch: &Launch) -> bool {
 }
 
 fn encode_packet<T: Code>(
+    version: u8,
     messages: &[T],
     children: impl Fn(&T) -> usize,
     out: &mut Vec<u8>,
 ) -> usize {
     let start = out.len();
-    out.push(VERSION);
+    out.push(version);
     let mut carried = 0;
     for (index, message) in messages.iter().enumerate() {
         let before = out.len();
@@ -142,17 +163,17 @@ fn encode_packet<T: Code>(
     messages.len()
 }
 
-fn decode_packet<T: Code>(bytes: &[u8]) -> Result<Vec<T>, CodecFault> {
+fn decode_packet<T: Code>(bytes: &[u8]) -> Result<(u8, Vec<T>), CodecFault> {
     let mut input = Reader::new(bytes);
     let version = input.byte()?;
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Err(CodecFault::Version(version));
     }
     let mut messages = Vec::new();
     while !input.is_empty() {
         messages.push(T::take(&mut input)?);
     }
-    Ok(messages)
+    Ok((version, messages))
 }
 
 /// Of how many children descriptors travel with the message.
@@ -160,7 +181,10 @@ fn children_with_descriptors(message: &FromKeeper) -> usize {
     match message {
         FromKeeper::Listed { children, .. } => children.len(),
         FromKeeper::Started { .. } => 1,
-        FromKeeper::NotStarted { .. } | FromKeeper::Ended { .. } | FromKeeper::Refused { .. } => 0,
+        FromKeeper::NotStarted { .. }
+        | FromKeeper::Ended { .. }
+        | FromKeeper::Refused { .. }
+        | FromKeeper::Unkillable(_) => 0,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::keeper::api::{ChildState, End, Guard, LogMode, StopReason};
 
 mod lines;
 mod reasons;
+mod unkillable;
 
 const AGENT: Peer = Peer(1);
 const GRACE: Duration = Duration::from_secs(10);
@@ -145,6 +146,7 @@ fn word(effect: &Effect) -> String {
                 ..
             } => "ended unknown".to_owned(),
             FromKeeper::Refused { .. } => "refused".to_owned(),
+            FromKeeper::Unkillable(unkillable) => format!("unkillable {}", unkillable.count),
         },
         Effect::Close { peer } => format!("close {}", peer.0),
         Effect::Spawn(_) => "spawn".to_owned(),

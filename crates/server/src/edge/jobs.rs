@@ -10,7 +10,7 @@ use axum::{
 };
 use flota_model::{
     change::JobRecord,
-    command::{Command, Reply},
+    command::{Command, Query, Reply, UnkillableView},
     ids::JobId,
     state::{JobKind, JobPhase},
 };
@@ -20,6 +20,7 @@ use flota_wire::{
         self,
         convert::{seconds, tasks_by_state},
         page::PAGE_MAX,
+        sample::Unkillable,
     },
     spec::{parse_json, seal},
 };
@@ -281,6 +282,7 @@ fn listed(job: &JobSummary) -> rest::Job {
         submitted_at: seconds(job.submitted_at),
         finished_at: job.finished_at.map(seconds),
         spec: None,
+        unkillable: Vec::new(),
     }
 }
 
@@ -294,13 +296,36 @@ pub(super) async fn job(
     Parameters::parse(&uri, &[])?;
     let job = desk.job_named(&name).await?;
     let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
-    Ok(shown(&record(&desk, &permit, job).await?))
+    let record = record(&desk, &permit, job).await?;
+    let unkillable = unkillable(&desk, &caller, job).await?;
+    Ok(respond(rest::Job {
+        unkillable,
+        ..rest::Job::with_spec(&record)
+    }))
+}
+
+/// What of a job was killed and is still there.
+pub(crate) async fn unkillable(
+    desk: &Desk,
+    caller: &Caller,
+    job: JobId,
+) -> Result<Vec<Unkillable>, Problem> {
+    let permit = caller.may(Verb::JobRead, &Object::Job(job))?;
+    let Reply::Unkillable(views) = desk.query(permit, Query::Unkillable { job }).await? else {
+        return Err(bug("a query of what does not die got another answer"));
+    };
+    let of_view = |view: &UnkillableView| Unkillable::of(view.task, view.node, &view.unkillable);
+    Ok(views.iter().map(of_view).collect())
 }
 
 /// A job as JSON, with its spec.
 pub(super) fn shown(record: &JobRecord) -> Response {
-    let address = HeaderValue::from_str(&format!("/api/v1/jobs/{}", record.job));
-    let mut response = Json(rest::Job::with_spec(record)).into_response();
+    respond(rest::Job::with_spec(record))
+}
+
+fn respond(job: rest::Job) -> Response {
+    let address = HeaderValue::from_str(&format!("/api/v1/jobs/{}", job.id));
+    let mut response = Json(job).into_response();
     if let Ok(address) = address {
         response
             .headers_mut()

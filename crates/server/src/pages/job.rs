@@ -13,7 +13,10 @@ use flota_model::{
     ids::JobId,
     state::{JobPhase, TaskState},
 };
-use flota_wire::{rest, spec::to_value};
+use flota_wire::{
+    rest::{self, sample::Unkillable},
+    spec::to_value,
+};
 
 use super::{
     Refresh,
@@ -26,7 +29,7 @@ use super::{
 };
 use crate::{
     access::{Caller, Object, Verb},
-    edge::{Desk, Parameters, TaskFilter, node_views, record, task_page},
+    edge::{Desk, Parameters, TaskFilter, node_views, record, task_page, unkillable},
     problem::Problem,
 };
 
@@ -38,6 +41,8 @@ struct View {
     state: Option<TaskState>,
     /// Names of nodes by their number.
     nodes: BTreeMap<u32, String>,
+    /// What was killed and is still there.
+    unkillable: Vec<Unkillable>,
 }
 
 /// `GET /jobs/{id}?lang=es&after=INDEX&state=WORD&limit=100`
@@ -71,6 +76,7 @@ async fn load(desk: &Desk, caller: &Caller, name: &str, uri: &Uri) -> Result<Vie
     let tasks = desk
         .read(&permit, move |history| task_page(history, &wanted, filter))
         .await?;
+    let unkillable = unkillable(desk, caller, job).await?;
     let nodes = node_views(desk, caller, &Object::Fleet).await?;
     let nodes = nodes
         .into_iter()
@@ -81,6 +87,7 @@ async fn load(desk: &Desk, caller: &Caller, name: &str, uri: &Uri) -> Result<Vie
         tasks,
         state: filter.state,
         nodes,
+        unkillable,
     })
 }
 
@@ -105,7 +112,7 @@ fn render(language: Language, view: &View) -> String {
          {principal} · {priority_word} {priority}{finished} · \
          <a href=\"/api/v1/jobs/{id}\">{as_json}</a></p>\
          <details><summary>spec</summary><pre>{json}</pre></details>\
-         <h2>{tasks_word}</h2>{filters}{table}{pages}</main>",
+         {left}<h2>{tasks_word}</h2>{filters}{table}{pages}</main>",
         job = Text(texts.job),
         id = record.job,
         name = Text(&spec.name),
@@ -120,11 +127,29 @@ fn render(language: Language, view: &View) -> String {
         priority = spec.priority.0,
         as_json = Text(texts.as_json),
         json = Text(json),
+        left = left(texts, view),
         tasks_word = Text(texts.tasks),
         filters = filters(texts, lang, view),
         table = table(texts, view),
         pages = pages(texts, lang, view),
     )
+}
+
+/// What was killed and is still there, a line for each attempt.
+fn left(texts: &Texts, view: &View) -> String {
+    let lines = view.unkillable.iter().map(|one| {
+        let node = view.nodes.get(&one.node).cloned();
+        format!(
+            "<p><span class=\"warn\">⚠ {} {}: {}</span>: {} · {} {}</p>",
+            Text(texts.task),
+            one.task,
+            Text(texts.unkillable),
+            Text(one.list()),
+            Text(texts.node),
+            Text(node.unwrap_or_else(|| one.node.to_string())),
+        )
+    });
+    lines.collect()
 }
 
 /// One link per state that has tasks.

@@ -17,6 +17,7 @@ use flota_model::{
     units::Timestamp,
 };
 use flota_wire::rest::service as rest;
+use flota_wire::rest::sample::Unkillable;
 
 use self::words::Words;
 use super::{
@@ -294,6 +295,18 @@ fn evidence(language: Language, replica: &ReplicaView, now: Timestamp) -> String
             ),
         );
     }
+    if let (Some(unkillable), Some(node)) = (&replica.unkillable, replica.node) {
+        let since = ago(language, unkillable.since, now);
+        let shown = Unkillable::of(replica.replica, node, unkillable);
+        add(
+            &mut rows,
+            format_args!(
+                "<tr><td></td><td colspan=\"6\"><span class=\"warn\">⚠ {}</span>: {} {since}</td></tr>",
+                Text(words.unkillable),
+                Text(shown.list()),
+            ),
+        );
+    }
     let streams = replica.lines.iter().flat_map(|lines| {
         let streams = [("stderr", &lines.stderr), ("stdout", &lines.stdout)];
         streams.into_iter().filter(|(_, text)| !text.is_empty())
@@ -442,6 +455,15 @@ mod tests {
                     stdout: String::new(),
                     stderr: "boom & bang\n".into(),
                 }),
+                unkillable: Some(flota_model::sample::Unkillable {
+                    attempt: flota_model::ids::AttemptId::default(),
+                    since: Timestamp(1),
+                    count: 17,
+                    remnants: vec![flota_model::sample::Remnant {
+                        pid: 4711,
+                        state: b'D',
+                    }],
+                }),
                 stale: true,
             }],
             rooms: Vec::new(),
@@ -458,6 +480,7 @@ mod tests {
             "crash loop",
             "signalled KILL, unhealthy",
             "not heard",
+            "was killed, still there</span>: 4711 D, …",
             "readiness probe fails</span>: HTTP 503 &lt;b&gt;",
             "<pre>boom &amp; bang\n</pre>",
             "<a href=\"/nodes/4?lang=en\">4</a>",
@@ -466,7 +489,12 @@ mod tests {
             assert!(english.contains(part), "{part}: {english}");
         }
         let spanish = render(Language::Spanish, &detail(), Timestamp(1));
-        for part in ["Listas 2/3", "falla una y otra vez", "sin salud"] {
+        for part in [
+            "Listas 2/3",
+            "falla una y otra vez",
+            "sin salud",
+            "siguen ahí",
+        ] {
             assert!(spanish.contains(part), "{part}: {spanish}");
         }
     }

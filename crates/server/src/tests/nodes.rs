@@ -2,7 +2,10 @@
 
 use flota_model::{
     frame::{DownBody, OutputFault, OutputPart, UpBody},
+    ids::AttemptId,
     outcome::{Outcome, Output, Stream},
+    sample::{NodeSample, Remnant, Unkillable},
+    units::Timestamp,
 };
 use hyper::Method;
 use serde_json::json;
@@ -237,4 +240,60 @@ async fn the_link_takes_no_other_requests() {
     let wrong = server.remote(Method::POST, path, &wrong).await;
     assert_eq!(wrong.problem(), (401, "E-CREDENTIALS-WRONG".into()));
     server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_killed_and_does_not_die_is_shown_until_its_end() {
+    let server = Harness::start().await;
+    let mut agent = Agent::join(&server, "n1").await;
+    server.submit(2).await;
+    let ordered = agent.ordered(2).await;
+    let plain = server.get("/api/v1/jobs/1").await.json();
+    assert_eq!(plain["unkillable"], json!(null));
+    let unkillable = |attempt| Unkillable {
+        attempt,
+        since: Timestamp(1_500_000),
+        count: 17,
+        remnants: vec![Remnant {
+            pid: 4_711,
+            state: b'D',
+        }],
+    };
+    // One that nobody granted is nobody's.
+    let stray = AttemptId::default();
+    let sample = NodeSample {
+        unkillable: vec![unkillable(stray), unkillable(ordered[1].attempt)],
+        ..NodeSample::default()
+    };
+    agent.beat_with(Some(sample));
+    let shown = until(&server, |job| job["unkillable"].is_array()).await;
+    let expected = json!([{
+        "task": 2, "node": 1, "attempt": ordered[1].attempt.to_string(), "since": 1.5, "count": 17,
+        "processes": [{"pid": 4711, "state": "D"}],
+    }]);
+    assert_eq!(shown["unkillable"], expected);
+    for (lang, part) in [("en", "was killed, still there"), ("es", "siguen ahí")] {
+        let path = format!("/jobs/1?lang={lang}");
+        let page = server.get(&path).await;
+        let page = page.text();
+        for part in [part, "4711 D, …", "n1"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+    agent.report(ordered[1], Outcome::Cancelled, None);
+    until(&server, |job| job["unkillable"].is_null()).await;
+    server.stop().await;
+}
+
+/// Waits until the only job is as wanted.
+async fn until(server: &Harness, is_it: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let job = server.get("/api/v1/jobs/1").await.json();
+        if is_it(&job) {
+            return job;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{job}");
+        tokio::task::yield_now().await;
+    }
 }

@@ -5,12 +5,16 @@ use std::time::Duration;
 use flota_model::{
     sample::{
         CORES_MAX, DEVICE_NAME_LENGTH_MAX, DEVICES_MAX, DeviceSample, MemorySample, NodeSample,
-        Pressure, SpaceSample,
+        Pressure, REMNANTS_MAX, Remnant, SpaceSample, UNKILLABLE_MAX, Unkillable,
     },
     units::{Bytes, Cpus, Timestamp},
 };
 
-use super::{DecodeFault, at_most, proto};
+use super::{
+    DecodeFault, at_most,
+    common::{decode_attempt, encode_attempt},
+    proto,
+};
 
 /// Hundredths of a percent in one whole.
 const WHOLE: u32 = 10_000;
@@ -41,6 +45,7 @@ pub(super) fn encode(sample: &NodeSample) -> proto::NodeSample {
         cpu_pressure: sample.cpu_pressure.map(encode_pressure),
         memory_pressure: sample.memory_pressure.map(encode_pressure),
         io_pressure: sample.io_pressure.map(encode_pressure),
+        unkillable: sample.unkillable.iter().map(encode_unkillable).collect(),
     }
 }
 
@@ -77,6 +82,48 @@ pub(super) fn decode(sample: proto::NodeSample) -> Result<NodeSample, DecodeFaul
         cpu_pressure: decode_pressure(sample.cpu_pressure)?,
         memory_pressure: decode_pressure(sample.memory_pressure)?,
         io_pressure: decode_pressure(sample.io_pressure)?,
+        unkillable: decode_all_unkillable(sample.unkillable)?,
+    })
+}
+
+fn encode_unkillable(unkillable: &Unkillable) -> proto::Unkillable {
+    let remnants = unkillable.remnants.iter().map(|remnant| proto::Remnant {
+        pid: remnant.pid,
+        state: remnant.state.into(),
+    });
+    proto::Unkillable {
+        attempt: Some(encode_attempt(unkillable.attempt)),
+        since: unkillable.since.0,
+        count: unkillable.count,
+        remnants: remnants.collect(),
+    }
+}
+
+fn decode_all_unkillable(all: Vec<proto::Unkillable>) -> Result<Vec<Unkillable>, DecodeFault> {
+    at_most("sample.unkillable", all.len(), UNKILLABLE_MAX)?;
+    all.into_iter().map(decode_unkillable).collect()
+}
+
+fn decode_unkillable(unkillable: proto::Unkillable) -> Result<Unkillable, DecodeFault> {
+    let field = "unkillable.remnants";
+    at_most(field, unkillable.remnants.len(), REMNANTS_MAX)?;
+    let remnant = |remnant: proto::Remnant| {
+        let state = u8::try_from(remnant.state).ok();
+        let state = state
+            .filter(u8::is_ascii_alphabetic)
+            .ok_or(DecodeFault::Invalid {
+                field,
+                what: "is no state of a process",
+            })?;
+        let pid = remnant.pid;
+        Ok(Remnant { pid, state })
+    };
+    let remnants = unkillable.remnants.into_iter().map(remnant);
+    Ok(Unkillable {
+        attempt: decode_attempt("unkillable.attempt", unkillable.attempt)?,
+        since: Timestamp(unkillable.since),
+        count: unkillable.count,
+        remnants: remnants.collect::<Result<_, DecodeFault>>()?,
     })
 }
 

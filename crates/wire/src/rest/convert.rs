@@ -142,6 +142,7 @@ impl From<&JobRecord> for Job {
             submitted_at: seconds(record.submitted_at),
             finished_at: record.finished_at.map(seconds),
             spec: None,
+            unkillable: Vec::new(),
         }
     }
 }

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use flota_model::{command::Sampled, sample as model, state::NodePhase, units::Timestamp};
+use flota_model::{
+    command::Sampled,
+    ids::{NodeId, TaskIndex},
+    sample as model,
+    state::NodePhase,
+    units::Timestamp,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +106,63 @@ pub struct Pressure {
     pub some: f64,
     /// All of it at once.
     pub full: f64,
+}
+
+/// What is left of an attempt though it was killed: it waits inside the kernel, where no signal reaches
+/// it, for a disk that does not answer for instance. It is not over until that is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Unkillable {
+    /// The index of its task, or the number of its replica.
+    pub task: u32,
+    /// Where: the node's number.
+    pub node: u32,
+    /// The attempt, `EPOCH-SALT-SEQUENCE`.
+    pub attempt: String,
+    /// When it was killed, by the clock of the node.
+    pub since: f64,
+    /// How many of its processes are left.
+    pub count: u32,
+    /// The first 16 of them.
+    pub processes: Vec<Remnant>,
+}
+
+/// A process that was killed and is still there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remnant {
+    /// Its number.
+    pub pid: u32,
+    /// Its state as in `man 5 proc_pid_stat`: `D` for one that waits inside the kernel.
+    pub state: String,
+}
+
+impl Unkillable {
+    /// Of a task, or of a replica.
+    pub fn of(task: TaskIndex, node: NodeId, unkillable: &model::Unkillable) -> Self {
+        let remnants = unkillable.remnants.iter().map(|remnant| Remnant {
+            pid: remnant.pid,
+            state: char::from(remnant.state).to_string(),
+        });
+        Self {
+            task: task.0,
+            node: node.0,
+            attempt: unkillable.attempt.to_string(),
+            since: seconds(unkillable.since),
+            count: unkillable.count,
+            processes: remnants.collect(),
+        }
+    }
+
+    /// Its processes as people read them: `4711 D, 4712 D, …`.
+    pub fn list(&self) -> String {
+        let named = self.processes.iter();
+        let mut words: Vec<String> = named
+            .map(|process| format!("{} {}", process.pid, process.state))
+            .collect();
+        if usize::try_from(self.count).is_ok_and(|count| count > words.len()) {
+            words.push("…".to_owned());
+        }
+        words.join(", ")
+    }
 }
 
 impl Sample {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     convert::{Details, seconds},
+    sample::Unkillable,
     waiting::Room,
 };
 use crate::spec::{changed_fields, to_value};
@@ -227,6 +228,9 @@ pub struct Replica {
     /// In a crash loop: what its last run wrote.
     #[serde(default)]
     pub lines: Option<LastLines>,
+    /// What is left of it though it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unkillable: Option<Unkillable>,
     /// Whether its node has not been heard for a while, so that this is old.
     pub stale: bool,
 }
@@ -361,6 +365,10 @@ impl From<&ReplicaView> for Replica {
                 stdout: lines.stdout.clone(),
                 stderr: lines.stderr.clone(),
             }),
+            unkillable: view
+                .unkillable
+                .as_ref()
+                .and_then(|unkillable| Some(Unkillable::of(view.replica, view.node?, unkillable))),
             stale: view.stale,
         }
     }

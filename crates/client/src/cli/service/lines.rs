@@ -73,7 +73,16 @@ pub(super) fn unwell(language: Language, whole: &ServiceWhole) -> Vec<String> {
         let span = age(seconds_ago(failure.since, now));
         language.replica_unwell(replica, &failure.purpose, clean(&failure.detail), span)
     });
-    told.collect()
+    let mut told: Vec<String> = told.collect();
+    let left = whole
+        .replicas
+        .iter()
+        .filter_map(|one| one.unkillable.as_ref());
+    told.extend(left.take(REPLICAS).map(|one| {
+        let span = age(seconds_ago(one.since, now));
+        language.replica_unkillable(one.task, span, one.list())
+    }));
+    told
 }
 
 /// The last lines of both streams, each below its title; none where they cannot be had: what went

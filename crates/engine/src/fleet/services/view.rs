@@ -147,6 +147,7 @@ impl Fleet {
             last: seen.and_then(|status| status.last.clone()),
             failure: seen.and_then(|status| status.failure.clone()),
             lines: seen.and_then(|status| status.lines.clone()),
+            unkillable: place.and_then(|place| self.unkillable_at(place)),
             stale,
         }
     }

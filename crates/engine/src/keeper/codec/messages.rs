@@ -1,6 +1,9 @@
 //! The bytes of single messages and records: a tag, then the fields.
 
-use flota_model::ids::AttemptId;
+use flota_model::{
+    ids::AttemptId,
+    sample::{Remnant, Unkillable},
+};
 
 use crate::{
     journal::bytes::{Code, Reader, code_fields},
@@ -35,6 +38,13 @@ code_fields!(Launch {
     guard
 });
 code_fields!(Guard { no_shell, programs });
+code_fields!(Unkillable {
+    attempt,
+    since,
+    count,
+    remnants
+});
+code_fields!(Remnant { pid, state });
 code_fields!(Child {
     attempt,
     run,
@@ -270,6 +280,10 @@ impl Code for FromKeeper {
                 end.put(out);
             }
             Self::Refused { attempt } => put_for(5, *attempt, out),
+            Self::Unkillable(unkillable) => {
+                out.push(6);
+                unkillable.put(out);
+            }
         }
     }
 
@@ -296,6 +310,7 @@ impl Code for FromKeeper {
             5 => Self::Refused {
                 attempt: Code::take(input)?,
             },
+            6 => Self::Unkillable(Code::take(input)?),
             tag => return Err(CodecFault::Tag(tag)),
         })
     }

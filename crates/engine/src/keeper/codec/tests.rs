@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use flota_model::{
     execution::{Bound, Execution, IoPriority, Limits, ResourceLimit},
-    ids::{BootId, Nonce},
+    ids::{AttemptId, BootId, Epoch, Nonce},
+    outcome::{StartStage, Usage},
+    sample::{Remnant, Unkillable},
     units::{Bytes, Cpus, Moment, Timestamp},
 };
 
@@ -11,6 +13,8 @@ use crate::{
     journal::random::Random,
     keeper::api::{Child, ChildState, End, Guard, Identity, LogMode, StopReason},
 };
+
+mod versions;
 
 fn identity(random: &mut Random) -> Identity {
     Identity {
@@ -153,7 +157,7 @@ fn to_keeper(random: &mut Random) -> ToKeeper {
 
 fn from_keeper(random: &mut Random) -> FromKeeper {
     let attempt = random.attempt();
-    match random.below(5) {
+    match random.below(6) {
         0 => FromKeeper::Listed {
             children: (0..random.below(5)).map(|_| child(random)).collect(),
             last: random.below(2) == 1,
@@ -172,6 +176,15 @@ fn from_keeper(random: &mut Random) -> FromKeeper {
             attempt,
             end: end(random),
         },
+        4 => FromKeeper::Unkillable(Unkillable {
+            attempt,
+            since: Timestamp(random.number()),
+            count: random.small(),
+            remnants: vec![Remnant {
+                pid: random.small(),
+                state: b'D',
+            }],
+        }),
         _ => FromKeeper::Refused { attempt },
     }
 }
@@ -214,14 +227,14 @@ fn packets_are_read_as_written() {
             .map(|_| to_keeper(&mut random))
             .collect();
         let mut bytes = Vec::new();
-        assert_eq!(encode_to_keeper(&to, &mut bytes), to.len());
-        assert_eq!(decode_to_keeper(&bytes), Ok(to), "seed {seed}");
+        assert_eq!(encode_to_keeper(VERSION, &to, &mut bytes), to.len());
+        assert_eq!(decode_to_keeper(&bytes), Ok((VERSION, to)), "seed {seed}");
 
         let from: Vec<FromKeeper> = (0..random.below(8))
             .map(|_| from_keeper(&mut random))
             .collect();
         let mut bytes = Vec::new();
-        assert_eq!(encode_from_keeper(&from, &mut bytes), from.len());
+        assert_eq!(encode_from_keeper(VERSION, &from, &mut bytes), from.len());
         assert_eq!(decode_from_keeper(&bytes), Ok(from), "seed {seed}");
     }
 }
@@ -232,7 +245,7 @@ fn cut_flipped_and_random_packets_are_refused_or_read_without_a_panic() {
         let mut random = Random(seed);
         let messages: Vec<FromKeeper> = (0..4).map(|_| from_keeper(&mut random)).collect();
         let mut bytes = Vec::new();
-        assert_eq!(encode_from_keeper(&messages, &mut bytes), 4);
+        assert_eq!(encode_from_keeper(VERSION, &messages, &mut bytes), 4);
         for length in 1..bytes.len() {
             // Whole messages at most: a cut never makes one up.
             if let Ok(read) = decode_from_keeper(&bytes[..length]) {
@@ -258,7 +271,10 @@ fn cut_flipped_and_random_packets_are_refused_or_read_without_a_panic() {
 #[test]
 fn a_packet_of_another_version_is_refused() {
     assert_eq!(decode_to_keeper(&[]), Err(CodecFault::Truncated));
-    assert_eq!(decode_to_keeper(&[2]), Err(CodecFault::Version(2)));
+    for version in [VERSION_MIN - 1, VERSION + 1] {
+        let refused = Err(CodecFault::Version(version));
+        assert_eq!(decode_to_keeper(&[version]), refused);
+    }
 }
 
 #[test]
@@ -273,9 +289,10 @@ fn what_does_not_fit_into_a_packet_goes_into_the_next_one() {
     };
     let messages: Vec<ToKeeper> = (0..3).map(|_| start(&mut random)).collect();
     let mut bytes = Vec::new();
-    assert_eq!(encode_to_keeper(&messages, &mut bytes), 2);
+    assert_eq!(encode_to_keeper(VERSION, &messages, &mut bytes), 2);
     assert!(bytes.len() <= PACKET_LENGTH_MAX);
-    assert_eq!(decode_to_keeper(&bytes).as_deref(), Ok(&messages[..2]));
+    let (_, decoded) = decode_to_keeper(&bytes).unwrap();
+    assert_eq!(decoded, messages[..2]);
 }
 
 #[test]
@@ -289,7 +306,7 @@ fn the_descriptors_of_a_packet_are_bounded() {
     };
     let messages = vec![started; LIST_PART_MAX + 1];
     assert_eq!(
-        encode_from_keeper(&messages, &mut Vec::new()),
+        encode_from_keeper(VERSION, &messages, &mut Vec::new()),
         LIST_PART_MAX
     );
 }
@@ -308,7 +325,7 @@ fn a_launch_that_fits_makes_a_packet_that_fits() {
         let is_fit = fits(&launch);
         let mut bytes = Vec::new();
         assert_eq!(
-            encode_to_keeper(&[ToKeeper::Start(Box::new(launch))], &mut bytes),
+            encode_to_keeper(VERSION, &[ToKeeper::Start(Box::new(launch))], &mut bytes),
             1
         );
         assert!(!is_fit || bytes.len() <= PACKET_LENGTH_MAX);

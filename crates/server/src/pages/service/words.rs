@@ -22,6 +22,8 @@ pub(super) struct Words {
     pub(super) changed: &'static str,
     pub(super) unhealthy: &'static str,
     pub(super) stale: &'static str,
+    /// Before processes that were killed and are still there.
+    pub(super) unkillable: &'static str,
     pub(super) output: &'static str,
     pub(super) phase: fn(ServicePhase) -> &'static str,
     pub(super) state: fn(ReplicaState) -> &'static str,
@@ -55,6 +57,7 @@ const EN: Words = Words {
     changed: "Changed",
     unhealthy: "unhealthy",
     stale: "not heard",
+    unkillable: "was killed, still there",
     output: "Output",
     revisions: "Revisions",
     cause: |cause| match cause {
@@ -111,6 +114,7 @@ const ES: Words = Words {
     changed: "Cambiado",
     unhealthy: "sin salud",
     stale: "sin noticias",
+    unkillable: "se mató, siguen ahí",
     output: "Salida",
     revisions: "Revisiones",
     cause: |cause| match cause {

@@ -10,7 +10,7 @@ use flota_model::{
         Answer, AskFault, Columns, GRACE_MAX, ProcessHandle, ProcessList, ProcessRow,
         ProcessTarget, ProcessTask, Protection, Question,
     },
-    sample::{DeviceSample, MemorySample, NodeSample, Pressure, SpaceSample},
+    sample::{DeviceSample, MemorySample, NodeSample, Pressure, Remnant, SpaceSample, Unkillable},
     spec::KernelCall,
 };
 
@@ -236,5 +236,18 @@ pub(super) fn sample(random: &mut Random) -> NodeSample {
         cpu_pressure: maybe(random, pressure),
         memory_pressure: maybe(random, pressure),
         io_pressure: maybe(random, pressure),
+        unkillable: list(random, unkillable),
+    }
+}
+
+fn unkillable(random: &mut Random) -> Unkillable {
+    Unkillable {
+        attempt: attempt(random),
+        since: Timestamp(number(random)),
+        count: small(random),
+        remnants: list(random, |random| Remnant {
+            pid: small(random),
+            state: if flag(random) { b'D' } else { b'R' },
+        }),
     }
 }
