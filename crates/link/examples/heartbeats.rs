@@ -144,6 +144,7 @@ fn hello(index: u64) -> Hello {
         labels: std::collections::BTreeMap::new(),
         held: Vec::new(),
         containment: None,
+        offer: flota_model::frame::Offer::default(),
     }
 }
 

@@ -16,8 +16,7 @@ use flota_model::{
     },
     units::Timestamp,
 };
-use flota_wire::rest::service as rest;
-use flota_wire::rest::sample::Unkillable;
+use flota_wire::rest::{sample::Unkillable, service as rest};
 
 use self::words::Words;
 use super::{

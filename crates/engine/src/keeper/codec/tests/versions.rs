@@ -1,4 +1,4 @@
-//! A conversation as it was recorded when version 1 was the newest: whoever still speaks it is
+//! A conversation in version 1, its bytes worked out by hand from the rules of that version: whoever still speaks it is
 //! understood, and hears bytes that it understands. Orders to start programs are not among it: they go
 //! to keepers of the agent's own version alone. A change here breaks programs that run now; raise the
 //! version instead, and speak both.
@@ -166,7 +166,7 @@ fn bytes(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The bytes of a recorded file, which has them in hexadecimal digits.
+/// The bytes of a file, which has them in hexadecimal digits.
 fn recorded(name: &str) -> Vec<u8> {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
