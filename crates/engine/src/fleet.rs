@@ -152,6 +152,8 @@ impl Fleet {
 
     /// Writes out all that the turn has changed.
     fn close_turn(&mut self) -> Turn {
+        // What changed after services were looked at in this turn is looked at in the next one.
+        self.stir_changed();
         let ledger = std::mem::take(&mut self.ledger);
         let mut changes = ledger.changes;
         for (job, number) in ledger.chunks {

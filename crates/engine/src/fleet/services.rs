@@ -5,6 +5,7 @@
 //! one too many. What agents say of runs is not durable: they say it again after each welcome.
 
 pub(crate) mod commands;
+mod held;
 pub(crate) mod lines;
 mod news;
 mod past;
@@ -24,6 +25,7 @@ use flota_model::{
     state::{JobPhase, TaskState},
     units::Moment,
 };
+use held::Held;
 use lines::LinesHeld;
 use wanted::{Wanted, owners};
 
@@ -43,7 +45,7 @@ pub(crate) struct Services {
     /// Services of which something is moving: looked at in each turn.
     moving: BTreeSet<String>,
     /// Revisions that wait for what they depend on.
-    held: BTreeSet<JobId>,
+    pub(crate) held: Held,
 }
 
 /// A service.
@@ -119,7 +121,7 @@ impl Fleet {
         entry.wanted = Some(services.window(&spec.name, job));
         entry.is_held = !service.dependencies.is_empty() && entry.is_untouched();
         if entry.is_held {
-            services.held.insert(job);
+            services.held.hold(job);
         }
         services.moving.insert(spec.name.clone());
     }
@@ -127,7 +129,7 @@ impl Fleet {
     /// A job is gone from memory.
     pub(crate) fn revision_gone(&mut self, job: JobId, name: &str) {
         let services = &mut self.jobs.services;
-        services.held.remove(&job);
+        services.held.remove(job);
         if let Some(revisions) = services.revisions.get_mut(name) {
             revisions.remove(&job);
             if revisions.is_empty() {
@@ -154,6 +156,7 @@ impl Fleet {
                 .or(Some(now))
                 .filter(|_| is_up);
             if let Some(name) = self.jobs.service_of(place.job) {
+                self.jobs.services.held.stir(&name);
                 self.jobs.services.moving.insert(name);
             }
             self.jobs.services.note_status(Seen { status, up_since });
@@ -300,14 +303,7 @@ impl Fleet {
                 self.jobs.services.moving.insert(name);
             }
         }
-        let unchecked = self.office.settings.sabotage.breaks(Rule::Dependencies);
-        for job in self.jobs.services.held.clone() {
-            if unchecked || self.waits_for(job).is_empty() {
-                self.jobs.services.held.remove(&job);
-                self.jobs.live(job).is_held = false;
-                self.enqueue(job);
-            }
-        }
+        self.begin_held();
     }
 
     /// What holds a revision back.

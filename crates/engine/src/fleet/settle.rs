@@ -95,6 +95,7 @@ impl Fleet {
         node.asked.remove(&place.attempt);
         self.nodes.dirty.insert(place.node);
         self.jobs.services.forget(place.attempt);
+        self.stir_holder(place.job);
     }
 
     /// Marks an attempt suspect or clears the mark.
@@ -107,6 +108,7 @@ impl Fleet {
             .suspect
             .put(place.offset, suspect);
         self.ledger.grants.insert(place.grant);
+        self.stir_holder(place.job);
     }
 
     /// Gives a task another state.

@@ -403,6 +403,62 @@ fn a_service_waits_for_those_that_it_depends_on() {
     assert_eq!(one.holds.len(), 2);
 }
 
+fn on(name: &str, condition: Condition) -> Dependency {
+    Dependency {
+        service: name.to_owned(),
+        condition,
+    }
+}
+
+#[test]
+fn a_turn_costs_nothing_for_services_that_wait() {
+    const WAITING: u32 = 300;
+    let mut bench = Bench::new();
+    let mut one = Host::new(&mut bench, "one", 1, 400);
+    for number in 0..WAITING {
+        let waits = service(1, |service| {
+            service.dependencies = vec![
+                on("first", Condition::Started),
+                on("second", Condition::Started),
+            ];
+        });
+        let name = format!("waits-{number:03}");
+        apply(&mut bench, JobSpec { name, ..waits });
+    }
+    let looks = |bench: &mut Bench| std::mem::take(&mut bench.fleet.jobs.services.held.looks);
+    assert_eq!(looks(&mut bench), u64::from(WAITING), "once each");
+    for _ in 0..5 {
+        bench.wait(Duration::from_secs(1));
+        one.run(&mut bench);
+    }
+    let others = spec_named("other");
+    apply(&mut bench, others);
+    one.run(&mut bench);
+    assert_eq!(looks(&mut bench), 0, "nobody waits for what has changed");
+    apply(&mut bench, spec_named("first"));
+    one.run(&mut bench);
+    one.run(&mut bench);
+    let counted = looks(&mut bench);
+    // Every one again when the first is there; for each change of it, itself.
+    assert!(
+        (WAITING..WAITING + 20).contains(&u32::try_from(counted).unwrap()),
+        "{counted}"
+    );
+    assert_eq!(one.holds.len(), 2);
+    apply(&mut bench, spec_named("second"));
+    for _ in 0..3 {
+        one.run(&mut bench);
+    }
+    assert_eq!(one.holds.len(), 3 + WAITING as usize);
+}
+
+fn spec_named(name: &str) -> JobSpec {
+    JobSpec {
+        name: name.to_owned(),
+        ..plain(1)
+    }
+}
+
 #[test]
 fn what_is_no_service_is_not_applied_and_a_service_is_not_submitted() {
     let mut bench = Bench::new();
