@@ -71,6 +71,7 @@ pub(super) fn job_alone(folder: &Path, body: &Value) -> Result<f64, String> {
                 submitted_at: Timestamp(AT),
                 phase: JobPhase::Active,
                 counts: Counts::default(),
+                rows: None,
                 finished_at: None,
             }));
             let batches = [batch(number, vec![job])];

@@ -9,7 +9,7 @@ mod watch;
 
 use std::{fs, io, io::Write, path::Path, time::Duration};
 
-use flota_wire::rest;
+use flota_wire::{rest, spec};
 use hyper::Method;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,8 @@ use crate::{
 
 /// How long an answer may take when nobody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How much longer a submission with rows may take: 64 MiB are sent, hashed and stored.
+const ROWS_PATIENCE: Duration = Duration::from_mins(2);
 /// Longest token; ours have 64 letters.
 const TOKEN_LENGTH_MAX: usize = 4096;
 
@@ -162,6 +164,22 @@ impl Client {
         key: &str,
     ) -> Result<rest::Submitted, ClientFault> {
         let call = Call::submit(spec.to_string().into(), key);
+        let answer = self.perform(&call).await?;
+        self.parse(&call.path, answer)
+    }
+
+    /// As [`Self::submit`], with the rows of the job where it has some.
+    pub async fn submit_job(
+        &mut self,
+        job: &spec::Job,
+        key: &str,
+    ) -> Result<rest::Submitted, ClientFault> {
+        if job.rows.is_none() {
+            return self.submit(&spec::to_value(&job.spec), key).await;
+        }
+        let call = Call::submit(spec::with_rows(job).into(), key)
+            .of_type(spec::JOB_WITH_ROWS)
+            .patient(ROWS_PATIENCE);
         let answer = self.perform(&call).await?;
         self.parse(&call.path, answer)
     }

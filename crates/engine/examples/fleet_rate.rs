@@ -47,6 +47,7 @@ fn spec() -> SealedSpec {
         timeout: None,
         grace: Duration::from_secs(1),
         on_disconnect: OnDisconnect::default(),
+        parameters: None,
         service: None,
     };
     SealedSpec {
@@ -113,6 +114,7 @@ fn main() {
     };
     let submit = Command::Submit {
         spec: spec(),
+        rows: None,
         idempotency_key: None,
     };
     let submit = Request {

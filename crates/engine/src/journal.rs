@@ -22,6 +22,7 @@ use flota_model::{
     service::RunEnd,
     units::{Moment, Timestamp},
 };
+use values::{put_rows, take_rows};
 
 use crate::keeper::codec::CodecFault;
 
@@ -189,6 +190,9 @@ pub(crate) fn weight(record: &Record) -> u64 {
     match record {
         Record::Spec { blob, .. } => SMALL + blob.len() as u64,
         Record::RunEnded(rest) => SMALL + 8 * rest.failures.len() as u64,
+        Record::Granted(GrantOrder {
+            rows: Some(rows), ..
+        }) => SMALL + rows.bytes().len() as u64,
         Record::Done(report) => SMALL + report_weight(report),
         Record::Acknowledged(ranges) | Record::Refused(ranges) => 16 * (1 + ranges.len() as u64),
         Record::Created { .. }
@@ -294,7 +298,13 @@ impl Code for Record {
                 put_tagged(6, hash, out);
                 put_block(blob, out);
             }
-            Self::Granted(order) => put_tagged(7, order, out),
+            Self::Granted(order) => match &order.rows {
+                None => put_tagged(7, order, out),
+                Some(rows) => {
+                    put_tagged(20, order, out);
+                    put_rows(rows, out);
+                }
+            },
             Self::Starting { attempt, at } => put_tagged(8, &(*attempt, *at), out),
             Self::Done(report) => put_tagged(9, report, out),
             Self::Acknowledged(ranges) => put_tagged(10, ranges, out),
@@ -351,6 +361,10 @@ impl Code for Record {
                 attempt: Code::take(input)?,
                 is_forgotten: Code::take(input)?,
             },
+            20 => {
+                let order = Code::take(input)?;
+                Self::Granted(take_rows(order, input)?)
+            }
             tag => return Err(CodecFault::Tag(tag)),
         })
     }

@@ -28,6 +28,8 @@ pub enum Rule {
     BackOff,
     /// What was stopped is not run again.
     StaysStopped,
+    /// A grant brings the rows of its own tasks.
+    OwnRows,
 }
 
 /// The rule that is broken, if any.

@@ -8,6 +8,7 @@ use crate::{
         SessionNumber, SpecHash, TaskIndex,
     },
     outcome::{Outcome, Output, Usage},
+    parameters::Rows,
     resources::Resources,
     revision::{RevisionCause, ServiceVersion},
     spec::SealedSpec,
@@ -132,6 +133,8 @@ pub struct JobRecord {
     pub job: JobId,
     /// What it runs.
     pub spec: SealedSpec,
+    /// The rows of its tasks, where its spec has some.
+    pub rows: Option<Rows>,
     /// Who submitted it.
     pub principal: String,
     /// When.

@@ -8,6 +8,7 @@ use crate::{
     ids::{AttemptId, Authority, JobId, NodeId, RequestId, TaskIndex},
     local::{LocalRefusal, LocalReply},
     outcome::StreamName,
+    parameters::Rows,
     process::{Answer, AskFault, ProcessTarget, Question},
     resources::Resources,
     revision::{Applied, Expected, ServiceVersion},
@@ -32,6 +33,8 @@ pub enum Command {
     Submit {
         /// What to run.
         spec: SealedSpec,
+        /// The rows that its spec names.
+        rows: Option<Rows>,
         /// Makes the submission safe to repeat; 1..=128 bytes.
         idempotency_key: Option<String>,
     },
@@ -355,6 +358,11 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// More bytes of rows of live jobs than allowed.
+    TooManyRows {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// No node of that name has ever joined, so the job could never run.
     NodeUnknown(String),
     /// The store is older than the fleet; recover first.
@@ -401,6 +409,7 @@ impl Refusal {
             Self::KeyReused { .. } => "E-KEY-REUSED",
             Self::TooManyJobs { .. } => "E-JOB-LIMIT",
             Self::TooManyTasks { .. } => "E-TASK-LIMIT",
+            Self::TooManyRows { .. } => "E-ROWS-LIMIT",
             Self::NodeUnknown(_) => "E-NODE-NOTFOUND",
             Self::StoreBehind => "E-STORE-BEHIND",
             Self::NothingToRecover => "E-STORE-CURRENT",

@@ -17,6 +17,7 @@ use crate::{
     },
     local::{LocalOrder, LocalRefusal, LocalReply},
     outcome::{Report, StreamName},
+    parameters::Rows,
     process::{Answer, AskFault, Question},
     resources::Resources,
     sample::NodeSample,
@@ -271,7 +272,7 @@ pub enum HelloRefusal {
 }
 
 /// A contiguous range of attempts of one job for one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantOrder {
     /// The attempts; the first is for `first_task`, the next for the task after it, and so on.
     pub attempts: AttemptRange,
@@ -281,6 +282,8 @@ pub struct GrantOrder {
     pub first_task: TaskIndex,
     /// Which spec.
     pub spec_hash: SpecHash,
+    /// The rows of these tasks, where the job has any.
+    pub rows: Option<Rows>,
 }
 
 impl GrantOrder {

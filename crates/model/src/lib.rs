@@ -15,6 +15,7 @@ pub mod local;
 pub mod log;
 pub mod news;
 pub mod outcome;
+pub mod parameters;
 pub mod policy;
 pub mod process;
 pub mod replica;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::{
     execution::Execution,
     ids::{SpecHash, TaskIndex},
+    parameters::Parameters,
     resources::Resources,
     service::Service,
     state::JobKind,
@@ -28,6 +29,8 @@ pub struct JobSpec {
     pub name: String,
     /// The indexes of its tasks.
     pub tasks: TaskRange,
+    /// What differs between its tasks besides the index.
+    pub parameters: Option<Parameters>,
     /// What each task runs.
     pub work: Work,
     /// Order in the queue.
@@ -92,8 +95,8 @@ pub enum Work {
 
 /// What to execute. Never a shell string.
 ///
-/// `{index}`, `{job}` and `{attempt}` are replaced in the arguments, the values of the environment,
-/// the working directory and the path of stdin; `{{` and `}}` stand for the braces themselves.
+/// `{index}`, `{job}`, `{attempt}` and the names of parameters are replaced in the arguments, the values
+/// of the environment, the working directory and the path of stdin; `{{` and `}}` stand for the braces themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Program {
     /// The program (looked up in PATH when it has no slash) and its arguments; not empty.
@@ -135,7 +138,8 @@ impl LogKind {
 pub struct KernelCall {
     /// `noop`, `sleep`, …
     pub name: String,
-    /// By name. `{index}`, `{job}` and `{attempt}` are replaced in the values.
+    /// By name. `{index}`, `{job}`, `{attempt}` and the names of the job's parameters are replaced in the
+    /// values.
     pub parameters: BTreeMap<String, String>,
 }
 

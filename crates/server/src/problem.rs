@@ -70,6 +70,8 @@ catalogue! {
     JOB_FINISHED = 409 "E-JOB-FINISHED" "the job is finished already", "";
     JOBS_TOO_MANY = 429 "E-JOB-LIMIT" "too many live jobs", "wait until some have finished";
     TASKS_TOO_MANY = 429 "E-TASK-LIMIT" "too many live tasks", "wait until some have finished";
+    ROWS_TOO_MANY = 429 "E-ROWS-LIMIT" "too many bytes of rows of live jobs",
+        "wait until some have finished";
     TASK_NOT_FOUND = 404 "E-TASK-NOTFOUND" "the job has no such task",
         "`first` and `last` of the job say which it has";
     ATTEMPT_NOT_FOUND = 404 "E-ATTEMPT-NOTFOUND" "the task has no such attempt",
@@ -255,6 +257,10 @@ impl From<Refusal> for Problem {
             Refusal::TooManyTasks { limit } => {
                 Self::new(TASKS_TOO_MANY, format!("at most {limit} tasks may be live"))
             }
+            Refusal::TooManyRows { limit } => Self::new(
+                ROWS_TOO_MANY,
+                format!("the rows of live jobs may have at most {limit} bytes"),
+            ),
             Refusal::NodeUnknown(name) => Self::new(
                 NODE_OF_JOB_NOT_FOUND,
                 format!("no node `{name}` has ever joined"),
@@ -340,6 +346,7 @@ mod tests {
             Refusal::KeyReused { job: JobId(1) },
             Refusal::TooManyJobs { limit: 1 },
             Refusal::TooManyTasks { limit: 1 },
+            Refusal::TooManyRows { limit: 1 },
             Refusal::NodeUnknown("n".into()),
             Refusal::StoreBehind,
             Refusal::NothingToRecover,

@@ -91,6 +91,7 @@ fn record(job: u64) -> JobRecord {
     let spec = Arc::new(decode(&blob).expect("it always decodes"));
     let is_finished = job.is_multiple_of(2);
     JobRecord {
+        rows: None,
         job: JobId(job),
         spec: SealedSpec {
             spec,
@@ -126,6 +127,7 @@ fn decode(_: &[u8]) -> Option<JobSpec> {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
+        parameters: None,
         service: None,
     })
 }

@@ -71,6 +71,7 @@ suite! {
         what_was_removed_does_not_come_back
         the_last_write_of_a_record_stands
         a_finished_job_is_loaded_only_while_it_has_grants
+        rows_come_back_with_their_live_job_and_not_to_readers
         no_batches_are_no_commit
         batch_numbers_must_follow_on
         only_the_stored_authority_may_write

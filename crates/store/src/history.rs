@@ -31,7 +31,7 @@ pub trait History: Send + Sync {
     /// How many finished jobs of a principal other than the administrator have a task that succeeded.
     fn succeeded_of(&self, principal: &str) -> Result<u64, LoadFault>;
 
-    /// A job with its spec; `None` when there is no such job.
+    /// A job with its spec, without its rows; `None` when there is no such job.
     fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault>;
 
     /// The chunks of states that hold any of `tasks`, by number, each with its number. One that

@@ -17,6 +17,7 @@ mod mend;
 mod open;
 mod read;
 mod restore;
+mod rows;
 mod services;
 #[cfg(test)]
 pub(crate) mod tests;

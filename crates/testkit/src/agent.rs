@@ -336,7 +336,11 @@ impl World {
                 }
                 self.tell_keeper(machine, life, keeper, ToKeeper::Forget { attempt });
             }
-            Effect::RunKernel { attempt, .. } => self.kernel_starts(machine, life, attempt),
+            Effect::RunKernel { attempt, call, .. } => {
+                let own = self.has_its_parameters(attempt, &call.parameters);
+                self.check(own);
+                self.kernel_starts(machine, life, attempt);
+            }
             Effect::StopKernel { attempt } => self.kernel_stops(machine, life, attempt),
             Effect::ReadOutput {
                 connection,

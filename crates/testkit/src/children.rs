@@ -22,6 +22,8 @@ impl World {
         let now = self.now;
         let alone = self.is_alone(machine, launch);
         self.check(alone);
+        let own = self.has_its_arguments(attempt, &launch.argv);
+        self.check(own);
         let host = &mut self.machines[machine];
         host.next_pid += 1;
         let pid = host.next_pid;

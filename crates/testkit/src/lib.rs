@@ -28,6 +28,7 @@ mod mix;
 mod network;
 mod orders;
 mod outcomes;
+mod parameters;
 mod plan;
 mod probes;
 mod processes;

@@ -31,7 +31,7 @@ pub enum Switch {
 
 impl Switch {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Rule(Rule::Fencing),
         Self::Rule(Rule::IdempotencyKey),
         Self::Rule(Rule::SaltedEpoch),
@@ -42,6 +42,7 @@ impl Switch {
         Self::Rule(Rule::Dependencies),
         Self::Rule(Rule::OneOfANumber),
         Self::Rule(Rule::BackOff),
+        Self::Rule(Rule::OwnRows),
         Self::Rule(Rule::StaysStopped),
         Self::ReplyBeforeCommit,
         Self::ReplyBeforeEarlierCommit,

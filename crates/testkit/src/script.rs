@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flota_model::{
     ids::{AttemptId, SpecHash, TaskIndex},
     outcome::StartStage,
+    parameters::Rows,
     resources::Resources,
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SealedSpec,
@@ -15,6 +16,7 @@ use flota_model::{
 
 use crate::{
     mix::Taste,
+    parameters,
     random::{Random, mix},
     service_specs::Version,
 };
@@ -28,6 +30,8 @@ pub(crate) const NO_SUCH_FILE: i32 = 2;
 #[derive(Debug)]
 pub(crate) struct Specs {
     pub(crate) sealed: Vec<SealedSpec>,
+    /// The rows of those that have some.
+    pub(crate) rows: BTreeMap<SpecHash, Rows>,
     /// How many of them are of batch work; those of services follow.
     pub(crate) batch_count: usize,
     pub(crate) by_hash: BTreeMap<SpecHash, usize>,
@@ -77,6 +81,7 @@ impl Specs {
     pub(crate) fn draw(seed: u64, taste: Taste, random: &mut Random) -> Self {
         let mut specs = Self {
             sealed: Vec::new(),
+            rows: BTreeMap::new(),
             batch_count: 0,
             versions: BTreeMap::new(),
             by_hash: BTreeMap::new(),
@@ -84,10 +89,14 @@ impl Specs {
             seed,
         };
         for index in 0..random.within(3..=7) {
-            let spec = draw_spec(random, taste, index);
+            let mut spec = draw_spec(random, taste, index);
+            // Of chances of their own, so that all else is as it would be without them.
+            let mut apart = Random::of_seed(mix(seed ^ (index + 1) << 32));
+            let rows = parameters::draw(&mut spec, &mut apart);
             let blob: Arc<[u8]> = Arc::from(index.to_be_bytes().as_slice());
             let hash = SpecHash(mix(seed ^ (index + 1)));
             specs.by_hash.insert(hash, specs.sealed.len());
+            specs.rows.extend(rows.map(|rows| (hash, rows)));
             specs.sealed.push(SealedSpec {
                 spec: Arc::new(spec),
                 blob,
@@ -194,6 +203,7 @@ fn draw_spec(random: &mut Random, taste: Taste, index: u64) -> JobSpec {
             .chance(300)
             .then(|| Duration::from_millis(random.within(500..=12_000))),
         grace: Duration::from_millis(random.within(50..=1_000)),
+        parameters: None,
         on_disconnect: if random.chance(taste.stops) {
             OnDisconnect::Stop
         } else {

@@ -190,6 +190,7 @@ impl World {
                     | Refusal::KeyReused { .. }
                     | Refusal::TooManyJobs { .. }
                     | Refusal::TooManyTasks { .. }
+                    | Refusal::TooManyRows { .. }
                     | Refusal::NodeUnknown(_)
                     | Refusal::StoreBehind
                     | Refusal::NothingToRecover

@@ -114,6 +114,7 @@ impl Specs {
             retry: Retry::default(),
             timeout: None,
             grace: Duration::from_millis(300),
+            parameters: None,
             on_disconnect: if kind.restart.loop_failures == 5 {
                 OnDisconnect::Stop
             } else {

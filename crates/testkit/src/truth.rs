@@ -37,6 +37,8 @@ pub enum Invariant {
     TrueOutcome,
     /// Nothing starts after the outcome was counted, and no execution starts twice.
     NoRestart,
+    /// Each task runs with the values of its own row or combination.
+    OwnParameters,
     /// Nothing leaves before its commit.
     CommitFirst,
     /// After healing everything ends.

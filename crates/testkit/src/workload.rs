@@ -165,8 +165,10 @@ impl World {
                 let submission = &self.clients.submissions[index];
                 let idempotency_key = submission.keyed.then(|| "once".to_owned());
                 let spec = submission.spec.clone();
+                let rows = self.specs.rows.get(&spec.hash).cloned();
                 let command = Command::Submit {
                     spec,
+                    rows,
                     idempotency_key,
                 };
                 (submission.principal.clone(), Ask::Command(command))

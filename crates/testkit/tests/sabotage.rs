@@ -83,6 +83,11 @@ fn a_boot_that_starts_what_should_stay_stopped_is_noticed() {
 }
 
 #[test]
+fn rows_of_other_tasks_are_noticed() {
+    check(Switch::Rule(Rule::OwnRows));
+}
+
+#[test]
 fn a_reply_before_its_commit_is_noticed() {
     check(Switch::ReplyBeforeCommit);
 }

@@ -18,6 +18,7 @@ pub mod document;
 mod env_file;
 mod fault;
 mod form;
+mod parameters;
 mod read;
 mod services;
 mod template;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 pub use difference::changed_fields;
 use flota_model::{
     ids::SpecHash,
+    parameters::Parameters,
     spec::{JobSpec, SPEC_LENGTH_MAX, SealedSpec, Work},
 };
 use sha2::{Digest, Sha256};
@@ -35,10 +37,11 @@ use sha2::{Digest, Sha256};
 pub use self::{
     check::{
         ARGUMENT_LIST_LENGTH_MAX, CPUS_MAX, ENTRIES_MAX, MEMORY_MAX, PARAMETERS_LENGTH_MAX,
-        PATH_LENGTH_MAX, check, is_label_value, is_name,
+        PATH_LENGTH_MAX, check, check_with, is_label_value, is_name,
     },
     env_file::{ENVIRONMENT_FILE_LENGTH_MAX, EnvironmentFault, parse_environment},
     fault::{SpecFault, SpecFaults},
+    parameters::{JOB_WITH_ROWS, Job, hash_of_rows, join, split_rows, with_rows},
     read::{
         GRACE_DEFAULT,
         file::{DeclaredService, ENVIRONMENT_FILES_MAX, SERVICES_MAX},
@@ -76,6 +79,52 @@ pub fn parse_toml(text: &str) -> Result<JobSpec, SpecFaults> {
     parse_tree(toml_tree(text)?)
 }
 
+/// Parses a job file without checking its bounds: for whoever adds to it what is missing.
+///
+/// # Errors
+/// All faults of form together, each with the path of its field.
+pub fn read_job(text: &str, notation: Notation) -> Result<Job, SpecFaults> {
+    if text.len() > SPEC_LENGTH_MAX {
+        return Err(of_text(format!("longer than {SPEC_LENGTH_MAX} bytes")));
+    }
+    let tree = services::tree(text, notation)?;
+    let mut faults = Faults::default();
+    let (spec, rows) = read::job(tree, &mut faults);
+    faults.or(Job { spec, rows })
+}
+
+/// Parses and checks a job file, with the rows that are written out in it, or that came with it as
+/// `attached`.
+///
+/// # Errors
+/// All faults together, each with the path of its field.
+pub fn parse_job(
+    text: &str,
+    notation: Notation,
+    attached: Option<Arc<[u8]>>,
+) -> Result<Job, SpecFaults> {
+    if text.len() > SPEC_LENGTH_MAX {
+        return Err(of_text(format!("longer than {SPEC_LENGTH_MAX} bytes")));
+    }
+    let tree = services::tree(text, notation)?;
+    let mut faults = Faults::default();
+    let (spec, rows) = read::job(tree, &mut faults);
+    if rows.is_some() || !matches!(spec.parameters, Some(Parameters::Rows(_))) {
+        check::bounds(&spec, rows.as_ref(), &mut faults);
+        if rows.is_some() && attached.is_some() {
+            faults.add(
+                "parameters.rows",
+                "given twice: written out, and sent behind the job",
+            );
+        }
+        if rows.is_some() || attached.is_none() {
+            return faults.or(Job { spec, rows });
+        }
+    }
+    let spec = faults.or(spec)?;
+    join(spec, attached)
+}
+
 fn toml_tree(text: &str) -> Result<Tree, SpecFaults> {
     toml::from_str(text).map_err(|source| {
         let place = source.span().map_or_else(String::new, |span| {
@@ -94,7 +143,7 @@ fn toml_tree(text: &str) -> Result<Tree, SpecFaults> {
 fn parse_tree(tree: Tree) -> Result<JobSpec, SpecFaults> {
     let mut faults = Faults::default();
     let spec = read::spec(tree, &mut faults);
-    check::bounds(&spec, &mut faults);
+    check::bounds(&spec, None, &mut faults);
     faults.or(spec)
 }
 

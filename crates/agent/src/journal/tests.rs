@@ -147,6 +147,7 @@ fn space_for_outcomes_is_allocated_with_the_grant() {
         job: flota_model::ids::JobId(1),
         first_task: flota_model::ids::TaskIndex(0),
         spec_hash: flota_model::ids::SpecHash(0),
+        rows: None,
     };
     bench.append(&[Record::Granted(order)]);
     let needed = 100_000 * 256;

@@ -229,6 +229,7 @@ impl Server {
             job: JobId(first + 1),
             first_task: TaskIndex(0),
             spec_hash: spec.hash,
+            rows: None,
         };
         self.send(DownBody::Grants {
             specs: vec![spec],
@@ -267,6 +268,7 @@ pub(crate) fn job(count: u32, work: Work, retry: Retry) -> JobSpec {
         timeout: None,
         grace: Duration::from_secs(5),
         on_disconnect: OnDisconnect::default(),
+        parameters: None,
         service: None,
     }
 }

@@ -81,6 +81,7 @@ problems! {
     "E-JOB-FINISHED" "", "el trabajo ya ha terminado", "";
     "E-JOB-LIMIT" "", "demasiados trabajos vivos", "espere a que terminen algunos";
     "E-TASK-LIMIT" "", "demasiadas tareas vivas", "espere a que terminen algunas";
+    "E-ROWS-LIMIT" "", "demasiados bytes de filas de trabajos vivos", "espere a que terminen algunos";
     "E-TASK-NOTFOUND" "", "el trabajo no tiene esa tarea", "";
     "E-ATTEMPT-NOTFOUND" "", "la tarea no tiene ese intento", "";
     "E-STREAM-NOTFOUND" "", "no existe esa salida", "stdout, stderr o result";

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use clap::ArgMatches;
 use flota_model::{
-    spec::{JobSpec, LogKind, Retry, Work},
+    spec::{LogKind, Retry, Work},
     units::{Bytes, Cpus},
 };
 use flota_wire::{
     rest::{Node, process::Process},
-    spec,
+    spec::{self, Job},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -45,9 +45,9 @@ pub(super) async fn start(
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
     let node = up(session, matches).await?;
-    let spec = job(session, matches, &node)?;
+    let job = job(session, matches, &node)?;
     let key = submit::random_key(session.language())?;
-    let job = submit::send(session, &spec, &key).await?.job;
+    let job = submit::send(session, &job, &key).await?.job;
     session.interrupt_note = Some(session.language().interrupted_job_goes_on(job));
     let seen = look(session, job, &node.name).await?;
     let started = Started {
@@ -73,7 +73,7 @@ async fn up(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Node, Fai
         .hint(language.hint_node_not_up(&node.name)))
 }
 
-fn job(session: &Session<'_>, matches: &ArgMatches, node: &Node) -> Result<JobSpec, Failure> {
+fn job(session: &Session<'_>, matches: &ArgMatches, node: &Node) -> Result<Job, Failure> {
     let language = session.language();
     let argv: Vec<&String> = matches
         .get_many("program")
@@ -105,7 +105,7 @@ fn job(session: &Session<'_>, matches: &ArgMatches, node: &Node) -> Result<JobSp
         submit::apply_program(program, matches, folder);
     }
     spec::check(&spec).map_err(wrong)?;
-    Ok(spec)
+    Ok(Job { spec, rows: None })
 }
 
 /// Its process, once it runs; `None` when it has ended already, or does not run in time.

@@ -16,7 +16,10 @@ use flota_model::{
     },
     units::{Bytes, Cpus},
 };
-use flota_wire::{rest::Submitted, spec};
+use flota_wire::{
+    rest::Submitted,
+    spec::{self, Job, Notation},
+};
 use serde_json::json;
 
 use super::{Session, execution, wait};
@@ -39,12 +42,12 @@ pub(super) async fn submit(
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
     let language = session.language();
-    let spec = spec(language, matches, session.options.current_folder.as_deref())?;
+    let job = job(language, matches, session.options.current_folder.as_deref())?;
     let key = match matches.get_one::<String>("idempotency-key") {
         Some(key) => key.clone(),
         None => random_key(language)?,
     };
-    let submitted = send(session, &spec, &key).await?;
+    let submitted = send(session, &job, &key).await?;
     if !matches.get_flag("wait") {
         announce(session, &submitted)?;
         return Ok(Exit::Ok);
@@ -63,13 +66,12 @@ pub(super) async fn submit(
 /// Sends it again when no answer came: the key makes that safe.
 pub(super) async fn send(
     session: &mut Session<'_>,
-    spec: &JobSpec,
+    job: &Job,
     key: &str,
 ) -> Result<Submitted, Failure> {
-    let body = spec::to_value(spec);
     let mut tries = 1;
     loop {
-        let fault = match session.client().await?.submit(&body, key).await {
+        let fault = match session.client().await?.submit_job(job, key).await {
             Ok(submitted) => return Ok(submitted),
             Err(fault) => fault,
         };
@@ -128,22 +130,22 @@ pub(super) fn random_key(language: Language) -> Result<String, Failure> {
 }
 
 /// The job that the command line describes.
-pub(super) fn spec(
+pub(super) fn job(
     language: Language,
     matches: &ArgMatches,
     current_folder: Option<&Path>,
-) -> Result<JobSpec, Failure> {
-    let mut spec = base(language, matches)?;
-    apply_shape(&mut spec, matches);
-    apply_policy(&mut spec, matches);
-    apply_work(language, &mut spec, matches, current_folder)?;
-    spec::check(&spec)
+) -> Result<Job, Failure> {
+    let mut job = base(language, matches)?;
+    apply_shape(&mut job.spec, matches);
+    apply_policy(&mut job.spec, matches);
+    apply_work(language, &mut job.spec, matches, current_folder)?;
+    spec::check_with(&job.spec, job.rows.as_ref())
         .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))?;
-    Ok(spec)
+    Ok(job)
 }
 
 /// The job before the other options: of the file, or of the program or kernel with all defaults.
-fn base(language: Language, matches: &ArgMatches) -> Result<JobSpec, Failure> {
+fn base(language: Language, matches: &ArgMatches) -> Result<Job, Failure> {
     let argv: Vec<&str> = words(matches, "program");
     if let Some(path) = matches.get_one::<String>("file") {
         return from_file(language, path);
@@ -156,7 +158,7 @@ fn base(language: Language, matches: &ArgMatches) -> Result<JobSpec, Failure> {
             return Err(failure.hint(language.hint_nothing_to_run()));
         }
     };
-    spec::parse_json(body.to_string().as_bytes())
+    spec::read_job(&body.to_string(), Notation::Json)
         .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))
 }
 
@@ -180,7 +182,7 @@ pub(super) fn name_of(program: &str) -> String {
     }
 }
 
-fn from_file(language: Language, path: &str) -> Result<JobSpec, Failure> {
+fn from_file(language: Language, path: &str) -> Result<Job, Failure> {
     let bytes =
         read_file(path).map_err(|source| Failure::of_unreadable(language, path, &source))?;
     if bytes.len() > SPEC_LENGTH_MAX {
@@ -189,10 +191,8 @@ fn from_file(language: Language, path: &str) -> Result<JobSpec, Failure> {
             Failure::new("E-FILE-TOO-LONG", Exit::Usage, what).hint(language.hint_file_too_long())
         );
     }
-    let is_json = bytes.trim_ascii_start().first() == Some(&b'{');
     let parsed = match String::from_utf8(bytes) {
-        Ok(text) if is_json => spec::parse_json(text.as_bytes()),
-        Ok(text) => spec::parse_toml(&text),
+        Ok(text) => spec::read_job(&text, Notation::of(path, &text)),
         Err(_) => {
             let what = language.error_spec_invalid(path);
             return Err(Failure::new("E-SPEC-INVALID", Exit::Usage, what).because("UTF-8"));

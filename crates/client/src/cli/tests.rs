@@ -34,11 +34,12 @@ fn matches(line: &str) -> ArgMatches {
 
 fn spec(line: &str) -> Result<JobSpec, Failure> {
     let matches = matches(&format!("submit {line}"));
-    submit::spec(
+    submit::job(
         Language::English,
         innermost(&matches),
         Some(Path::new("/home/ana")),
     )
+    .map(|job| job.spec)
 }
 
 /// `line` describes the job of an echo with those differences.

@@ -98,7 +98,7 @@ impl Client {
             builder = builder.header("idempotency-key", key);
         }
         if !call.body.is_empty() {
-            builder = builder.header(header::CONTENT_TYPE, "application/json");
+            builder = builder.header(header::CONTENT_TYPE, call.media);
         }
         builder
             .body(Full::new(call.body.clone()))

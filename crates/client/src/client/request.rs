@@ -12,6 +12,8 @@ pub(super) struct Call {
     /// Path and query.
     pub(super) path: String,
     pub(super) body: Bytes,
+    /// What the body is.
+    pub(super) media: &'static str,
     pub(super) idempotency_key: Option<String>,
     /// How much longer than usual the answer may take.
     pub(super) patience: Duration,
@@ -25,6 +27,7 @@ impl Call {
             method,
             path,
             body: Bytes::new(),
+            media: "application/json",
             idempotency_key: None,
             patience: Duration::ZERO,
             once: false,
@@ -38,6 +41,10 @@ impl Call {
             idempotency_key,
             ..Self::new(Method::POST, "/api/v1/jobs".into())
         }
+    }
+
+    pub(super) fn of_type(self, media: &'static str) -> Self {
+        Self { media, ..self }
     }
 
     /// It is never sent again.

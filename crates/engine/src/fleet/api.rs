@@ -10,6 +10,7 @@ use flota_model::{
     local::LocalOrder,
     news::{ReplicaNews, ServiceNews},
     outcome::Outcome,
+    parameters::ROWS_LENGTH_ALL_MAX,
     state::{JobPhase, NodePhase},
     units::{Now, Timestamp},
 };
@@ -177,6 +178,8 @@ pub struct Settings {
     pub jobs_max: u64,
     /// Most tasks of live jobs.
     pub tasks_max: u64,
+    /// Most bytes of rows of live jobs.
+    pub rows_max: u64,
     /// How long an idempotency key is kept.
     pub key_retention: Duration,
     /// For the simulator only.
@@ -192,6 +195,7 @@ impl Default for Settings {
             nodes_max: 10_000,
             jobs_max: 1_000_000,
             tasks_max: 100_000_000,
+            rows_max: ROWS_LENGTH_ALL_MAX,
             key_retention: Duration::from_hours(24 * 7),
             sabotage: Sabotage::default(),
         }

@@ -6,6 +6,7 @@ use flota_model::{
     change::GrantRecord,
     frame::GrantOrder,
     ids::{AttemptId, GrantId, NodeId, SpecHash, TaskIndex},
+    parameters::Rows,
     units::Moment,
 };
 
@@ -134,12 +135,13 @@ impl Grant {
         (offset < self.record.attempts.count).then_some(offset)
     }
 
-    pub(crate) fn order(&self, spec_hash: SpecHash) -> GrantOrder {
+    pub(crate) fn order(&self, spec_hash: SpecHash, rows: Option<Rows>) -> GrantOrder {
         GrantOrder {
             attempts: self.record.attempts,
             job: self.record.job,
             first_task: self.record.first_task,
             spec_hash,
+            rows,
         }
     }
 }

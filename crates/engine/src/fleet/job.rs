@@ -8,6 +8,7 @@ use std::{
 use flota_model::{
     change::{JobRecord, TaskHistory},
     ids::{GrantId, JobId, TaskIndex},
+    parameters::{Parameters, ROWS_OF_GRANT_MAX, Rows},
     spec::{Retry, TaskRange},
     state::{Counts, JobPhase, TaskState},
 };
@@ -24,6 +25,8 @@ pub(crate) struct Jobs {
     pub(crate) live: BTreeMap<JobId, Job>,
     /// Tasks of all of them, for the limit.
     pub(crate) tasks: u64,
+    /// Bytes of the rows of all of them, for the limit.
+    pub(crate) row_bytes: u64,
     /// What some of them are revisions of.
     pub(crate) services: Services,
 }
@@ -42,6 +45,7 @@ impl Jobs {
 
     pub(crate) fn insert(&mut self, job: Job) {
         self.tasks += u64::from(job.tasks().count());
+        self.row_bytes += job.row_bytes();
         self.live.insert(job.record.job, job);
     }
 
@@ -54,6 +58,7 @@ impl Jobs {
     pub(crate) fn remove(&mut self, job: JobId) {
         if let Some(job) = self.live.remove(&job) {
             self.tasks -= u64::from(job.tasks().count());
+            self.row_bytes -= job.row_bytes();
         }
     }
 }
@@ -180,6 +185,34 @@ impl Job {
         self.record.spec.spec.tasks
     }
 
+    /// Whether it has the rows that its spec names, and no others.
+    pub(crate) fn has_its_rows(&self) -> bool {
+        match (&self.record.spec.spec.parameters, &self.record.rows) {
+            (Some(Parameters::Rows(named)), Some(rows)) => {
+                rows.columns() == named.columns.len() && rows.count() == self.tasks().count()
+            }
+            (Some(Parameters::Rows(_)), None) => false,
+            (Some(Parameters::Sweep(_)) | None, rows) => rows.is_none(),
+        }
+    }
+
+    /// Bytes of its rows.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        self.record
+            .rows
+            .as_ref()
+            .map_or(0, |rows| rows.length() as u64)
+    }
+
+    /// The rows of some tasks in a row; `None` where it has none.
+    pub(crate) fn rows_of(&self, first: TaskIndex, count: u32) -> Option<Rows> {
+        let offset = first.0 - self.tasks().first.0;
+        self.record
+            .rows
+            .as_ref()
+            .map(|rows| rows.part(offset, count))
+    }
+
     /// Whether it goes on: neither cancelled nor finished.
     pub(crate) fn is_active(&self) -> bool {
         self.record.phase == JobPhase::Active
@@ -229,9 +262,15 @@ impl Job {
         let mut from = self.cursor % CHUNK_TASKS;
         while let Some(slot) = self.chunks.get_mut(number as usize) {
             if let Some((start, length)) = slot.chunk.next(TaskState::Waiting, from) {
-                let length = length.min(most);
-                slot.chunk.set(start, length, state);
                 let offset = number * CHUNK_TASKS + start;
+                let length = match &self.record.rows {
+                    Some(rows) if state == TaskState::Granted => {
+                        let fit = rows.that_fit(offset, length.min(most), ROWS_OF_GRANT_MAX);
+                        length.min(most).min(fit)
+                    }
+                    _ => length.min(most),
+                };
+                slot.chunk.set(start, length, state);
                 self.cursor = offset + length;
                 self.record.counts.0[TaskState::Waiting as usize] -= length;
                 self.record.counts.0[state as usize] += length;

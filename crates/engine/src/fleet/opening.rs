@@ -118,6 +118,9 @@ impl Fleet {
         for record in records {
             self.adopt_revision(record.job);
             let entry = self.jobs.live(record.job);
+            if !entry.has_its_rows() {
+                return Err(fault(format!("rows of job {} are missing", record.job)));
+            }
             if entry.recount() != record.counts {
                 return Err(fault(format!(
                     "counts of job {} do not fit its tasks",

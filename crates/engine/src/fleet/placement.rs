@@ -24,6 +24,7 @@ use super::{
     node::Node,
     queue::ClassKey,
 };
+use crate::sabotage::Rule;
 
 /// Most orders of one frame, so that it stays below the limit of the link.
 const ORDERS_PER_FRAME: usize = 4_096;
@@ -399,7 +400,16 @@ impl Fleet {
                     continue;
                 };
                 let spec = &job.record.spec;
-                let order = entry.order(spec.hash);
+                let head = entry.head();
+                let is_broken = self.office.settings.sabotage.breaks(Rule::OwnRows);
+                let first = if is_broken {
+                    job.tasks().first
+                } else {
+                    head.first_task
+                };
+                let rows = job.rows_of(first, head.attempts.count);
+                spec_bytes += rows.as_ref().map_or(0, |rows| rows.bytes().len());
+                let order = entry.order(spec.hash, rows);
                 let Some(session) = self.nodes.session(node) else {
                     break;
                 };

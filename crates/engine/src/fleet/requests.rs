@@ -10,6 +10,7 @@ use flota_model::{
     frame::{DownBody, OutputFault},
     ids::{AttemptRange, Epoch, JobId, NodeId, RequestId},
     outcome::Outcome,
+    parameters::Rows,
     process::Question,
     spec::SealedSpec,
     state::{Counts, JobPhase, TaskState},
@@ -50,8 +51,9 @@ impl Fleet {
         let reply = match command {
             Command::Submit {
                 spec,
+                rows,
                 idempotency_key,
-            } => Some(self.submit(&principal, spec, idempotency_key)),
+            } => Some(self.submit(&principal, (spec, rows), idempotency_key)),
             Command::Cancel { job } => Some(self.cancel(job)),
             Command::Recover => Some(self.recover()),
             Command::SignalProcess { target, signal } => {
@@ -113,7 +115,7 @@ impl Fleet {
     fn submit(
         &mut self,
         principal: &Principal,
-        spec: SealedSpec,
+        (spec, rows): (SealedSpec, Option<Rows>),
         key: Option<String>,
     ) -> Result<Reply, Refusal> {
         let key = key.map(|key| IdempotencyKey {
@@ -135,6 +137,7 @@ impl Fleet {
             });
         }
         self.admit(&spec)?;
+        self.admit_rows(rows.as_ref())?;
         let at = self.office.now.wall;
         let mut counts = Counts::default();
         counts.0[TaskState::Waiting as usize] = spec.spec.tasks.count();
@@ -146,6 +149,7 @@ impl Fleet {
             counts,
             finished_at: None,
             spec,
+            rows,
         };
         let job = record.job;
         self.ledger.counters = true;
@@ -208,6 +212,16 @@ impl Fleet {
             return Err(Refusal::TooManyTasks {
                 limit: settings.tasks_max,
             });
+        }
+        Ok(())
+    }
+
+    /// Whether there is memory for these rows.
+    fn admit_rows(&self, rows: Option<&Rows>) -> Result<(), Refusal> {
+        let limit = self.office.settings.rows_max;
+        let more = rows.map_or(0, |rows| rows.length() as u64);
+        if more > 0 && self.jobs.row_bytes + more > limit {
+            return Err(Refusal::TooManyRows { limit });
         }
         Ok(())
     }

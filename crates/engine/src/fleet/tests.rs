@@ -86,6 +86,7 @@ fn a_key_makes_one_job_and_no_other_spec_may_use_it() {
     let mut bench = Bench::new();
     let submit = |spec| Command::Submit {
         spec: sealed(spec),
+        rows: None,
         idempotency_key: Some("once".to_owned()),
     };
     let first = bench.command(submit(spec(2)));
@@ -383,6 +384,7 @@ fn limits_are_refused_with_their_number() {
     bench.fleet.office.settings.tasks_max = 5;
     let submit = |spec| Command::Submit {
         spec: sealed(spec),
+        rows: None,
         idempotency_key: None,
     };
     assert_eq!(
@@ -412,6 +414,7 @@ fn limits_are_refused_with_their_number() {
 fn a_task_that_takes_its_node_down_is_found_among_innocents() {
     let mut bench = Bench::new();
     let job = bench.submit(JobSpec {
+        parameters: None,
         on_disconnect: OnDisconnect::Keep {
             lost_after: Duration::ZERO,
         },

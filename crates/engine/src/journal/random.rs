@@ -7,6 +7,7 @@ use flota_model::{
         SpecHash, TaskIndex, Term,
     },
     outcome::{Outcome, Output, Report, StartStage, Stream, Usage},
+    parameters::{Rows, RowsWriter},
     service::RunEnd,
     units::{Moment, Timestamp},
 };
@@ -146,12 +147,22 @@ impl Random {
     }
 
     fn order(&mut self) -> GrantOrder {
-        GrantOrder {
+        let mut order = GrantOrder {
             attempts: self.range(),
             job: JobId(self.number()),
             first_task: TaskIndex(self.small() / 2),
             spec_hash: SpecHash(self.next()),
+            rows: None,
+        };
+        if self.below(3) == 0 {
+            order.attempts.count = order.attempts.count.min(30);
+            let mut writer = RowsWriter::default();
+            for row in 0..order.attempts.count {
+                writer.push([row.to_string().as_str(), ""]);
+            }
+            order.rows = Rows::parse(writer.finish().into(), 2).ok();
         }
+        order
     }
 
     fn rest(&mut self) -> Rest {

@@ -9,6 +9,7 @@ use flota_model::{
         SpecHash, TaskIndex, Term,
     },
     outcome::{INLINE_OUTPUT_MAX, Outcome, Output, Report, StartStage, Stream, Usage},
+    parameters::Rows,
     service::RunEnd,
     units::{Moment, Timestamp},
 };
@@ -125,7 +126,7 @@ impl Code for AttemptRange {
     }
 }
 
-/// Whether the attempts and the tasks of the order exist.
+/// Whether the attempts and the tasks of the order exist, and each has its row or none has.
 pub(crate) fn is_sound_order(order: &GrantOrder) -> bool {
     is_sound(&order.attempts)
         && order
@@ -133,6 +134,34 @@ pub(crate) fn is_sound_order(order: &GrantOrder) -> bool {
             .0
             .checked_add(order.attempts.count - 1)
             .is_some()
+        && order
+            .rows
+            .as_ref()
+            .is_none_or(|rows| rows.count() == order.attempts.count)
+}
+
+/// Appends the rows of an order, behind it.
+pub(crate) fn put_rows(rows: &Rows, out: &mut Vec<u8>) {
+    rows.columns().put(out);
+    put_block(rows.bytes(), out);
+}
+
+/// Reads the rows of an order.
+pub(crate) fn take_rows(
+    order: GrantOrder,
+    input: &mut Reader<'_>,
+) -> Result<GrantOrder, CodecFault> {
+    let columns = usize::take(input)?;
+    let rows = Rows::parse(input.block()?.into(), columns).map_err(|_| CodecFault::OutOfRange)?;
+    let order = GrantOrder {
+        rows: Some(rows),
+        ..order
+    };
+    if is_sound_order(&order) {
+        Ok(order)
+    } else {
+        Err(CodecFault::OutOfRange)
+    }
 }
 
 impl Code for GrantOrder {
@@ -149,6 +178,7 @@ impl Code for GrantOrder {
             job: Code::take(input)?,
             first_task: Code::take(input)?,
             spec_hash: Code::take(input)?,
+            rows: None,
         };
         if is_sound_order(&order) {
             Ok(order)

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use flota_model::{
     execution::{Execution, Limits},
+    frame::GrantOrder,
     ids::{AttemptId, JobId, NodeId, TaskIndex},
+    parameters::{Parameters, Rows, combination},
     policy::Rule,
     service::{Check, ExpandedCheck},
-    spec::{KernelCall, LogKind, Program},
+    spec::{JobSpec, KernelCall, LogKind, Program},
     units::Moment,
 };
 
@@ -29,18 +31,46 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// What the placeholders stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Names {
+pub struct Names<'a> {
     /// `{attempt}`
     pub attempt: AttemptId,
     /// `{job}`
     pub job: JobId,
     /// `{index}`
     pub task: TaskIndex,
+    /// The parameters of the task.
+    pub values: &'a [(&'a str, &'a str)],
 }
 
-/// Replaces `{index}`, `{job}` and `{attempt}`; `{{` and `}}` give the braces themselves. Other
+/// The parameters of a task of that job: of a sweep those that its index says, else those of its
+/// `row`.
+pub fn values<'a>(
+    spec: &'a JobSpec,
+    task: TaskIndex,
+    row: Option<&'a Rows>,
+) -> Vec<(&'a str, &'a str)> {
+    let Some(parameters) = &spec.parameters else {
+        return Vec::new();
+    };
+    let values = match parameters {
+        Parameters::Sweep(axes) => combination(axes, task.0.saturating_sub(spec.tasks.first.0)),
+        Parameters::Rows(_) => row.and_then(|row| row.get(0)).unwrap_or_default(),
+    };
+    parameters.names().into_iter().zip(values).collect()
+}
+
+/// Whether an order brings the rows that its spec speaks of, and no others.
+pub(super) fn has_its_rows(spec: &JobSpec, order: &GrantOrder) -> bool {
+    match (&spec.parameters, &order.rows) {
+        (Some(Parameters::Rows(named)), Some(rows)) => named.columns.len() == rows.columns(),
+        (Some(Parameters::Rows(_)), None) | (Some(Parameters::Sweep(_)) | None, Some(_)) => false,
+        (Some(Parameters::Sweep(_)) | None, None) => true,
+    }
+}
+
+/// Replaces `{index}`, `{job}`, `{attempt}` and the parameters; `{{` and `}}` give the braces themselves. Other
 /// braces stay as they are: what a spec may contain is decided where it is accepted.
-pub(super) fn expand(text: &str, names: Names) -> String {
+pub(super) fn expand(text: &str, names: Names<'_>) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(brace) = rest.find(['{', '}']) {
@@ -53,7 +83,7 @@ pub(super) fn expand(text: &str, names: Names) -> String {
 }
 
 /// Replaces what `text`, which begins with a brace, begins with, and returns what is behind it.
-fn replace_first<'a>(text: &'a str, names: Names, expanded: &mut String) -> &'a str {
+fn replace_first<'a>(text: &'a str, names: Names<'_>, expanded: &mut String) -> &'a str {
     let replacements: [(&str, &dyn Fn() -> String); 5] = [
         ("{{", &|| "{".to_owned()),
         ("}}", &|| "}".to_owned()),
@@ -67,13 +97,21 @@ fn replace_first<'a>(text: &'a str, names: Names, expanded: &mut String) -> &'a 
             return behind;
         }
     }
+    let parameter = text[1..].split_once('}').and_then(|(name, behind)| {
+        let found = names.values.iter().find(|(known, _)| *known == name)?;
+        Some((found.1, behind))
+    });
+    if let Some((value, behind)) = parameter.filter(|_| text.starts_with('{')) {
+        expanded.push_str(value);
+        return behind;
+    }
     let (brace, behind) = text.split_at(1);
     expanded.push_str(brace);
     behind
 }
 
 /// The call of one task.
-pub fn kernel_call(call: &KernelCall, names: Names) -> KernelCall {
+pub fn kernel_call(call: &KernelCall, names: Names<'_>) -> KernelCall {
     let parameters = call
         .parameters
         .iter()
@@ -100,7 +138,7 @@ pub(super) struct Host<'a> {
 /// The rule that forbids it.
 pub(super) fn launch(
     program: &Program,
-    names: Names,
+    names: Names<'_>,
     host: Host<'_>,
     terms: Terms,
 ) -> Result<Launch, Rule> {
@@ -133,7 +171,7 @@ pub(super) fn launch(
     })
 }
 
-pub(super) fn working_directory(program: &Program, names: Names) -> String {
+pub(super) fn working_directory(program: &Program, names: Names<'_>) -> String {
     let given = program.working_directory.as_ref();
     given.map_or_else(|| "/".to_owned(), |path| expand(path, names))
 }
@@ -142,7 +180,7 @@ pub(super) fn working_directory(program: &Program, names: Names) -> String {
 /// replaced.
 pub(super) fn environment(
     program: &Program,
-    names: Names,
+    names: Names<'_>,
     host: Host<'_>,
 ) -> Vec<(String, String)> {
     let mut environment = BTreeMap::new();
@@ -171,7 +209,7 @@ pub(super) fn environment(
 pub(super) fn check(
     check: &Check,
     program: &Program,
-    names: Names,
+    names: Names<'_>,
     host: Host<'_>,
 ) -> ExpandedCheck {
     match check {

@@ -7,7 +7,7 @@ use flota_model::{frame::GrantOrder, ids::AttemptRange, spec::SealedSpec};
 use crate::{
     journal::{Record, values::is_sound_order},
     node::{
-        Node, Stopping,
+        Node, Stopping, expand,
         queue::part,
         ranges::{distance, without},
         turn::Draft,
@@ -35,12 +35,12 @@ impl Node {
             let Some(spec) = session.specs.get(order.spec_hash).cloned() else {
                 return false;
             };
-            if !is_sound_order(&order) {
+            if !is_sound_order(&order) || !expand::has_its_rows(&spec.spec, &order) {
                 return false;
             }
             for range in without(order.attempts, self.known_within(order.attempts)) {
                 let offset = distance(order.attempts.first, range.first);
-                self.accept(part(order, offset, range.count), &spec, draft);
+                self.accept(part(&order, offset, range.count), &spec, draft);
             }
         }
         true
@@ -68,17 +68,17 @@ impl Node {
         let count = order.attempts.count;
         let accepted = count.min(self.room_for(spec));
         if accepted > 0 {
-            let order = part(order, 0, accepted);
+            let order = part(&order, 0, accepted);
             if self.ledger.add_spec(spec) {
                 let (hash, blob) = (spec.hash, Arc::clone(&spec.blob));
                 draft.record(Record::Spec { hash, blob });
             }
-            draft.record(Record::Granted(order));
+            draft.record(Record::Granted(order.clone()));
             self.queue.push(order, Arc::clone(spec), draft.number);
         }
         if accepted < count {
             self.refuse(
-                vec![part(order, accepted, count - accepted).attempts],
+                vec![part(&order, accepted, count - accepted).attempts],
                 draft,
             );
         }

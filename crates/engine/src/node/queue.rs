@@ -105,8 +105,9 @@ impl Queue {
         let mut taken = piece.clone();
         self.attempts -= u64::from(count);
         if count < piece.order.attempts.count {
-            taken.order.attempts.count = count;
-            piece.order = part(piece.order, count, piece.order.attempts.count - count);
+            taken.order = part(&piece.order, 0, count);
+            let left = piece.order.attempts.count - count;
+            piece.order = part(&piece.order, count, left);
         } else {
             self.remove(key);
         }
@@ -147,13 +148,13 @@ impl Queue {
         for (offset, count) in [(0, before), (before + hit.count, behind)] {
             if count > 0 {
                 self.insert(Piece {
-                    order: part(piece.order, offset, count),
+                    order: part(&piece.order, offset, count),
                     ..piece.clone()
                 });
             }
         }
         Some(Piece {
-            order: part(piece.order, before, hit.count),
+            order: part(&piece.order, before, hit.count),
             ..piece
         })
     }
@@ -205,12 +206,14 @@ impl Queue {
 }
 
 /// `count` attempts of `order` from `offset` on.
-pub(super) fn part(order: GrantOrder, offset: u32, count: u32) -> GrantOrder {
+pub(super) fn part(order: &GrantOrder, offset: u32, count: u32) -> GrantOrder {
     let first = order.attempts.first.plus(offset);
     let attempts = AttemptRange { first, count };
     GrantOrder {
         attempts,
+        job: order.job,
         first_task: order.task(offset),
-        ..order
+        spec_hash: order.spec_hash,
+        rows: order.rows.as_ref().map(|rows| rows.part(offset, count)),
     }
 }

@@ -132,6 +132,7 @@ impl Node {
         let running = Running {
             job: piece.order.job,
             task: piece.order.first_task,
+            row: piece.order.rows.clone(),
             spec: Arc::clone(&piece.spec),
             class,
             place: place_of_work(&piece.spec.spec.work),
@@ -319,7 +320,7 @@ impl Node {
         let mut orders: Vec<GrantOrder> = Vec::new();
         for piece in self.queue.pieces() {
             specs.insert(piece.spec.hash, &piece.spec);
-            orders.push(piece.order);
+            orders.push(piece.order.clone());
         }
         for (attempt, running) in self.table.iter() {
             specs.insert(running.spec.hash, &running.spec);
@@ -440,7 +441,8 @@ fn born_at(identity: &Identity) -> Moment {
 fn push_order(orders: &mut Vec<GrantOrder>, attempt: AttemptId, running: &Running) {
     if let Some(order) = orders.last_mut() {
         let count = order.attempts.count;
-        let follows = order.attempts.first.plus(count) == attempt
+        let follows = (&order.rows, &running.row) == (&None, &None)
+            && order.attempts.first.plus(count) == attempt
             && (order.job, order.spec_hash) == (running.job, running.spec.hash)
             && order.task(count) == running.task;
         if follows {
@@ -453,5 +455,6 @@ fn push_order(orders: &mut Vec<GrantOrder>, attempt: AttemptId, running: &Runnin
         job: running.job,
         first_task: running.task,
         spec_hash: running.spec.hash,
+        rows: running.row.clone(),
     });
 }

@@ -431,6 +431,7 @@ impl Node {
             attempt,
             job: running.job,
             task: running.task,
+            values: &[],
         };
         let place = Place::Keeper(keeper);
         self.table
@@ -463,7 +464,7 @@ impl Node {
         replica.run
     }
 
-    fn order_run(&mut self, program: &Program, names: Names, terms: Terms, draft: &mut Draft) {
+    fn order_run(&mut self, program: &Program, names: Names<'_>, terms: Terms, draft: &mut Draft) {
         let Some(keeper) = self.keeper else { return };
         let launch = match expand::launch(program, names, self.host(), terms) {
             Ok(launch) => launch,

@@ -7,8 +7,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use flota_model::{
-    ids::{AttemptId, SpecHash},
+    ids::{AttemptId, SpecHash, TaskIndex},
     outcome::StartStage,
+    parameters::Rows,
     resources::Resources,
     spec::{KernelCall, Program, Retry, Work},
     units::{Moment, Timestamp},
@@ -260,10 +261,14 @@ impl Node {
         self.queue.classes.hold(class, share.fitting);
         let piece = self.queue.take(key, share.fitting + share.ahead);
         for offset in 0..piece.order.attempts.count {
+            let row = piece.order.rows.as_ref().map(|rows| rows.part(offset, 1));
+            let task = piece.order.task(offset);
+            let values = expand::values(&piece.spec.spec, task, row.as_ref());
             let names = Names {
                 attempt: piece.order.attempts.first.plus(offset),
                 job: piece.order.job,
-                task: piece.order.task(offset),
+                task,
+                values: &values,
             };
             let is_ahead = offset >= share.fitting;
             if is_ahead {
@@ -294,7 +299,7 @@ impl Node {
     fn start_program(
         &mut self,
         program: &Program,
-        names: Names,
+        names: Names<'_>,
         (piece, class, terms): (&Piece, ClassId, Terms),
         keeper: KeeperId,
         draft: &mut Draft,
@@ -325,7 +330,7 @@ impl Node {
     fn start_kernel(
         &mut self,
         call: &KernelCall,
-        names: Names,
+        names: Names<'_>,
         (piece, class): (&Piece, ClassId),
         draft: &mut Draft,
     ) {
@@ -349,10 +354,17 @@ impl Node {
 }
 
 /// An attempt of `piece` that starts in this turn, after its batch.
-fn running(piece: &Piece, class: ClassId, names: Names, place: Place, draft: &Draft) -> Running {
+fn running(
+    piece: &Piece,
+    class: ClassId,
+    names: Names<'_>,
+    place: Place,
+    draft: &Draft,
+) -> Running {
     Running {
         job: names.job,
         task: names.task,
+        row: row_of(piece, names.task),
         spec: Arc::clone(&piece.spec),
         class,
         place,
@@ -363,6 +375,12 @@ fn running(piece: &Piece, class: ClassId, names: Names, place: Place, draft: &Dr
         confirmed: false,
         expires: None,
     }
+}
+
+/// The row of one task of `piece`.
+fn row_of(piece: &Piece, task: TaskIndex) -> Option<Rows> {
+    let offset = task.0.checked_sub(piece.order.first_task.0)?;
+    piece.order.rows.as_ref().map(|rows| rows.part(offset, 1))
 }
 
 /// Journals that an attempt is about to start; durable before the start where it must start at most

@@ -7,6 +7,7 @@ use std::{
 
 use flota_model::{
     ids::{AttemptId, AttemptRange, JobId, TaskIndex},
+    parameters::Rows,
     spec::{Retry, SealedSpec, Work},
     units::{Moment, Timestamp},
 };
@@ -27,6 +28,8 @@ pub(super) struct Running {
     pub(super) job: JobId,
     /// Of which task.
     pub(super) task: TaskIndex,
+    /// Its row, where its job has rows.
+    pub(super) row: Option<Rows>,
     /// What it runs.
     pub(super) spec: Arc<SealedSpec>,
     /// For what it holds resources.

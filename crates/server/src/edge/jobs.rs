@@ -22,13 +22,12 @@ use flota_wire::{
         page::PAGE_MAX,
         sample::Unkillable,
     },
-    spec::{parse_json, seal},
+    spec::seal,
 };
 
 use super::{
-    Desk, Parameters, body, bug,
+    Desk, Parameters, bug,
     desk::no_job,
-    kernels,
     routes::{
         Answer, Body as Carried, Chapter, JOB, OF_FLEET, OF_STORE, PAGE, Parameter, Route, Shape,
         Tag, schema,
@@ -39,9 +38,12 @@ use crate::{
     problem::{
         BODY_BROKEN, BODY_SLOW, BODY_TOO_LARGE, BODY_TYPE, JOB_FINISHED, JOB_NOT_FOUND,
         JOBS_TOO_MANY, KERNEL_PARAMETER, KERNEL_UNKNOWN, KEY_INVALID, KEY_REUSED, Kind,
-        NODE_OF_JOB_NOT_FOUND, Problem, SPEC_INVALID, STORE_BEHIND, STORE_FULL, TASKS_TOO_MANY,
+        NODE_OF_JOB_NOT_FOUND, Problem, ROWS_TOO_MANY, SPEC_INVALID, STORE_BEHIND, STORE_FULL,
+        TASKS_TOO_MANY,
     },
 };
+
+mod submission;
 
 /// Jobs of a page where the caller does not say.
 const PAGE_DEFAULT: u32 = 50;
@@ -60,6 +62,7 @@ const OF_SUBMISSION: &[Kind] = &[
     KEY_INVALID,
     KEY_REUSED,
     NODE_OF_JOB_NOT_FOUND,
+    ROWS_TOO_MANY,
     SPEC_INVALID,
     STORE_FULL,
     TASKS_TOO_MANY,
@@ -95,7 +98,9 @@ pub(super) const ROUTES: &[Route] = &[
         chapter: Chapter::Jobs,
         parameters: &[KEY],
         body: Some(Carried {
-            about: "The job.",
+            about: "The job. With `Content-Type: application/vnd.flota.job` it is one line, and the bytes \
+                    behind that line are the rows that `parameters.rows` has the hash of: a NUL ends each \
+                    value, and nothing separates rows.",
             schema: schema::<flota_wire::spec::document::Submission>,
             example: r#"{"name": "hello", "program": {"argv": ["echo", "hello"]}}"#,
         }),
@@ -164,13 +169,11 @@ pub(super) async fn submit(
     Parameters::parse(&uri, &[])?;
     let permit = caller.may(Verb::JobSubmit, &Object::Fleet)?;
     desk.refuse_when_full()?;
-    body::require_json(&headers)?;
     let idempotency_key = idempotency_key(&headers)?;
-    let text = body::read(body, desk.settings().limits.body_within).await?;
-    let spec = parse_json(&text).map_err(|faults| Problem::of_spec(SPEC_INVALID, faults))?;
-    kernels::check(&spec, &desk.settings().kernels)?;
+    let job = submission::read(&desk, &headers, body).await?;
     let command = Command::Submit {
-        spec: seal(spec),
+        spec: seal(job.spec),
+        rows: job.rows,
         idempotency_key,
     };
     let Reply::Submitted { job, existing } = desk.command(permit, command).await? else {

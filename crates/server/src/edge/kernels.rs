@@ -1,36 +1,53 @@
 //! Whether a kernel takes the parameters that a job gives it.
 
-use flota_engine::node::expand::{Names, kernel_call};
+use flota_engine::node::expand::{Names, kernel_call, values};
 use flota_kernels::KernelFault;
 use flota_model::{
     ids::{AttemptId, JobId, TaskIndex},
+    parameters::Rows,
     spec::{JobSpec, KernelCall, Work},
 };
 use flota_wire::spec::{SpecFault, SpecFaults, check_kernels};
 
 use crate::problem::{KERNEL_PARAMETER, KERNEL_UNKNOWN, Problem};
 
+/// Tasks with parameters of their own whose kernel is tried before the job is accepted.
+const PARAMETERS_CHECKED_MAX: u32 = 10_000;
+
 /// Refuses a kernel that is not one of `known`, and parameters with which the first or the last
 /// task would fail.
 ///
-/// Those between are left to themselves: parameters are numbers in ranges, so that what is wrong
-/// with some index is mostly wrong with one of the two, and there may be ten million.
-pub(crate) fn check(spec: &JobSpec, known: &[String]) -> Result<(), Problem> {
+/// Those between are left to themselves where only their index differs: parameters are numbers in
+/// ranges, so that what is wrong with some index is mostly wrong with one of the two.
+pub(crate) fn check(spec: &JobSpec, rows: Option<&Rows>, known: &[String]) -> Result<(), Problem> {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     check_kernels(spec, &known).map_err(|faults| Problem::of_spec(KERNEL_UNKNOWN, faults))?;
     let Work::Kernel(call) = &spec.work else {
         return Ok(());
     };
-    parameters(call, spec.tasks.first)?;
-    parameters(call, spec.tasks.last)
+    let (first, last) = (spec.tasks.first.0, spec.tasks.last.0);
+    // Values that somebody has written may be wrong anywhere.
+    let looked_at = if spec.parameters.is_some() {
+        PARAMETERS_CHECKED_MAX.min(spec.tasks.count())
+    } else {
+        1
+    };
+    for task in (first..first + looked_at).chain([last]) {
+        let row = rows.map(|rows| rows.part(task - first, 1));
+        let task = TaskIndex(task);
+        let values = values(spec, task, row.as_ref());
+        parameters(call, task, &values)?;
+    }
+    Ok(())
 }
 
-fn parameters(call: &KernelCall, task: TaskIndex) -> Result<(), Problem> {
+fn parameters(call: &KernelCall, task: TaskIndex, values: &[(&str, &str)]) -> Result<(), Problem> {
     // Neither number is known yet. These have the form of those that will be.
     let names = Names {
         attempt: AttemptId::default(),
         job: JobId(1),
         task,
+        values,
     };
     let call = kernel_call(call, names);
     let Err(fault) = flota_kernels::check(&call.name, &call.parameters) else {
@@ -69,7 +86,7 @@ mod tests {
             .iter()
             .map(|&name| name.into())
             .collect();
-        let problem = check(&spec, &known).err()?;
+        let problem = check(&spec, None, &known).err()?;
         assert_eq!(problem.kind(), KERNEL_PARAMETER);
         let [fault] = problem.faults() else {
             panic!("{problem:?}")

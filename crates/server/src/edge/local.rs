@@ -66,6 +66,7 @@ async fn carry_out(desk: &Desk, caller: &Caller, wish: LocalWish) -> Result<Loca
             desk.refuse_when_full()?;
             let command = Command::Submit {
                 spec: seal(job(&wish.name, &name, &argv)?),
+                rows: None,
                 idempotency_key: None,
             };
             let Reply::Submitted { job, .. } = desk.command(permit, command).await? else {

@@ -1,9 +1,10 @@
 //! The writer's promises.
 
 use flota_model::{
-    change::{AttemptRecord, Change, Counters, Snapshot, TaskHistory},
+    change::{AttemptRecord, Change, Counters, JobRecord, Snapshot, TaskHistory},
     ids::{BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     outcome::{Outcome, Output, StartStage, Stream, Usage},
+    parameters::{Rows, RowsWriter},
     state::JobPhase,
     units::Timestamp,
 };
@@ -231,6 +232,27 @@ pub(super) fn a_finished_job_is_loaded_only_while_it_has_grants(subject: &impl S
     // The states of its tasks stay for readers.
     let tasks = job(1).spec.spec.tasks;
     assert_eq!(history.chunks(JobId(1), tasks).unwrap(), [(0, vec![3])]);
+}
+
+pub(super) fn rows_come_back_with_their_live_job_and_not_to_readers(subject: &impl Subject) {
+    let (mut journal, history) = subject.open();
+    let mut writer = RowsWriter::default();
+    for row in 0..200 {
+        writer.push([row.to_string().as_str(), "é\n"]);
+    }
+    let rows = Rows::parse(writer.finish().into(), 2).unwrap();
+    let with_rows = JobRecord {
+        rows: Some(rows.part(50, 100)),
+        ..job(7)
+    };
+    let added = |record: JobRecord| Change::JobAdded(Box::new(record));
+    let start = vec![added(job(3)), added(with_rows.clone()), added(job(9))];
+    journal.apply(&[first(start)]).unwrap();
+    drop(journal);
+    let (mut journal, _) = subject.open();
+    let loaded = journal.load().unwrap().jobs;
+    assert_eq!(loaded, [job(3), with_rows, job(9)]);
+    assert_eq!(history.job(JobId(7)).unwrap(), Some(job(7)));
 }
 
 pub(super) fn no_batches_are_no_commit(subject: &impl Subject) {

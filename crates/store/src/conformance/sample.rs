@@ -99,6 +99,7 @@ pub(crate) fn decode(blob: &[u8]) -> Option<JobSpec> {
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
         service,
+        parameters: None,
     })
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn job(number: u64) -> JobRecord {
         phase: JobPhase::Active,
         counts: Counts([199_900, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
+        rows: None,
     }
 }
 

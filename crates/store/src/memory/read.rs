@@ -52,7 +52,11 @@ impl History for MemoryStore {
     }
 
     fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault> {
-        Ok(self.state().jobs.get(&job).cloned())
+        let found = self.state().jobs.get(&job).cloned();
+        Ok(found.map(|record| JobRecord {
+            rows: None,
+            ..record
+        }))
     }
 
     fn chunks(&self, job: JobId, tasks: TaskRange) -> Result<Vec<(u32, Vec<u8>)>, LoadFault> {

@@ -15,7 +15,7 @@ use super::{
     attempts::AttemptWriter,
     columns::{Columns, boot_bytes, phase_number},
     fault::is_constraint,
-    services,
+    rows, services,
 };
 use crate::{head::Head, journal::ApplyFault};
 
@@ -199,7 +199,11 @@ impl Writer<'_, '_> {
         )?;
         self.insert(SPEC, params![job, &*record.spec.blob], || {
             format!("the spec of job {job}")
-        })
+        })?;
+        match &record.rows {
+            Some(block) => rows::add(self.connection, record.job, 0, block),
+            None => Ok(()),
+        }
     }
 
     fn progress_job(

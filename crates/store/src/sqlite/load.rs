@@ -15,7 +15,7 @@ use flota_model::{
 };
 use rusqlite::{Connection, Params, Result, Row, types::FromSql};
 
-use super::{apply::read_head, columns::Columns, services};
+use super::{apply::read_head, columns::Columns, rows, services};
 use crate::{DecodeSpec, journal::LoadFault};
 
 /// Jobs that are not finished, and finished ones that still have grants. Both sides use an index
@@ -34,7 +34,8 @@ pub(super) const JOB: &str = "jobs.job, spec_hash, principal, submitted_at, phas
 /// Reads everything that is not finished, as of one commit.
 pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Snapshot, LoadFault> {
     let head = read_head(connection)?;
-    let jobs = live_jobs(connection, decode)?;
+    let mut jobs = live_jobs(connection, decode)?;
+    rows::load(connection, &mut jobs)?;
     Ok(Snapshot {
         authority: head.authority,
         restored: head.restored,
@@ -90,6 +91,7 @@ fn live_jobs(connection: &Connection, decode: DecodeSpec) -> Result<Vec<JobRecor
     Ok(jobs)
 }
 
+/// A job without its rows.
 pub(super) fn job(row: &Row<'_>, decode: DecodeSpec) -> Result<JobRecord, LoadFault> {
     let mut columns = Columns::of(row);
     let job = JobId(columns.bits()?);
@@ -109,6 +111,7 @@ pub(super) fn job(row: &Row<'_>, decode: DecodeSpec) -> Result<JobRecord, LoadFa
     Ok(JobRecord {
         job,
         spec,
+        rows: None,
         principal,
         submitted_at,
         phase,

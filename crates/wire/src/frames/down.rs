@@ -5,6 +5,7 @@ use std::time::Duration;
 use flota_model::{
     frame::{Down, DownBody, GrantOrder, HelloRefusal, OUTPUT_PART_MAX},
     ids::{JobId, NodeId, RequestId, SessionNumber, SpecHash, TaskIndex},
+    parameters::{COLUMNS_MAX, ROWS_OF_GRANT_MAX, Rows},
     spec::SealedSpec,
     units::Moment,
 };
@@ -143,7 +144,30 @@ fn encode_order(order: &GrantOrder) -> proto::GrantOrder {
         job: order.job.0,
         first_task: order.first_task.0,
         spec_hash: order.spec_hash.0,
+        rows: order
+            .rows
+            .as_ref()
+            .map_or_else(Vec::new, |rows| rows.bytes().to_vec()),
+        columns: order.rows.as_ref().map_or(0, columns),
     }
+}
+
+fn columns(rows: &Rows) -> u32 {
+    u32::try_from(rows.columns()).unwrap_or(u32::MAX)
+}
+
+fn decode_rows(bytes: Vec<u8>, columns: u32, count: u32) -> Result<Option<Rows>, DecodeFault> {
+    at_most("order.columns", columns as usize, COLUMNS_MAX)?;
+    at_most("order.rows", bytes.len(), ROWS_OF_GRANT_MAX)?;
+    if columns == 0 && bytes.is_empty() {
+        return Ok(None);
+    }
+    let rows = Rows::parse(bytes.into(), columns as usize).ok();
+    let rows = rows.filter(|rows| rows.count() == count);
+    rows.map(Some).ok_or(DecodeFault::Invalid {
+        field: "order.rows",
+        what: "are not one for each task",
+    })
 }
 
 fn decode_grants(grants: proto::Grants) -> Result<DownBody, DecodeFault> {
@@ -177,6 +201,7 @@ fn decode_order(order: proto::GrantOrder) -> Result<GrantOrder, DecodeFault> {
         job: JobId(order.job),
         first_task: TaskIndex(order.first_task),
         spec_hash: SpecHash(order.spec_hash),
+        rows: decode_rows(order.rows, order.columns, attempts.count)?,
     })
 }
 

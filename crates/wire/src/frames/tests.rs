@@ -251,5 +251,6 @@ fn order(first_task: u32, attempts: AttemptRange) -> GrantOrder {
         job: JobId(1),
         first_task: TaskIndex(first_task),
         spec_hash: SpecHash(9),
+        rows: None,
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use flota_model::{
+    parameters::Rows,
     resources::Resources,
     spec::{
         ARGUMENTS_MAX, Constraints, JobSpec, KernelCall, NAME_LENGTH_MAX, OnDisconnect, Program,
@@ -12,11 +13,12 @@ use flota_model::{
 
 use super::{
     fault::{Faults, SpecFaults, quoted},
-    template::{TemplateFault, length_max},
+    template::{Known, TemplateFault, length_max},
 };
 use crate::quantity::DURATION_MAX;
 
 mod execution;
+mod parameters;
 mod service;
 
 pub(super) use service::{HOST_LENGTH_MAX, LOOP_FAILURES_MAX, REPLICAS, THRESHOLD_MAX};
@@ -41,18 +43,27 @@ pub const MEMORY_MAX: u64 = 1 << 50;
 /// # Errors
 /// All faults together.
 pub fn check(spec: &JobSpec) -> Result<(), SpecFaults> {
+    check_with(spec, None)
+}
+
+/// As [`check`], with the rows that the spec names.
+///
+/// # Errors
+/// All faults together.
+pub fn check_with(spec: &JobSpec, rows: Option<&Rows>) -> Result<(), SpecFaults> {
     let mut faults = Faults::default();
-    bounds(spec, &mut faults);
+    bounds(spec, rows, &mut faults);
     faults.or(())
 }
 
-/// Adds all that is out of bounds.
-pub(super) fn bounds(spec: &JobSpec, faults: &mut Faults) {
+/// Adds all that is out of bounds. Rows that are not given count as empty ones.
+pub(super) fn bounds(spec: &JobSpec, rows: Option<&Rows>, faults: &mut Faults) {
     name("name", &spec.name, faults);
     tasks(spec.tasks, faults);
+    let known = parameters::bounds(spec, rows, faults);
     match &spec.work {
-        Work::Program(value) => program(value, faults),
-        Work::Kernel(call) => kernel(call, faults),
+        Work::Program(value) => program(value, &known, faults),
+        Work::Kernel(call) => kernel(call, &known, faults),
     }
     if !(1..=3).contains(&spec.priority.0) {
         let what = format!("{} is not 1 (high), 2 (medium) or 3 (low)", spec.priority.0);
@@ -112,7 +123,7 @@ fn tasks(range: TaskRange, faults: &mut Faults) {
     }
 }
 
-fn program(program: &Program, faults: &mut Faults) {
+fn program(program: &Program, known: &Known<'_>, faults: &mut Faults) {
     if program.argv.first().is_none_or(String::is_empty) {
         faults.add_with_hint(
             "program.argv",
@@ -126,7 +137,7 @@ fn program(program: &Program, faults: &mut Faults) {
     }
     let mut length = 0;
     for (index, argument) in program.argv.iter().enumerate() {
-        length += 1 + template(argument, faults, || format!("program.argv[{index}]"));
+        length += 1 + template(argument, known, faults, || format!("program.argv[{index}]"));
     }
     for (key, value) in &program.environment {
         let field = || format!("program.environment.{}", plain(key));
@@ -136,7 +147,7 @@ fn program(program: &Program, faults: &mut Faults) {
                 "the name of a variable is empty or has `=` or NUL in it",
             );
         }
-        length += 2 + key.len() + template(value, faults, field);
+        length += 2 + key.len() + template(value, known, faults, field);
     }
     if length > ARGUMENT_LIST_LENGTH_MAX {
         let what = format!(
@@ -152,34 +163,39 @@ fn program(program: &Program, faults: &mut Faults) {
     path(
         "program.working_directory",
         program.working_directory.as_deref(),
+        known,
         faults,
     );
-    path("program.stdin", program.stdin.as_deref(), faults);
+    path("program.stdin", program.stdin.as_deref(), known, faults);
     execution::bounds(&program.execution, faults);
 }
 
 /// Checks a text that is expanded later; returns its greatest length.
-fn template(text: &str, faults: &mut Faults, field: impl Fn() -> String) -> usize {
+fn template(
+    text: &str,
+    known: &Known<'_>,
+    faults: &mut Faults,
+    field: impl Fn() -> String,
+) -> usize {
     if text.contains('\0') {
         faults.add_with_hint(&field(), "has a NUL byte", "programs cannot receive one");
     }
-    length_max(text).unwrap_or_else(|fault| {
+    length_max(text, known).unwrap_or_else(|fault| {
+        let braces = "write {{ and }} for the braces themselves";
         let hint = match fault {
-            TemplateFault::Unknown(_) => {
-                "known: {index}, {job}, {attempt}; write {{ and }} for the braces themselves"
-            }
-            TemplateFault::Single(_) => "write {{ and }} for the braces themselves",
+            TemplateFault::Unknown(_) => format!("known: {}; {braces}", known.listed()),
+            TemplateFault::Single(_) => braces.to_owned(),
         };
         faults.add_with_hint(&field(), fault.to_string(), hint);
         text.len()
     })
 }
 
-fn path(field: &str, path: Option<&str>, faults: &mut Faults) {
+fn path(field: &str, path: Option<&str>, known: &Known<'_>, faults: &mut Faults) {
     let Some(path) = path else {
         return;
     };
-    let length = template(path, faults, || field.to_owned());
+    let length = template(path, known, faults, || field.to_owned());
     if !path.starts_with('/') {
         let what = format!("{} is not absolute", quoted(path));
         faults.add_with_hint(field, what, "start it with `/`");
@@ -191,13 +207,13 @@ fn path(field: &str, path: Option<&str>, faults: &mut Faults) {
     }
 }
 
-fn kernel(call: &KernelCall, faults: &mut Faults) {
+fn kernel(call: &KernelCall, known: &Known<'_>, faults: &mut Faults) {
     name("kernel.name", &call.name, faults);
     names("kernel.parameters", &call.parameters, faults);
     let mut length = 0;
     for (key, value) in &call.parameters {
         length += key.len();
-        length += template(value, faults, || {
+        length += template(value, known, faults, || {
             format!("kernel.parameters.{}", plain(key))
         });
     }

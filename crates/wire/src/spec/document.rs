@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use flota_model::spec::{ARGUMENTS_MAX, RETRIES_MAX};
+use flota_model::{
+    parameters::COLUMNS_MAX,
+    spec::{ARGUMENTS_MAX, RETRIES_MAX},
+};
 use schemars::{JsonSchema, Schema, json_schema};
 
 pub use self::execution::{SpecBound, SpecExecution, SpecLimits, SpecUser};
@@ -18,10 +21,11 @@ pub mod service;
 
 /// `[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}`
 const NAME: &str = "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$";
-/// Braces only around the three placeholders, or doubled.
-const TEMPLATE: &str = r"^([^{}]|\{\{|\}\}|\{(index|job|attempt)\})*$";
+/// Braces only around placeholders, or doubled. Which placeholders there are depends on `parameters`.
+const TEMPLATE: &str = r"^([^{}]|\{\{|\}\}|\{[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\})*$";
 /// An absolute path with placeholders.
-const PATH: &str = r"^/([^{}]|\{\{|\}\}|\{(index|job|attempt)\})*$";
+const PATH: &str = r"^/([^{}]|\{\{|\}\}|\{[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\})*$";
+const HASH: &str = "^[0-9a-fA-F]{64}$";
 const SPAN: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*(d|h|m|s|ms)?\s*$";
 const SIZE: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*(TiB|GiB|MiB|KiB|TB|GB|MB|kB|B)?\s*$";
 const RANGE: &str = r"^\s*\+?[0-9]+\s*-\s*\+?[0-9]+\s*$";
@@ -35,8 +39,11 @@ pub struct Submission {
     /// 1 to 63 letters, digits, dots, underscores and hyphens, first a letter or digit.
     #[schemars(regex(pattern = NAME))]
     pub name: String,
-    /// Which indexes there are; `0-0` if not given.
+    /// Which indexes there are; if not given `0-0`, and with `parameters` from 1 on.
     pub tasks: Option<SpecTasks>,
+    /// What differs between the tasks besides their index. Texts of the program and the kernel name a
+    /// parameter in braces.
+    pub parameters: Option<SpecParameters>,
     /// What runs on a node.
     pub program: Option<SpecProgram>,
     /// A function that is built into the agents, instead of a program.
@@ -65,6 +72,74 @@ fn one_of_work() -> serde_json::Value {
     serde_json::json!([with("program"), with("kernel")])
 }
 
+/// A sweep or rows.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SpecParameters {
+    /// One task for each combination of values, the last axis changing fastest.
+    Sweep(#[schemars(length(min = 1, max = COLUMNS_MAX))] Vec<SpecAxis>),
+    /// One task for each row.
+    Rows(SpecRows),
+}
+
+/// A name with the values that it takes.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SpecAxis {
+    /// What templates call it; not `index`, `job` or `attempt`.
+    #[schemars(regex(pattern = NAME))]
+    pub name: String,
+    /// In this order.
+    #[schemars(length(min = 1))]
+    pub values: Vec<SpecValue>,
+}
+
+/// A text, or what has one.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SpecValue {
+    /// As it is.
+    Text(String),
+    /// As decimal.
+    Number(f64),
+    /// `true` or `false`.
+    Truth(bool),
+}
+
+/// Rows of values.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SpecRows {
+    /// What templates call the values of a row; not `index`, `job` or `attempt`.
+    #[schemars(length(min = 1, max = COLUMNS_MAX), inner(regex(pattern = NAME)))]
+    pub columns: Vec<String>,
+    /// Written out, or the hash of what was sent behind the job.
+    pub rows: SpecRowList,
+    /// How many; not needed where they are written out.
+    #[schemars(range(min = 1))]
+    pub count: Option<u32>,
+}
+
+/// The rows themselves, or what tells them.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SpecRowList {
+    /// The SHA-256 of their bytes, in each of which a NUL ends each value.
+    Hash(#[schemars(regex(pattern = HASH))] String),
+    /// One list for each task; where there is one column also one value.
+    List(#[schemars(length(min = 1))] Vec<SpecRow>),
+}
+
+/// The values of a task.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SpecRow {
+    /// One for each column.
+    List(Vec<SpecValue>),
+    /// Of the one column.
+    One(SpecValue),
+}
+
 /// First and last index, at most ten million of them.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -85,7 +160,7 @@ pub struct SpecRange {
     pub last: u32,
 }
 
-/// A program. In its texts `{index}`, `{job}` and `{attempt}` are filled in, `{{` and `}}` are braces.
+/// A program. In its texts `{index}`, `{job}`, `{attempt}` and parameters are filled in, `{{` and `}}` are braces.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct SpecProgram {

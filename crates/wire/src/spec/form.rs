@@ -9,16 +9,19 @@ use std::collections::BTreeMap;
 use flota_model::spec::{JobSpec, LogKind, OnDisconnect, Retry, Work};
 use serde::Serialize;
 
-use self::{execution::ExecutionForm, service::ServiceForm};
+use self::{execution::ExecutionForm, parameters::ParametersForm, service::ServiceForm};
 use crate::quantity::format_duration;
 
 mod execution;
+mod parameters;
 mod service;
 
 #[derive(Serialize)]
 pub(super) struct Form<'a> {
     name: &'a str,
     tasks: TasksForm,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<ParametersForm<'a>>,
     #[serde(flatten)]
     work: WorkForm<'a>,
     priority: u8,
@@ -114,6 +117,7 @@ impl<'a> Form<'a> {
                 first: spec.tasks.first.0,
                 last: spec.tasks.last.0,
             },
+            parameters: spec.parameters.as_ref().map(ParametersForm::of),
             work: work_form(&spec.work),
             priority: spec.priority.0,
             resources: ResourcesForm {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use flota_model::{
     ids::TaskIndex,
+    parameters::Rows,
     resources::Resources,
     spec::{
         Constraints, JobSpec, KernelCall, LogKind, OnDisconnect, Priority, Program, Retry,
@@ -21,6 +22,7 @@ use super::{
 mod execution;
 mod fields;
 pub(super) mod file;
+mod parameters;
 mod service;
 
 pub use execution::{parse_bound, parse_io_priority, parse_umask};
@@ -29,8 +31,14 @@ use fields::{Fields, Given};
 /// From the stop signal to the kill, where a spec does not say.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(10);
 
-/// Reads a spec. What is missing or wrong is a fault, and has a stand-in in the result.
+/// Reads a spec, without rows that are written out in it.
 pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
+    job(tree, faults).0
+}
+
+/// Reads a spec, with its rows where they are written out. What is missing or wrong is a fault, and
+/// has a stand-in in the result.
+pub(super) fn job(tree: Tree, faults: &mut Faults) -> (JobSpec, Option<Rows>) {
     let mut fields = Fields::of(String::new(), tree, faults).unwrap_or_default();
     let service = fields
         .take("service")
@@ -40,6 +48,11 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
     } else {
         (ONE_TASK, Cpus::whole(1))
     };
+    let parameters = fields
+        .take("parameters")
+        .and_then(|given| parameters::parameters(given, faults));
+    let (parameters, rows) = parameters.unzip();
+    let tasks_default = parameters.as_ref().map_or(tasks_default, parameters::tasks);
     let spec = JobSpec {
         name: fields
             .required("name", faults)
@@ -50,6 +63,7 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
             .take("tasks")
             .and_then(|given| tasks(given, faults))
             .unwrap_or(tasks_default),
+        parameters,
         priority: fields
             .take("priority")
             .and_then(|given| given.whole(faults))
@@ -74,7 +88,7 @@ pub(super) fn spec(tree: Tree, faults: &mut Faults) -> JobSpec {
         service: service.map(Box::new),
     };
     fields.finish(faults);
-    spec
+    (spec, rows.flatten())
 }
 
 /// What a replica holds of its node where the spec does not say: services mostly wait, and hundreds of

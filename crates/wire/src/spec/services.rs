@@ -31,10 +31,22 @@ impl Notation {
             "yaml" | "yml" => Self::Yaml,
             "json" => Self::Json,
             _ if text.trim_start().starts_with('{') => Self::Json,
-            _ if toml_tree(text).is_ok() => Self::Toml,
+            _ if is_like_toml(text) => Self::Toml,
             _ => Self::Yaml,
         }
     }
+}
+
+/// Whether the first line that says something is a table or an assignment: a text that is wrong further
+/// down is then told so in its own notation.
+fn is_like_toml(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+    let Some(first) = first else {
+        return true;
+    };
+    let (name, rest) = first.split_at(first.find(['=', ':']).unwrap_or(first.len()));
+    first.starts_with('[') || (rest.starts_with('=') && !name.is_empty())
 }
 
 /// Parses and checks a file of services.
@@ -45,15 +57,21 @@ pub fn parse_services(text: &str, notation: Notation) -> Result<Vec<DeclaredServ
     if text.len() > SPEC_LENGTH_MAX {
         return Err(of_text(format!("longer than {SPEC_LENGTH_MAX} bytes")));
     }
-    let tree = match notation {
-        Notation::Toml => toml_tree(text)?,
-        Notation::Yaml => yaml_tree(text)?,
-        Notation::Json => serde_json::from_str(text)
-            .map_err(|source| of_text(format!("no valid JSON: {source}")))?,
-    };
+    let tree = tree(text, notation)?;
     let mut faults = Faults::default();
     let services = file::services(tree, &mut faults);
     faults.or(services)
+}
+
+/// What a text says, whatever it means.
+pub(super) fn tree(text: &str, notation: Notation) -> Result<Tree, SpecFaults> {
+    match notation {
+        Notation::Toml => toml_tree(text),
+        Notation::Yaml => yaml_tree(text),
+        Notation::Json => {
+            serde_json::from_str(text).map_err(|source| of_text(format!("no valid JSON: {source}")))
+        }
+    }
 }
 
 /// The library refuses keys that are given twice, and aliases that would grow without bound.

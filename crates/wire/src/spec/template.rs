@@ -1,5 +1,41 @@
-//! `{index}`, `{job}` and `{attempt}` in the texts of a spec. They are replaced where the task runs;
-//! here is only what a text may contain.
+//! `{index}`, `{job}`, `{attempt}` and the names of parameters in the texts of a spec. They are replaced
+//! where the task runs; here is only what a text may contain.
+
+/// What every task has, and no parameter may be called.
+pub(super) const RESERVED: [&str; 3] = ["index", "job", "attempt"];
+
+/// The parameters of a job, each with the most bytes that a value of it has.
+#[derive(Debug, Default)]
+pub(super) struct Known<'a> {
+    pub(super) longest: Vec<(&'a str, usize)>,
+}
+
+impl Known<'_> {
+    /// The most bytes that a placeholder can become.
+    fn length_of(&self, name: &str) -> Option<usize> {
+        match name {
+            "index" => Some(INDEX_LENGTH_MAX),
+            "job" => Some(JOB_LENGTH_MAX),
+            "attempt" => Some(ATTEMPT_LENGTH_MAX),
+            _ => self
+                .longest
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, length)| *length),
+        }
+    }
+
+    /// All placeholders, for people.
+    pub(super) fn listed(&self) -> String {
+        let own = self.longest.iter().map(|(name, _)| *name);
+        let all = own.chain(RESERVED).take(LISTED_MAX);
+        let names: Vec<String> = all.map(|name| format!("{{{name}}}")).collect();
+        names.join(", ")
+    }
+}
+
+/// Most names that a message lists.
+const LISTED_MAX: usize = 20;
 
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +60,7 @@ const ATTEMPT_LENGTH_MAX: usize = 48;
 ///
 /// # Errors
 /// Any other use of a brace.
-pub(super) fn length_max(text: &str) -> Result<usize, TemplateFault> {
+pub(super) fn length_max(text: &str, known: &Known<'_>) -> Result<usize, TemplateFault> {
     let mut length = 0;
     let mut rest = text;
     while let Some(place) = rest.find(['{', '}']) {
@@ -39,12 +75,10 @@ pub(super) fn length_max(text: &str) -> Result<usize, TemplateFault> {
             .strip_prefix('{')
             .ok_or(TemplateFault::Single('}'))?;
         let (name, after) = inside.split_once('}').ok_or(TemplateFault::Single('{'))?;
-        length += match name {
-            "index" => INDEX_LENGTH_MAX,
-            "job" => JOB_LENGTH_MAX,
-            "attempt" => ATTEMPT_LENGTH_MAX,
-            _ => return Err(TemplateFault::Unknown(name.chars().take(40).collect())),
+        let Some(most) = known.length_of(name) else {
+            return Err(TemplateFault::Unknown(name.chars().take(40).collect()));
         };
+        length += most;
         rest = after;
     }
     Ok(length + rest.len())

@@ -16,6 +16,7 @@ use super::*;
 mod bounds;
 mod document;
 mod execution;
+mod parameters;
 mod service;
 mod services;
 
@@ -67,6 +68,7 @@ fn full() -> JobSpec {
             lost_after: Duration::from_secs(90),
         },
         service: None,
+        parameters: None,
     }
 }
 
@@ -90,6 +92,7 @@ fn minimal() -> JobSpec {
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
         service: None,
+        parameters: None,
     }
 }
 
@@ -380,14 +383,15 @@ fn the_length_of_a_text_counts_its_placeholders_at_their_longest() {
         salt: 0,
         sequence: u64::MAX,
     };
+    let none = template::Known::default();
     let longest = format!("{{{}}} {} {attempt}é", TaskIndex(u32::MAX), JobId(u64::MAX));
     assert_eq!(
-        template::length_max("{{{index}}} {job} {attempt}é"),
+        template::length_max("{{{index}}} {job} {attempt}é", &none),
         Ok(longest.len())
     );
-    assert_eq!(template::length_max(""), Ok(0));
+    assert_eq!(template::length_max("", &none), Ok(0));
     assert_eq!(
-        template::length_max("}{"),
+        template::length_max("}{", &none),
         Err(template::TemplateFault::Single('}'))
     );
 }

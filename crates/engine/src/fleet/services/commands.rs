@@ -310,6 +310,7 @@ impl Fleet {
             phase: JobPhase::Active,
             counts,
             finished_at: None,
+            rows: None,
             spec,
         };
         let job = record.job;

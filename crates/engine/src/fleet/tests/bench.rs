@@ -45,6 +45,7 @@ pub(super) fn spec(tasks: u32) -> JobSpec {
         retry: Retry::default(),
         timeout: None,
         grace: Duration::from_secs(1),
+        parameters: None,
         on_disconnect: OnDisconnect::Keep {
             lost_after: Duration::from_mins(1),
         },
@@ -144,6 +145,7 @@ impl Bench {
     pub(super) fn submit(&mut self, spec: JobSpec) -> JobId {
         let command = Command::Submit {
             spec: sealed(spec),
+            rows: None,
             idempotency_key: None,
         };
         match self.command(command) {
@@ -274,7 +276,7 @@ impl Agent {
         for frame in &frames {
             match frame {
                 DownBody::Welcome { node, .. } => self.node = Some(*node),
-                DownBody::Grants { orders, .. } => self.orders.extend(orders),
+                DownBody::Grants { orders, .. } => self.orders.extend(orders.iter().cloned()),
                 _ => {}
             }
         }

@@ -474,6 +474,7 @@ fn what_is_no_service_is_not_applied_and_a_service_is_not_submitted() {
     );
     let submit = Command::Submit {
         spec: sealed(plain(1)),
+        rows: None,
         idempotency_key: None,
     };
     assert_eq!(bench.command(submit), refused);

@@ -113,6 +113,7 @@ impl Node {
             attempt,
             job: running.job,
             task: running.task,
+            values: &[],
         };
         let check = expand::check(&spec.check, program, names, self.host());
         let mut guard = Guard::default();

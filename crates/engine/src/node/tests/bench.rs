@@ -137,6 +137,7 @@ impl Kind {
             },
             timeout: (self == Self::ProgramTimed).then_some(Duration::from_secs(5)),
             grace: Duration::from_secs(10),
+            parameters: None,
             on_disconnect: if is_leased {
                 OnDisconnect::Stop
             } else {
@@ -217,6 +218,7 @@ pub(super) fn order(kind: Kind, first: u64, count: u32) -> GrantOrder {
         job: JobId(5),
         first_task: TaskIndex(u32::try_from(first).unwrap()),
         spec_hash: kind.hash(),
+        rows: None,
     }
 }
 

@@ -9,11 +9,12 @@ use crate::{
     policy::Policy,
 };
 
-fn names() -> Names {
+fn names() -> Names<'static> {
     Names {
         attempt: attempt(7),
         job: JobId(17),
         task: TaskIndex(42),
+        values: &[("x", "{index}"), ("2", "")],
     }
 }
 
@@ -40,6 +41,8 @@ fn placeholders_are_replaced() {
         ("{other} { } é{index}", "{other} { } é42"),
         ("{", "{"),
         ("{index", "{index"),
+        ("{x}{2}{{x}}{y}", "{index}{x}{y}"),
+        ("}x}{x", "}x}{x"),
     ];
     for (text, expected) in cases {
         assert_eq!(expand(text, names()), expected, "{text}");

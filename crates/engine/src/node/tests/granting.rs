@@ -55,7 +55,7 @@ fn an_order_without_its_spec_or_out_of_range_closes_the_connection() {
         let specs = vec![Kind::Noop.sealed()];
         let turn = bench.say(DownBody::Grants {
             specs,
-            orders: vec![order],
+            orders: vec![order.clone()],
         });
         assert!(closes(&turn), "{order:?}");
         assert_eq!(turn.records, []);

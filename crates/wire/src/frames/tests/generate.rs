@@ -9,6 +9,7 @@ use flota_model::{
     frame::{Held, HeldState, Hello, HelloRefusal, Offer, OutputFault, OutputPart},
     ids::{BootId, NodeId, Nonce, RequestId},
     outcome::{Output, StartStage, Stream, StreamName},
+    parameters::{Rows, RowsWriter},
     replica::{LastLines, ProbeFailure},
     resources::Resources,
     service::{Purpose, ReplicaState, ReplicaStatus, RunEnd},
@@ -332,7 +333,7 @@ pub(super) fn down(random: &mut Random) -> Down {
             orders: list(random, |random| GrantOrder {
                 job: JobId(number(random)),
                 spec_hash: SpecHash(number(random)),
-                ..order(small(random) >> 1, attempts(random))
+                ..order_with_rows(random)
             }),
         },
         4 => DownBody::Forget(list(random, attempts)),
@@ -353,4 +354,19 @@ pub(super) fn down(random: &mut Random) -> Down {
         authority: authority(random),
         body,
     }
+}
+
+/// One order in three has rows, as far as its attempts are few enough for a test.
+fn order_with_rows(random: &mut Random) -> GrantOrder {
+    let mut order = order(small(random) >> 1, attempts(random));
+    if random.below(3) > 0 {
+        return order;
+    }
+    order.attempts.count = order.attempts.count.clamp(1, 50);
+    let mut writer = RowsWriter::default();
+    for row in 0..order.attempts.count {
+        writer.push([row.to_string().as_str(), "é"]);
+    }
+    order.rows = Rows::parse(writer.finish().into(), 2).ok();
+    order
 }

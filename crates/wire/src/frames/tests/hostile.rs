@@ -262,6 +262,7 @@ fn ranges_that_would_overflow_are_refused() {
         job: 1,
         first_task: u32::MAX,
         spec_hash: 0,
+        ..proto::GrantOrder::default()
     };
     let grants = proto::Grants {
         specs: Vec::new(),

@@ -101,6 +101,7 @@ fn a_job_shows_its_spec_only_when_asked() {
         phase: JobPhase::Cancelling,
         counts: Counts([0, 0, 1, 9, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
+        rows: None,
     };
     let mut expected = json!({"id": 17, "name": "sim", "principal": "local",
         "kind": "batch", "phase": "cancelling", "priority": 1, "first": 1, "last": 10,
@@ -121,6 +122,7 @@ fn replicas_that_nobody_wants_are_not_counted_as_cancelled() {
         phase: JobPhase::Active,
         counts: Counts([0, 0, 2, 0, 0, 9_998, 0, 0, 0, 0]),
         finished_at: None,
+        rows: None,
     };
     assert_eq!(record.counts.of(TaskState::Cancelled), 9_998);
     let job = value(Job::from(&record));

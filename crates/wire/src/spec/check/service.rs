@@ -11,7 +11,7 @@ use flota_model::{
     spec::{ARGUMENTS_MAX, JobSpec, Retry, TaskRange, Work},
 };
 
-use super::{ARGUMENT_LIST_LENGTH_MAX, PATH_LENGTH_MAX, name, span, template};
+use super::{ARGUMENT_LIST_LENGTH_MAX, Known, PATH_LENGTH_MAX, name, span, template};
 use crate::spec::fault::Faults;
 
 /// The tasks of every service.
@@ -117,7 +117,7 @@ fn probe(field: &str, probe: &ProbeSpec, faults: &mut Faults) {
         Check::Http { host, port, path } => {
             place(&inner("http"), (host, *port), faults);
             let field = inner("http.path");
-            let length = template(path, faults, || field.clone());
+            let length = template(path, &Known::default(), faults, || field.clone());
             let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic());
             if !path.starts_with('/') || !is_plain || length >= PATH_LENGTH_MAX {
                 let what = "is no path of a URL";
@@ -130,7 +130,7 @@ fn probe(field: &str, probe: &ProbeSpec, faults: &mut Faults) {
 }
 
 fn place(field: &str, (host, port): (&str, u16), faults: &mut Faults) {
-    let length = template(host, faults, || format!("{field}.host"));
+    let length = template(host, &Known::default(), faults, || format!("{field}.host"));
     let is_plain = host
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'/');
@@ -153,7 +153,11 @@ fn exec(field: &str, argv: &[String], faults: &mut Faults) {
     }
     let lengths = argv.iter().enumerate();
     let length: usize = lengths
-        .map(|(index, text)| 1 + template(text, faults, || format!("{field}[{index}]")))
+        .map(|(index, text)| {
+            1 + template(text, &Known::default(), faults, || {
+                format!("{field}[{index}]")
+            })
+        })
         .sum();
     if length > ARGUMENT_LIST_LENGTH_MAX {
         let what = format!("up to {length} bytes, at most {ARGUMENT_LIST_LENGTH_MAX}");

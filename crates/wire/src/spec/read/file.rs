@@ -103,6 +103,7 @@ fn one(name: Option<String>, given: Given, faults: &mut Faults) -> Option<Declar
     let spec = JobSpec {
         name: name.unwrap_or_default(),
         tasks: check::REPLICAS,
+        parameters: None,
         work: Work::Program(program),
         priority: fields
             .take("priority")
@@ -235,7 +236,7 @@ impl Place {
     /// The bounds of the spec, with the paths of the file.
     fn check(&self, spec: &JobSpec, faults: &mut Faults) {
         let mut found = Faults::default();
-        check::bounds(spec, &mut found);
+        check::bounds(spec, None, &mut found);
         faults.adopt(found, |field| self.of_field(&self.written(field, spec)));
     }
 
