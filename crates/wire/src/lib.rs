@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod frames;
 pub mod hpc;
+pub mod inputs;
 pub mod line;
 pub mod quantity;
 pub mod rest;

@@ -24,7 +24,7 @@ mod services;
 mod template;
 mod tree;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use difference::changed_fields;
 use flota_model::{
@@ -145,6 +145,25 @@ fn parse_tree(tree: Tree) -> Result<JobSpec, SpecFaults> {
     let spec = read::spec(tree, &mut faults);
     check::bounds(&spec, None, &mut faults);
     faults.or(spec)
+}
+
+/// The names and values of a JSON object of strings, numbers and booleans, all as text.
+pub(crate) fn scalars_of_json(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let tree: Tree =
+        serde_json::from_str(text).map_err(|source| format!("no valid JSON: {source}"))?;
+    let kind = tree.kind();
+    let Tree::Table(fields) = tree else {
+        return Err(format!("expected an object, found {kind}"));
+    };
+    let scalar = |(name, tree): (String, Tree)| {
+        let kind = tree.kind();
+        let value = tree.scalar().ok_or_else(|| {
+            let name = quoted(&name);
+            format!("{name} is {kind}, expected a string, a number or a boolean")
+        });
+        Ok((name, value?))
+    };
+    fields.into_iter().map(scalar).collect()
 }
 
 /// Checks that a kernel of the spec is one of `known`.

@@ -31,6 +31,19 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// A string, or a number or boolean as its text.
+    pub(super) fn scalar(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bool(value) => Some(value.to_string()),
+            Self::Whole(value) => Some(value.to_string()),
+            Self::Decimal(value) => Some(value.to_string()),
+            Self::Null | Self::List(_) | Self::Table(_) => None,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TreeVisitor)
