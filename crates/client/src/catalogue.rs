@@ -9,6 +9,7 @@ mod doctor;
 mod execution;
 mod help;
 mod host;
+mod inputs;
 mod logs;
 mod messages;
 mod problems;

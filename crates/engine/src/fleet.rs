@@ -16,6 +16,7 @@ mod leases;
 mod ledger;
 mod load;
 mod node;
+mod notes;
 mod office;
 mod opening;
 mod outcomes;
@@ -130,6 +131,7 @@ impl Fleet {
                 .map(|entry| entry.record.clone())
                 .collect(),
             revisions: self.jobs.services.all_revisions(),
+            notes: self.jobs.notes.all(),
             keys: self.keys.all(),
         }
     }

@@ -7,6 +7,7 @@ use crate::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, GrantId, JobId, NodeId, Nonce,
         SessionNumber, SpecHash, TaskIndex,
     },
+    note::{NoteKind, NoteRecord},
     outcome::{Outcome, Output, Usage},
     parameters::Rows,
     resources::Resources,
@@ -119,6 +120,15 @@ pub enum Change {
         service: String,
         /// Which.
         job: JobId,
+    },
+    /// A note was written.
+    NoteWritten(Box<NoteRecord>),
+    /// A note was removed.
+    NoteRemoved {
+        /// What it was for.
+        kind: NoteKind,
+        /// Its name.
+        name: String,
     },
     /// A command was carried out or refused.
     Audited(AuditRecord),
@@ -438,6 +448,8 @@ pub struct Snapshot {
     pub services: Vec<ServiceRecord>,
     /// Specs that services have and had, by service, then revision.
     pub revisions: Vec<(String, RevisionRecord)>,
+    /// All notes, by kind and name.
+    pub notes: Vec<NoteRecord>,
     /// All keys.
     pub keys: Vec<(IdempotencyKey, KeyRecord)>,
 }

@@ -1,12 +1,13 @@
 //! What the edges ask of the fleet and what it answers.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     containment::Containment,
     frame::{Offer, OutputFault, OutputPart},
     ids::{AttemptId, Authority, JobId, NodeId, RequestId, TaskIndex},
     local::{LocalRefusal, LocalReply},
+    note::{NoteKind, NoteRecord},
     outcome::StreamName,
     parameters::Rows,
     process::{Answer, AskFault, ProcessTarget, Question},
@@ -105,6 +106,28 @@ pub enum Command {
         /// Which.
         name: String,
     },
+    /// Write a note, and submit the jobs that come of it in the same transaction. Answered by
+    /// [`Reply::Noted`].
+    WriteNote {
+        /// What it is for.
+        kind: NoteKind,
+        /// Its name.
+        name: String,
+        /// The revision that it must have: 0 where it must not be there, `None` where that does not
+        /// matter.
+        expected: Option<u64>,
+        /// Its bytes, opaque to the fleet.
+        bytes: Arc<[u8]>,
+        /// All are accepted, or none and the note is not written.
+        jobs: Vec<(SealedSpec, Option<Rows>)>,
+    },
+    /// Remove a note. Answered by [`Reply::Noted`] with its last revision.
+    RemoveNote {
+        /// What it was for.
+        kind: NoteKind,
+        /// Its name.
+        name: String,
+    },
     /// Forget a service that is stopped. Answered by [`Reply::Service`], as it was.
     RemoveService {
         /// Which.
@@ -132,6 +155,22 @@ impl Command {
             Self::StartService { .. } => "service.start",
             Self::RemoveService { .. } => "service.remove",
             Self::ClearQueue => "queue.clear",
+            Self::WriteNote {
+                kind: NoteKind::Template,
+                ..
+            } => "template.save",
+            Self::WriteNote {
+                kind: NoteKind::Watch,
+                ..
+            } => "watch.write",
+            Self::RemoveNote {
+                kind: NoteKind::Template,
+                ..
+            } => "template.remove",
+            Self::RemoveNote {
+                kind: NoteKind::Watch,
+                ..
+            } => "watch.remove",
         }
     }
 }
@@ -180,6 +219,8 @@ pub enum Query {
         /// Which job.
         job: JobId,
     },
+    /// All notes of a kind, by name.
+    Notes(NoteKind),
     /// Tells a node what came of an order of one of its clients. Changes nothing durable.
     TellNode {
         /// Whom.
@@ -260,6 +301,15 @@ pub enum Reply {
     Queue(Counts),
     /// Answer to [`Query::Unkillable`], by node.
     Unkillable(Vec<UnkillableView>),
+    /// A note was written or removed.
+    Noted {
+        /// Its revision.
+        revision: u64,
+        /// The jobs that came of it, in order.
+        jobs: Vec<JobId>,
+    },
+    /// Answer to [`Query::Notes`].
+    Notes(Vec<NoteRecord>),
     /// Answer to [`Query::TellNode`]: it is on its way, or nobody waits for it any more.
     Told,
 }
@@ -363,6 +413,25 @@ pub enum Refusal {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// There is no such note.
+    NoteNotFound {
+        /// What it was to be for.
+        kind: NoteKind,
+        /// Its name.
+        name: String,
+    },
+    /// The note is not the one that was expected: there already, or written by somebody else.
+    NoteChanged {
+        /// What it is for.
+        kind: NoteKind,
+        /// Its name.
+        name: String,
+    },
+    /// More notes, or longer ones, than allowed.
+    TooManyNotes {
+        /// What they are for.
+        kind: NoteKind,
+    },
     /// No node of that name has ever joined, so the job could never run.
     NodeUnknown(String),
     /// The store is older than the fleet; recover first.
@@ -410,6 +479,9 @@ impl Refusal {
             Self::TooManyJobs { .. } => "E-JOB-LIMIT",
             Self::TooManyTasks { .. } => "E-TASK-LIMIT",
             Self::TooManyRows { .. } => "E-ROWS-LIMIT",
+            Self::NoteNotFound { .. } => "E-NOTE-NOTFOUND",
+            Self::NoteChanged { .. } => "E-NOTE-CHANGED",
+            Self::TooManyNotes { .. } => "E-NOTE-LIMIT",
             Self::NodeUnknown(_) => "E-NODE-NOTFOUND",
             Self::StoreBehind => "E-STORE-BEHIND",
             Self::NothingToRecover => "E-STORE-CURRENT",

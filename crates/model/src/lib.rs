@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod local;
 pub mod log;
 pub mod news;
+pub mod note;
 pub mod outcome;
 pub mod parameters;
 pub mod policy;

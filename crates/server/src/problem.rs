@@ -72,6 +72,10 @@ catalogue! {
     TASKS_TOO_MANY = 429 "E-TASK-LIMIT" "too many live tasks", "wait until some have finished";
     ROWS_TOO_MANY = 429 "E-ROWS-LIMIT" "too many bytes of rows of live jobs",
         "wait until some have finished";
+    NOTE_NOT_FOUND = 404 "E-NOTE-NOTFOUND" "no such template, or nothing is watched there", "";
+    NOTE_CHANGED = 409 "E-NOTE-CHANGED" "it is there already, or was changed meanwhile", "";
+    NOTE_LIMIT = 429 "E-NOTE-LIMIT" "too many templates or watches, or too long ones",
+        "remove some that are not needed any more";
     TASK_NOT_FOUND = 404 "E-TASK-NOTFOUND" "the job has no such task",
         "`first` and `last` of the job say which it has";
     ATTEMPT_NOT_FOUND = 404 "E-ATTEMPT-NOTFOUND" "the task has no such attempt",
@@ -261,6 +265,21 @@ impl From<Refusal> for Problem {
                 ROWS_TOO_MANY,
                 format!("the rows of live jobs may have at most {limit} bytes"),
             ),
+            Refusal::NoteNotFound { kind, name } => Self::new(
+                NOTE_NOT_FOUND,
+                format!("there is no {} `{name}`", kind.word()),
+            ),
+            Refusal::NoteChanged { kind, name } => Self::new(
+                NOTE_CHANGED,
+                format!(
+                    "the {} `{name}` is there already, or another one",
+                    kind.word()
+                ),
+            ),
+            Refusal::TooManyNotes { kind } => Self::new(
+                NOTE_LIMIT,
+                format!("this {} does not fit beside the others", kind.word()),
+            ),
             Refusal::NodeUnknown(name) => Self::new(
                 NODE_OF_JOB_NOT_FOUND,
                 format!("no node `{name}` has ever joined"),
@@ -315,7 +334,7 @@ impl From<Refusal> for Problem {
 mod tests {
     use std::collections::BTreeSet;
 
-    use flota_model::ids::JobId;
+    use flota_model::{ids::JobId, note::NoteKind};
 
     use super::*;
 
@@ -347,6 +366,17 @@ mod tests {
             Refusal::TooManyJobs { limit: 1 },
             Refusal::TooManyTasks { limit: 1 },
             Refusal::TooManyRows { limit: 1 },
+            Refusal::NoteNotFound {
+                kind: NoteKind::Watch,
+                name: "n".into(),
+            },
+            Refusal::NoteChanged {
+                kind: NoteKind::Watch,
+                name: "n".into(),
+            },
+            Refusal::TooManyNotes {
+                kind: NoteKind::Template,
+            },
             Refusal::NodeUnknown("n".into()),
             Refusal::StoreBehind,
             Refusal::NothingToRecover,

@@ -10,61 +10,16 @@ CREATE TABLE job_rows (
     UNIQUE (job, first)
 ) STRICT;
 
--- 1: more tasks may come; `last` then moves.
-ALTER TABLE jobs ADD COLUMN is_open INTEGER NOT NULL DEFAULT 0;
-
--- Specs with placeholders that a submission fills in.
-CREATE TABLE templates (
-    name TEXT PRIMARY KEY,
+-- What edges keep with the fleet by name, written in the same transaction as the jobs that come of it.
+-- The bytes are theirs.
+CREATE TABLE notes (
+    -- 0 template, 1 watch
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- Counts its writes: one that was decided on an older state is refused.
+    revision INTEGER NOT NULL,
     principal TEXT NOT NULL,
     changed_at INTEGER NOT NULL,
-    -- The spec as JSON.
-    text TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- Files and folders whose new lines become tasks.
-CREATE TABLE watches (
-    path TEXT PRIMARY KEY,
-    -- 0 lines, 1 csv, 2 json_lines, 3 hpc
-    format INTEGER NOT NULL,
-    -- Absent with the format hpc, whose lines say all.
-    template TEXT,
-    principal TEXT NOT NULL,
-    added_at INTEGER NOT NULL,
-    -- Counts what was taken from it: a step that was decided on an older one is refused.
-    revision INTEGER NOT NULL,
-    -- Tasks made so far, and the last job.
-    tasks INTEGER NOT NULL,
-    last_job INTEGER
-) STRICT, WITHOUT ROWID;
-
--- The files of a watch; a file that is watched itself has the empty name.
-CREATE TABLE watch_files (
-    path TEXT NOT NULL,
-    name TEXT NOT NULL,
-    -- Device, inode and birth, to know it again under another name; absent once it is gone.
-    identity BLOB,
-    PRIMARY KEY (path, name)
-) STRICT, WITHOUT ROWID;
-
--- How often each line of a file was taken: the first 16 bytes of the SHA-256 of a line.
-CREATE TABLE watch_lines (
-    path TEXT NOT NULL,
-    name TEXT NOT NULL,
-    line BLOB NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (path, name, line)
-) STRICT, WITHOUT ROWID;
-
--- Lines that could not become tasks, the latest of each watch.
-CREATE TABLE watch_faults (
-    number INTEGER PRIMARY KEY,
-    path TEXT NOT NULL,
-    name TEXT NOT NULL,
-    -- From 1.
-    line INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    at INTEGER NOT NULL
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (kind, name)
 ) STRICT;
-
-CREATE INDEX watch_faults_path ON watch_faults (path);

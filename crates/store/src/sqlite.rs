@@ -14,6 +14,7 @@ mod connection;
 mod fault;
 mod load;
 mod mend;
+mod notes;
 mod open;
 mod read;
 mod restore;

@@ -57,6 +57,8 @@ impl World {
                 | Change::ServiceRemoved(_)
                 | Change::RevisionWritten { .. }
                 | Change::RevisionRemoved { .. }
+                | Change::NoteWritten(_)
+                | Change::NoteRemoved { .. }
                 | Change::CountersWritten(_) => Ok(()),
             };
             self.check(result);

@@ -191,6 +191,9 @@ impl World {
                     | Refusal::TooManyJobs { .. }
                     | Refusal::TooManyTasks { .. }
                     | Refusal::TooManyRows { .. }
+                    | Refusal::NoteNotFound { .. }
+                    | Refusal::NoteChanged { .. }
+                    | Refusal::TooManyNotes { .. }
                     | Refusal::NodeUnknown(_)
                     | Refusal::StoreBehind
                     | Refusal::NothingToRecover

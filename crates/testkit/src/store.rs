@@ -8,6 +8,7 @@ use flota_model::{
         NodeRecord, RevisionRecord, ServiceRecord, Snapshot, TaskHistory,
     },
     ids::{AttemptId, Authority, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
+    note::{NoteKind, NoteRecord},
     state::JobPhase,
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct Store {
     nodes: BTreeMap<NodeId, NodeRecord>,
     pub(crate) services: BTreeMap<String, ServiceRecord>,
     pub(crate) revisions: BTreeMap<(String, JobId), RevisionRecord>,
+    notes: BTreeMap<(NoteKind, String), NoteRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     /// All attempts that ever ended.
     pub(crate) attempts: BTreeMap<AttemptId, AttemptRecord>,
@@ -142,6 +144,7 @@ impl Store {
                 .iter()
                 .map(|((service, _), revision)| (service.clone(), revision.clone()))
                 .collect(),
+            notes: self.notes.values().cloned().collect(),
             keys: self
                 .keys
                 .iter()
@@ -239,6 +242,16 @@ impl Store {
             Change::RevisionRemoved { service, job } => {
                 // One that was made and forgotten in one turn was never there.
                 self.revisions.remove(&(service.clone(), *job));
+            }
+            Change::NoteWritten(record) => {
+                let key = (record.kind, record.name.clone());
+                self.notes.insert(key, (**record).clone());
+            }
+            Change::NoteRemoved { kind, name } => {
+                return fits(
+                    self.notes.remove(&(*kind, name.clone())).is_some(),
+                    "the note is not there",
+                );
             }
             Change::Audited(_) => {}
             Change::CountersWritten(counters) => self.counters = *counters,

@@ -66,15 +66,19 @@ impl InputFault {
 /// # Errors
 /// The first fault, with its line.
 pub fn read(text: &[u8], format: InputFormat) -> Result<Table, InputFault> {
+    read_at_most(text, format, TASKS_PER_JOB_MAX)
+}
+
+fn read_at_most(text: &[u8], format: InputFormat, most: u32) -> Result<Table, InputFault> {
     let text = std::str::from_utf8(text).map_err(|fault| {
         let before = &text[..fault.valid_up_to()];
         InputFault::new(lines_before(before) + 1, "no UTF-8")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
-        InputFormat::Lines => lines(text),
-        InputFormat::Csv => csv(text),
-        InputFormat::JsonLines => json_lines(text),
+        InputFormat::Lines => lines(text, most),
+        InputFormat::Csv => csv(text, most),
+        InputFormat::JsonLines => json_lines(text, most),
     }
 }
 
@@ -84,6 +88,8 @@ fn lines_before(text: &[u8]) -> u64 {
 
 /// Gathers rows within the limits of a job.
 struct Gatherer {
+    /// Most rows.
+    most: u32,
     writer: RowsWriter,
 }
 
@@ -93,8 +99,8 @@ impl Gatherer {
         line: u64,
         values: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(), InputFault> {
-        if self.writer.count() == TASKS_PER_JOB_MAX {
-            let what = format!("a job has at most {TASKS_PER_JOB_MAX} tasks");
+        if self.writer.count() == self.most {
+            let what = format!("a job has at most {} tasks", self.most);
             return Err(InputFault::new(line, what));
         }
         let length: usize = values.clone().map(|value| value.len() + 1).sum();
@@ -126,23 +132,24 @@ impl Gatherer {
     }
 }
 
-fn gatherer() -> Gatherer {
+fn gatherer(most: u32) -> Gatherer {
     Gatherer {
+        most,
         writer: RowsWriter::default(),
     }
 }
 
 /// An empty line is an empty value: so the index of a task is the number of its line.
-fn lines(text: &str) -> Result<Table, InputFault> {
-    let mut rows = gatherer();
+fn lines(text: &str, most: u32) -> Result<Table, InputFault> {
+    let mut rows = gatherer(most);
     for (number, line) in (1..).zip(text.lines()) {
         rows.push(number, std::iter::once(line))?;
     }
     rows.table(vec![LINE_COLUMN.to_owned()])
 }
 
-fn csv(text: &str) -> Result<Table, InputFault> {
-    let mut rows = gatherer();
+fn csv(text: &str, most: u32) -> Result<Table, InputFault> {
+    let mut rows = gatherer(most);
     let mut columns: Option<Vec<String>> = None;
     let (mut rest, mut number) = (text, 1_u64);
     while !rest.is_empty() {
@@ -192,7 +199,9 @@ fn record(text: &str) -> Result<(Vec<String>, usize), String> {
             at += 1;
             continue;
         }
-        let end = ["\r\n", "\n", ""].iter().find(|end| rest.starts_with(**end));
+        let end = ["\r\n", "\n", ""]
+            .iter()
+            .find(|end| rest.starts_with(**end));
         return match end {
             Some(&"") if !rest.is_empty() => Err("a quote ends within a value".to_owned()),
             Some(end) => Ok((values, at + end.len())),
@@ -234,8 +243,8 @@ fn value(text: &str) -> Result<(String, usize), String> {
     }
 }
 
-fn json_lines(text: &str) -> Result<Table, InputFault> {
-    let mut rows = gatherer();
+fn json_lines(text: &str, most: u32) -> Result<Table, InputFault> {
+    let mut rows = gatherer(most);
     let mut columns: Option<Vec<String>> = None;
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {

@@ -125,8 +125,6 @@ texts! { MESSAGES:
     error_token_invalid(path) => "the file {path} holds no token", "el archivo {path} no contiene un token";
     error_file_unreadable(path) => "{path} cannot be read", "no se puede leer {path}";
     error_file_unwritable(path) => "{path} cannot be written", "no se puede escribir {path}";
-    hint_file_too_long => "write what differs between tasks as {{index}}, and give their number with --array",
-        "escriba lo que cambia entre tareas como {{index}}, y dé su cantidad con --array";
     error_file_too_long(path, most) => "{path} is longer than {most} bytes", "{path} pasa de {most} bytes";
     error_output_unwritable => "standard output cannot be written", "no se puede escribir en la salida estándar";
     error_spec_invalid(path) => "the job of {path} is wrong", "el trabajo de {path} no es correcto";

@@ -81,6 +81,9 @@ problems! {
     "E-JOB-FINISHED" "", "el trabajo ya ha terminado", "";
     "E-JOB-LIMIT" "", "demasiados trabajos vivos", "espere a que terminen algunos";
     "E-TASK-LIMIT" "", "demasiadas tareas vivas", "espere a que terminen algunas";
+    "E-NOTE-NOTFOUND" "flota template ls, flota watch ls", "no existe esa plantilla, o no se vigila nada ahí", "flota template ls, flota watch ls";
+    "E-NOTE-CHANGED" "", "ya existe, o cambió entretanto", "";
+    "E-NOTE-LIMIT" "", "demasiadas plantillas o vigilancias, o demasiado largas", "quite las que ya no hagan falta";
     "E-ROWS-LIMIT" "", "demasiados bytes de filas de trabajos vivos", "espere a que terminen algunos";
     "E-TASK-NOTFOUND" "", "el trabajo no tiene esa tarea", "";
     "E-ATTEMPT-NOTFOUND" "", "la tarea no tiene ese intento", "";

@@ -6,14 +6,14 @@ use clap::Command;
 
 use super::{
     Entry, Language, care::CARE, doctor::DOCTOR, execution::EXECUTION, help::HELP, host::HOST,
-    logs::LOGS, messages::MESSAGES, problems, processes::PROCESSES, services::SERVICES,
-    usage::USAGE,
+    inputs::INPUTS, logs::LOGS, messages::MESSAGES, problems, processes::PROCESSES,
+    services::SERVICES, usage::USAGE,
 };
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
     [
-        CARE, DOCTOR, EXECUTION, HELP, HOST, LOGS, MESSAGES, PROCESSES, SERVICES, USAGE,
+        CARE, DOCTOR, EXECUTION, HELP, HOST, INPUTS, LOGS, MESSAGES, PROCESSES, SERVICES, USAGE,
     ]
     .into_iter()
     .flatten()

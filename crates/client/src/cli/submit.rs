@@ -1,12 +1,6 @@
 //! `flota submit`.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use clap::ArgMatches;
 use flota_model::{
@@ -22,6 +16,7 @@ use flota_wire::{
 };
 use serde_json::json;
 
+use self::sweep::Words;
 use super::{Session, execution, wait};
 use crate::{
     catalogue::Language,
@@ -29,6 +24,11 @@ use crate::{
     failure::Failure,
     render::{Details, Field, Format, print_json},
 };
+
+mod cluster;
+pub(super) mod input;
+mod script;
+mod sweep;
 
 /// Bytes of randomness in a key: no two submissions of the world share one.
 const KEY_BYTES: usize = 16;
@@ -42,12 +42,15 @@ pub(super) async fn submit(
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
     let language = session.language();
-    let job = job(language, matches, session.options.current_folder.as_deref())?;
+    let jobs = jobs(language, matches, session.options.current_folder.as_deref())?;
     let key = match matches.get_one::<String>("idempotency-key") {
         Some(key) => key.clone(),
         None => random_key(language)?,
     };
-    let submitted = send(session, &job, &key).await?;
+    let [job] = &jobs[..] else {
+        return submit_all(session, &jobs, &key, matches.get_flag("wait")).await;
+    };
+    let submitted = send(session, job, &key).await?;
     if !matches.get_flag("wait") {
         announce(session, &submitted)?;
         return Ok(Exit::Ok);
@@ -61,6 +64,33 @@ pub(super) async fn submit(
         Format::Table | Format::Csv => {}
     }
     wait::verdict(session, &finished).await
+}
+
+/// Several jobs of one file, in their order; each has a key of its own, so that the whole command may be
+/// repeated.
+async fn submit_all(
+    session: &mut Session<'_>,
+    jobs: &[Job],
+    key: &str,
+    is_waited_for: bool,
+) -> Result<Exit, Failure> {
+    let mut all = Vec::with_capacity(jobs.len());
+    for (number, job) in (1..).zip(jobs) {
+        let submitted = send(session, job, &format!("{key}.{number}")).await?;
+        announce(session, &submitted)?;
+        all.push(submitted.job);
+    }
+    let mut exit = Exit::Ok;
+    if is_waited_for {
+        for job in all {
+            let finished = wait::wait(session, job, None).await?;
+            let one = wait::verdict(session, &finished).await?;
+            if exit == Exit::Ok {
+                exit = one;
+            }
+        }
+    }
+    Ok(exit)
 }
 
 /// Sends it again when no answer came: the key makes that safe.
@@ -129,24 +159,41 @@ pub(super) fn random_key(language: Language) -> Result<String, Failure> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// The job that the command line describes.
-pub(super) fn job(
+/// The jobs that the command line describes: one, but for the CSV of an older cluster.
+pub(super) fn jobs(
     language: Language,
     matches: &ArgMatches,
     current_folder: Option<&Path>,
-) -> Result<Job, Failure> {
-    let mut job = base(language, matches)?;
-    apply_shape(&mut job.spec, matches);
-    apply_policy(&mut job.spec, matches);
-    apply_work(language, &mut job.spec, matches, current_folder)?;
-    spec::check_with(&job.spec, job.rows.as_ref())
-        .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))?;
-    Ok(job)
+) -> Result<Vec<Job>, Failure> {
+    let words = Words::of(matches);
+    let script = match words.argv.first() {
+        Some(program) => script::options(language, program)?,
+        None => None,
+    };
+    // What the script says comes first, so that the command line has the last word.
+    let layers: Vec<&ArgMatches> = script.iter().chain([matches]).collect();
+    let mut jobs = base(language, matches, &words.argv)?;
+    for job in &mut jobs {
+        for matches in &layers {
+            apply_shape(&mut job.spec, matches);
+            apply_policy(&mut job.spec, matches);
+        }
+        apply_work(
+            language,
+            &mut job.spec,
+            &layers,
+            &words.argv,
+            current_folder,
+        )?;
+        sweep::apply(language, job, &layers, &words)?;
+        spec::check_with(&job.spec, job.rows.as_ref())
+            .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))?;
+    }
+    Ok(jobs)
 }
 
 /// The job before the other options: of the file, or of the program or kernel with all defaults.
-fn base(language: Language, matches: &ArgMatches) -> Result<Job, Failure> {
-    let argv: Vec<&str> = words(matches, "program");
+fn base(language: Language, matches: &ArgMatches, argv: &[String]) -> Result<Vec<Job>, Failure> {
     if let Some(path) = matches.get_one::<String>("file") {
         return from_file(language, path);
     }
@@ -158,16 +205,9 @@ fn base(language: Language, matches: &ArgMatches) -> Result<Job, Failure> {
             return Err(failure.hint(language.hint_nothing_to_run()));
         }
     };
-    spec::read_job(&body.to_string(), Notation::Json)
-        .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))
-}
-
-fn words<'a>(matches: &'a ArgMatches, id: &str) -> Vec<&'a str> {
-    matches
-        .get_many::<String>(id)
-        .unwrap_or_default()
-        .map(String::as_str)
-        .collect()
+    let job = spec::read_job(&body.to_string(), Notation::Json)
+        .map_err(|faults| Failure::of_spec(language.error_command_spec_invalid(), faults))?;
+    Ok(vec![job])
 }
 
 /// A job needs a name: that of its program, without what a name cannot have.
@@ -182,34 +222,18 @@ pub(super) fn name_of(program: &str) -> String {
     }
 }
 
-fn from_file(language: Language, path: &str) -> Result<Job, Failure> {
-    let bytes =
-        read_file(path).map_err(|source| Failure::of_unreadable(language, path, &source))?;
-    if bytes.len() > SPEC_LENGTH_MAX {
-        let what = language.error_file_too_long(path, SPEC_LENGTH_MAX);
-        return Err(
-            Failure::new("E-FILE-TOO-LONG", Exit::Usage, what).hint(language.hint_file_too_long())
-        );
+fn from_file(language: Language, path: &str) -> Result<Vec<Job>, Failure> {
+    let bytes = input::read(language, path, SPEC_LENGTH_MAX)?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let what = language.error_spec_invalid(path);
+        Failure::new("E-SPEC-INVALID", Exit::Usage, what).because("UTF-8")
+    })?;
+    if cluster::is_cluster(&text) {
+        return cluster::jobs(language, path, &text);
     }
-    let parsed = match String::from_utf8(bytes) {
-        Ok(text) => spec::read_job(&text, Notation::of(path, &text)),
-        Err(_) => {
-            let what = language.error_spec_invalid(path);
-            return Err(Failure::new("E-SPEC-INVALID", Exit::Usage, what).because("UTF-8"));
-        }
-    };
-    parsed.map_err(|faults| Failure::of_spec(language.error_spec_invalid(path), faults))
-}
-
-/// One byte more than a spec may have is enough to know.
-fn read_file(path: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let limit = SPEC_LENGTH_MAX as u64 + 1;
-    match path {
-        "-" => io::stdin().lock().take(limit).read_to_end(&mut bytes)?,
-        path => File::open(path)?.take(limit).read_to_end(&mut bytes)?,
-    };
-    Ok(bytes)
+    let parsed = spec::read_job(&text, Notation::of(path, &text));
+    let job = parsed.map_err(|faults| Failure::of_spec(language.error_spec_invalid(path), faults));
+    Ok(vec![job?])
 }
 
 fn apply_shape(spec: &mut JobSpec, matches: &ArgMatches) {
@@ -274,37 +298,46 @@ fn apply_policy(spec: &mut JobSpec, matches: &ArgMatches) {
 fn apply_work(
     language: Language,
     spec: &mut JobSpec,
-    matches: &ArgMatches,
+    layers: &[&ArgMatches],
+    argv: &[String],
     current_folder: Option<&Path>,
 ) -> Result<(), Failure> {
-    if let Some(kernel) = matches.get_one::<String>("kernel") {
+    let kernel = layers
+        .iter()
+        .find_map(|matches| matches.get_one::<String>("kernel"));
+    if let Some(kernel) = kernel {
+        if !argv.is_empty() {
+            let program = format!("`{}`", language.value_program());
+            return Err(Failure::usage(language.usage_conflict("--kernel", program))
+                .hint(language.usage_see_help("flota submit")));
+        }
         spec.work = Work::Kernel(KernelCall {
             name: kernel.clone(),
             ..KernelCall::default()
         });
     }
-    let argv = words(matches, "program");
     if !argv.is_empty() {
-        let argv = argv.into_iter().map(str::to_owned).collect();
         spec.work = Work::Program(Program {
-            argv,
+            argv: argv.to_vec(),
             ..Program::default()
         });
     }
-    match &mut spec.work {
-        Work::Kernel(call) => {
-            let of_programs = ["env", "cwd", "stdin"];
-            let is_of_program = of_programs.into_iter().any(|id| matches.contains_id(id));
-            if is_of_program || execution::is_given(matches) {
-                return Err(Failure::usage(language.error_program_option_with_kernel()));
+    for matches in layers {
+        match &mut spec.work {
+            Work::Kernel(call) => {
+                let of_programs = ["env", "cwd", "stdin"];
+                let is_of_program = of_programs.into_iter().any(|id| matches.contains_id(id));
+                if is_of_program || execution::is_given(matches) {
+                    return Err(Failure::usage(language.error_program_option_with_kernel()));
+                }
+                call.parameters.extend(pairs(matches, "param"));
             }
-            call.parameters.extend(pairs(matches, "param"));
-        }
-        Work::Program(program) => {
-            if matches.contains_id("param") {
-                return Err(Failure::usage(language.error_parameter_without_kernel()));
+            Work::Program(program) => {
+                if matches.contains_id("param") {
+                    return Err(Failure::usage(language.error_parameter_without_kernel()));
+                }
+                apply_program(program, matches, current_folder);
             }
-            apply_program(program, matches, current_folder);
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Command lines: what they mean, and how wrong ones are refused.
 
+mod inputs;
 mod repeated;
 
 use std::path::Path;
@@ -34,12 +35,12 @@ fn matches(line: &str) -> ArgMatches {
 
 fn spec(line: &str) -> Result<JobSpec, Failure> {
     let matches = matches(&format!("submit {line}"));
-    submit::job(
+    submit::jobs(
         Language::English,
         innermost(&matches),
         Some(Path::new("/home/ana")),
     )
-    .map(|job| job.spec)
+    .map(|mut jobs| jobs.remove(0).spec)
 }
 
 /// `line` describes the job of an echo with those differences.

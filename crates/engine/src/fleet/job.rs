@@ -15,6 +15,7 @@ use flota_model::{
 
 use super::{
     chunk::{CHUNK_TASKS, Chunk},
+    notes::Notes,
     queue::ClassKey,
     services::{Services, wanted::Wanted},
 };
@@ -27,6 +28,8 @@ pub(crate) struct Jobs {
     pub(crate) tasks: u64,
     /// Bytes of the rows of all of them, for the limit.
     pub(crate) row_bytes: u64,
+    /// What edges keep, some of it with the jobs that came of it.
+    pub(crate) notes: Notes,
     /// What some of them are revisions of.
     pub(crate) services: Services,
 }

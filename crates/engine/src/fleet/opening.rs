@@ -69,6 +69,9 @@ impl Fleet {
             let grant = Grant::new(grant).ok_or_else(|| LoadFault { what: what.clone() })?;
             fleet.load_grant(grant).ok_or(LoadFault { what })?;
         }
+        for note in snapshot.notes {
+            fleet.jobs.notes.insert(note);
+        }
         for (key, made) in snapshot.keys {
             fleet.keys.insert(key, made);
         }

@@ -23,6 +23,7 @@ use super::{
     asks::Order,
     job::Job,
     node::Node,
+    notes::Wish,
 };
 use crate::sabotage::Rule;
 
@@ -84,6 +85,22 @@ impl Fleet {
             Command::StartService { name } => Some(self.start_service(&name)),
             Command::RemoveService { name } => Some(self.remove_service(&name)),
             Command::ClearQueue => Some(self.clear_queue(&principal)),
+            Command::WriteNote {
+                kind,
+                name,
+                expected,
+                bytes,
+                jobs,
+            } => {
+                let wish = Wish {
+                    kind,
+                    name,
+                    expected,
+                    bytes,
+                };
+                Some(self.write_note(&principal, wish, jobs))
+            }
+            Command::RemoveNote { kind, name } => Some(self.remove_note(kind, name)),
         };
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
@@ -137,32 +154,18 @@ impl Fleet {
             });
         }
         self.admit(&spec)?;
-        self.admit_rows(rows.as_ref())?;
-        let at = self.office.now.wall;
-        let mut counts = Counts::default();
-        counts.0[TaskState::Waiting as usize] = spec.spec.tasks.count();
-        let record = JobRecord {
-            job: self.office.next_job(),
-            principal: principal.name.clone(),
-            submitted_at: at,
-            phase: JobPhase::Active,
-            counts,
-            finished_at: None,
-            spec,
-            rows,
-        };
-        let job = record.job;
-        self.ledger.counters = true;
+        self.admit_row_bytes(rows.as_ref().map_or(0, |rows| rows.length() as u64))?;
+        let hash = spec.hash;
+        let job = self.add_submitted(principal, (spec, rows));
         if let Some(key) = key {
             let made = KeyRecord {
                 job,
-                spec_hash: record.spec.hash,
-                at,
+                spec_hash: hash,
+                at: self.office.now.wall,
             };
             self.keys.insert(key.clone(), made);
             self.ledger.changes.push(Change::KeyAdded { key, made });
         }
-        self.add_job(record, Job::new);
         Ok(Reply::Submitted {
             job,
             existing: false,
@@ -192,7 +195,7 @@ impl Fleet {
         });
     }
 
-    fn admit(&self, spec: &SealedSpec) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self, spec: &SealedSpec) -> Result<(), Refusal> {
         if spec.spec.service.is_some() {
             return Err(Refusal::ServiceKind);
         }
@@ -216,10 +219,9 @@ impl Fleet {
         Ok(())
     }
 
-    /// Whether there is memory for these rows.
-    fn admit_rows(&self, rows: Option<&Rows>) -> Result<(), Refusal> {
+    /// Whether there is memory for so many more bytes of rows.
+    pub(crate) fn admit_row_bytes(&self, more: u64) -> Result<(), Refusal> {
         let limit = self.office.settings.rows_max;
-        let more = rows.map_or(0, |rows| rows.length() as u64);
         if more > 0 && self.jobs.row_bytes + more > limit {
             return Err(Refusal::TooManyRows { limit });
         }
@@ -420,6 +422,7 @@ impl Fleet {
                 None
             }
             Query::Ask { node, question } => self.ask(request, node, question),
+            Query::Notes(kind) => Some(Reply::Notes(self.notes_of(kind))),
             Query::Services => Some(Reply::Services(self.service_views())),
             Query::Service { name } => {
                 let detail = self.service_detail(&name).map(Box::new);
@@ -514,5 +517,8 @@ fn object_of(command: &Command) -> String {
         | Command::StopService { name }
         | Command::StartService { name }
         | Command::RemoveService { name } => format!("service/{name}"),
+        Command::WriteNote { kind, name, .. } | Command::RemoveNote { kind, name } => {
+            format!("{}/{name}", kind.word())
+        }
     }
 }

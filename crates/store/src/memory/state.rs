@@ -8,6 +8,7 @@ use flota_model::{
         JobRecord, KeyRecord, NodeRecord, RevisionRecord, ServiceRecord, Snapshot, TaskHistory,
     },
     ids::{AttemptId, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
+    note::{NoteKind, NoteRecord},
     outcome::Output,
     state::JobPhase,
 };
@@ -37,6 +38,7 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<NodeId, NodeRecord>,
     services: BTreeMap<String, ServiceRecord>,
     revisions: BTreeMap<(String, JobId), RevisionRecord>,
+    notes: BTreeMap<(NoteKind, String), NoteRecord>,
     keys: BTreeMap<IdempotencyKey, KeyRecord>,
     pub(super) audit: Vec<AuditRecord>,
 }
@@ -118,6 +120,11 @@ impl State {
             | Change::ServiceRemoved(_)
             | Change::RevisionWritten { .. }
             | Change::RevisionRemoved { .. } => self.change_service(change),
+            Change::NoteWritten(record) => {
+                let key = (record.kind, record.name.clone());
+                self.notes.insert(key, (**record).clone());
+            }
+            Change::NoteRemoved { kind, name } => drop(self.notes.remove(&(*kind, name.clone()))),
             Change::Audited(record) => self.audit.push(record.clone()),
             Change::CountersWritten(counters) => self.counters = *counters,
         }
@@ -193,6 +200,7 @@ impl State {
                 .iter()
                 .map(|((service, _), revision)| (service.clone(), revision.clone()))
                 .collect(),
+            notes: self.notes.values().cloned().collect(),
             keys: self
                 .keys
                 .iter()

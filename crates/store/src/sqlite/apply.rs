@@ -15,7 +15,7 @@ use super::{
     attempts::AttemptWriter,
     columns::{Columns, boot_bytes, phase_number},
     fault::is_constraint,
-    rows, services,
+    notes, rows, services,
 };
 use crate::{head::Head, journal::ApplyFault};
 
@@ -118,6 +118,8 @@ impl Writer<'_, '_> {
             Change::RevisionRemoved { service, job } => {
                 services::remove_revision(self.connection, service, *job)
             }
+            Change::NoteWritten(record) => notes::write(self.connection, record),
+            Change::NoteRemoved { kind, name } => notes::remove(self.connection, *kind, name),
             Change::Audited(record) => self.audit(record),
             Change::CountersWritten(counters) => self.write_counters(counters),
         }

@@ -15,7 +15,7 @@ use flota_model::{
 };
 use rusqlite::{Connection, Params, Result, Row, types::FromSql};
 
-use super::{apply::read_head, columns::Columns, rows, services};
+use super::{apply::read_head, columns::Columns, notes, rows, services};
 use crate::{DecodeSpec, journal::LoadFault};
 
 /// Jobs that are not finished, and finished ones that still have grants. Both sides use an index
@@ -48,6 +48,7 @@ pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Sn
         nodes: nodes(connection)?,
         services: services::all(connection, decode)?,
         revisions: services::all_revisions(connection, decode)?,
+        notes: notes::all(connection)?,
         keys: keys(connection)?,
     })
 }

@@ -29,7 +29,10 @@ fn every_line_is_a_row_with_or_without_its_end() {
             ("a\nb\0c\n", "line 2: has a NUL byte"),
         ],
     );
-    assert_eq!(shown(b"a\nb\n\xffc\n", InputFormat::Lines), "line 3: no UTF-8");
+    assert_eq!(
+        shown(b"a\nb\n\xffc\n", InputFormat::Lines),
+        "line 3: no UTF-8"
+    );
 }
 
 #[test]
@@ -41,16 +44,28 @@ fn csv_has_a_header_and_quotes() {
             ("x, y \r\n1,\"a,\"\"b\"\"\"\r\n\r\n", "x,y x1 1|a,\"b\"|"),
             ("x\n\"two\nlines\"\nb", "x x2 two\nlines|b|"),
             ("x,y\n,\n", "x,y x1 ||"),
-            ("x,y\n1,2\n\n1,2,3\n", "line 4: 3 columns, but the header has 2"),
-            ("x,y\n\"a\n\n\",2\n1\n", "line 5: 1 columns, but the header has 2"),
-            ("x\na\"b\n", "line 2: a quote stands within a value that has none around it"),
+            (
+                "x,y\n1,2\n\n1,2,3\n",
+                "line 4: 3 columns, but the header has 2",
+            ),
+            (
+                "x,y\n\"a\n\n\",2\n1\n",
+                "line 5: 1 columns, but the header has 2",
+            ),
+            (
+                "x\na\"b\n",
+                "line 2: a quote stands within a value that has none around it",
+            ),
             ("x\n\"a\"b\n", "line 2: a quote ends within a value"),
             ("x\n\"a\n", "line 2: a quote is not closed"),
             ("x,y\n", "line 1: there is no row"),
             ("", "line 1: there is no header"),
         ],
     );
-    assert_eq!(csv_record("a,\"b\""), Ok(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(
+        csv_record("a,\"b\""),
+        Ok(vec!["a".to_owned(), "b".to_owned()])
+    );
     assert!(csv_record("a\nb").is_err());
 }
 
@@ -63,10 +78,19 @@ fn lines_of_json_have_the_same_names() {
                 "{\"x\": 1, \"a\": \"é\"}\n\n{\"a\": true, \"x\": 0.5}\n",
                 "a,x x2 é|1|true|0.5|",
             ),
-            ("{\"x\":1}\n{\"y\":1}\n", "line 2: has the names y, but the first line has x"),
+            (
+                "{\"x\":1}\n{\"y\":1}\n",
+                "line 2: has the names y, but the first line has x",
+            ),
             ("[1]\n", "line 1: expected an object, found a list"),
-            ("{\"x\":[1]}\n", "line 1: `x` is a list, expected a string, a number or a boolean"),
-            ("{\"x\":1,\"x\":2}\n", "line 1: no valid JSON: the field `x` is given twice at line 1 column 13"),
+            (
+                "{\"x\":[1]}\n",
+                "line 1: `x` is a list, expected a string, a number or a boolean",
+            ),
+            (
+                "{\"x\":1,\"x\":2}\n",
+                "line 1: no valid JSON: the field `x` is given twice at line 1 column 13",
+            ),
             ("{}\n", "line 1: an object without names"),
             ("\n", "line 1: there is no row"),
         ],
@@ -82,7 +106,10 @@ fn rows_have_limits_and_the_line_that_passes_them_is_named() {
     );
     let almost = "x".repeat(ROW_LENGTH_MAX - 1);
     let many = format!("{almost}\n").repeat(ROWS_LENGTH_MAX / ROW_LENGTH_MAX);
-    assert_eq!(read(many.as_bytes(), InputFormat::Lines).unwrap().count, 1_024);
+    assert_eq!(
+        read(many.as_bytes(), InputFormat::Lines).unwrap().count,
+        1_024
+    );
     assert_eq!(
         shown(format!("{many}a\n").as_bytes(), InputFormat::Lines),
         "line 1025: more than 67108864 bytes of values up to here"
@@ -90,11 +117,20 @@ fn rows_have_limits_and_the_line_that_passes_them_is_named() {
 }
 
 #[test]
-fn ten_million_lines_are_taken_and_not_one_more() {
-    let most = "\n".repeat(TASKS_PER_JOB_MAX as usize);
-    assert_eq!(read(most.as_bytes(), InputFormat::Lines).unwrap().count, TASKS_PER_JOB_MAX);
-    assert_eq!(
-        shown(format!("{most}\n").as_bytes(), InputFormat::Lines),
-        "line 10000001: a job has at most 10000000 tasks"
-    );
+fn as_many_lines_are_taken_as_a_job_has_tasks_and_not_one_more() {
+    for format in [InputFormat::Lines, InputFormat::Csv, InputFormat::JsonLines] {
+        let (header, line) = match format {
+            InputFormat::Lines => ("", "a\n"),
+            InputFormat::Csv => ("x\n", "a\n"),
+            InputFormat::JsonLines => ("", "{\"x\": 1}\n"),
+        };
+        let text = format!("{header}{}", line.repeat(1_000));
+        assert_eq!(
+            read_at_most(text.as_bytes(), format, 1_000).unwrap().count,
+            1_000
+        );
+        let fault = read_at_most(text.as_bytes(), format, 999).unwrap_err();
+        assert_eq!(fault.what, "a job has at most 999 tasks");
+        assert_eq!(fault.line, 1_000 + u64::from(!header.is_empty()));
+    }
 }

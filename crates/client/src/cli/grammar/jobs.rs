@@ -169,9 +169,13 @@ pub(super) fn submit(language: Language, name: &'static str) -> Command {
                 "flota submit --array 1-100 --retries 3 -- ./sim {index}",
                 "flota submit --kernel noop --array 1-1000000",
                 "flota submit --file job.toml --wait",
+                "flota submit -- ./sim --mode={1} {2} ::: fast exact ::: 10 100 1000",
+                "flota submit --csv runs.csv -- ./sim --mode={mode} {n}",
+                "flota submit --each-line urls.txt -- wget -q {line}",
             ],
         ))
         .args(work(language))
+        .args(inputs(language))
         .args(shape(language))
         .args(policy(language))
         .args(program(language))
@@ -193,8 +197,7 @@ fn work(language: Language) -> [Arg; 4] {
         argument("program", language.value_program(), language.help_program())
             .required(false)
             .num_args(1..)
-            .trailing_var_arg(true)
-            .conflicts_with_all(["kernel"]),
+            .trailing_var_arg(true),
         option("kernel", language.value_name(), language.help_kernel()),
         options(
             "param",
@@ -204,6 +207,23 @@ fn work(language: Language) -> [Arg; 4] {
         .short('p')
         .value_parser(values::pair(language)),
         option("file", language.value_file(), language.help_file()),
+    ]
+}
+
+/// What differs between the tasks.
+fn inputs(language: Language) -> [Arg; 4] {
+    let others = |own: &str| {
+        let all = ["each-line", "csv", "json-lines"].into_iter();
+        all.filter(|name| *name != own).collect::<Vec<&str>>()
+    };
+    let file =
+        |name, help| option(name, language.value_file(), help).conflicts_with_all(others(name));
+    [
+        options("sweep", language.value_sweep(), language.help_sweep())
+            .value_parser(values::pair(language)),
+        file("each-line", language.help_each_line()),
+        file("csv", language.help_csv()),
+        file("json-lines", language.help_json_lines()),
     ]
 }
 

@@ -71,7 +71,10 @@ fn rows_that_are_written_out_are_named_by_their_hash() {
         json!({"columns": ["line"], "rows": ["a", ["b"], 3]}),
         &["run", "{line}"],
     );
-    assert_eq!(job(&lines).unwrap().rows.unwrap().bytes(), "a|b|3|".replace('|', "\0").as_bytes());
+    assert_eq!(
+        job(&lines).unwrap().rows.unwrap().bytes(),
+        "a|b|3|".replace('|', "\0").as_bytes()
+    );
 }
 
 #[test]
