@@ -23,6 +23,7 @@ mod topic;
 mod usage;
 mod values;
 mod wait;
+mod watched;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -178,6 +179,7 @@ async fn dispatch(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exi
         ["job", "logs"] | ["logs"] => logs::command(session, inner).await,
         ["job", "results"] => results::command(session, inner).await,
         ["service", word] => service::dispatch(session, word, inner).await,
+        ["watch", word] => watched::dispatch(session, word, inner).await,
         ["completion"] => completion::print(session, inner),
         ["ps"] => process::list(session, inner).await,
         ["process", "show"] => process::show(session, inner).await,

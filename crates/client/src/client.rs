@@ -6,6 +6,7 @@ mod processes;
 mod request;
 mod services;
 mod watch;
+mod watches;
 
 use std::{fs, io, io::Write, path::Path, time::Duration};
 

@@ -21,6 +21,7 @@ pub(crate) mod routes;
 mod services;
 mod tasks;
 mod wait;
+mod watches;
 
 use axum::{
     Router,

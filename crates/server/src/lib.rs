@@ -25,6 +25,7 @@ mod shell;
 mod space;
 mod stop;
 mod tcp_table;
+mod watcher;
 
 pub use adapters::hpc::HpcSettings;
 pub use copies::{CopyFault, back_up, restore};

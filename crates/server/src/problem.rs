@@ -74,6 +74,8 @@ catalogue! {
         "wait until some have finished";
     NOTE_NOT_FOUND = 404 "E-NOTE-NOTFOUND" "no such template, or nothing is watched there", "";
     NOTE_CHANGED = 409 "E-NOTE-CHANGED" "it is there already, or was changed meanwhile", "";
+    WATCH_OUTSIDE = 403 "E-WATCH-OUTSIDE" "the path is in none of the folders that may be watched",
+        "put the file into the folder `jobs` of the data folder, or name its folder in the settings of the server";
     NOTE_LIMIT = 429 "E-NOTE-LIMIT" "too many templates or watches, or too long ones",
         "remove some that are not needed any more";
     TASK_NOT_FOUND = 404 "E-TASK-NOTFOUND" "the job has no such task",

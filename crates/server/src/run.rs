@@ -45,6 +45,7 @@ use crate::{
     },
     space::SpaceWatch,
     stop::{self, Stop, Stopper},
+    watcher,
 };
 
 /// The database in the data folder.
@@ -267,6 +268,8 @@ struct Server {
     _local: Owned<()>,
     /// Serve clients of older systems.
     _adapters: Vec<Owned<()>>,
+    /// Looks at watched files.
+    _watcher: Owned<()>,
 }
 
 impl Server {
@@ -326,6 +329,7 @@ impl Server {
         });
         let local = owned::spawn(edge::serve_local(desk.clone(), wishes));
         let adapters = adapters.serve(&desk, http, &stopped)?;
+        let watcher = owned::spawn(watcher::run(desk.clone(), stopped.clone()));
         let router = edge::router(desk, agents);
         Ok(Self {
             settings,
@@ -339,6 +343,7 @@ impl Server {
             _progress: progress,
             _local: local,
             _adapters: adapters,
+            _watcher: watcher,
         })
     }
 

@@ -26,6 +26,8 @@ pub struct Settings {
     pub kernels: Vec<String>,
     /// The version of the binary, for people.
     pub version: String,
+    /// Folders whose files may be watched; if there are none, `jobs` of the data folder.
+    pub watch_folders: Vec<PathBuf>,
     /// Durations and limits of the fleet itself.
     pub fleet: flota_engine::fleet::api::Settings,
     /// Durations and limits of the shell around it.
@@ -42,6 +44,7 @@ impl Settings {
             one_time_token: None,
             kernels: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),
+            watch_folders: Vec::new(),
             fleet: flota_engine::fleet::api::Settings::default(),
             limits: Limits::default(),
         }

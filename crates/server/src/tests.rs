@@ -19,3 +19,4 @@ mod recover;
 mod services;
 mod starts;
 mod watch;
+mod watches;

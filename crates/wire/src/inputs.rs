@@ -12,6 +12,7 @@ use flota_model::{
 
 use crate::spec::scalars_of_json;
 
+pub mod cluster;
 #[cfg(test)]
 mod tests;
 

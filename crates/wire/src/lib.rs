@@ -13,6 +13,7 @@ pub mod quantity;
 pub mod rest;
 pub mod signal;
 pub mod spec;
+pub mod watch;
 
 #[cfg(test)]
 mod random;

@@ -13,6 +13,7 @@ pub mod sample;
 pub mod sections;
 pub mod service;
 pub mod waiting;
+pub mod watch;
 
 /// `GET /api/v1/fleet`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -24,5 +24,25 @@ texts! { INPUTS:
         "{path}: las opciones de la línea {line} no son correctas";
     error_script_option(path) => "{path} carries options that a script cannot have: a program, --file, --kernel, --template or --idempotency-key",
         "{path} lleva opciones que un script no puede tener: un programa, --file, --kernel, --template o --idempotency-key";
+    about_watch => "Watches files on the server: each new line becomes a task, once",
+        "Vigila archivos del servidor: cada línea nueva se vuelve una tarea, una sola vez";
+    about_watch_add => "Watches a file or folder; behind `--` is the program of each line",
+        "Vigila un archivo o una carpeta; tras `--` va el programa de cada línea";
+    about_watch_ls => "Lists what is watched", "Lista lo que se vigila";
+    about_watch_show => "Shows what is watched at a path, with the lines that were wrong",
+        "Muestra lo que se vigila en una ruta, con las líneas incorrectas";
+    about_watch_rm => "Watches a file no more, and forgets which of its lines were taken",
+        "Deja de vigilar un archivo, y olvida qué líneas suyas se tomaron";
+    help_watch_path => "A file or folder of the server, relative to the folder `jobs` of its data",
+        "Un archivo o una carpeta del servidor, relativa a la carpeta `jobs` de sus datos";
+    help_watch_format => "How lines are written: lines (the default, {{line}}), csv, json-lines or hpc (algorithm,width,height,iterations,priority)",
+        "Cómo se escriben las líneas: lines (lo usual, {{line}}), csv, json-lines o hpc (algoritmo,width,height,iteraciones,prioridad)";
+    header_format => "FORMAT", "FORMATO";
+    header_bad_lines => "BAD LINES", "LÍNEAS MALAS";
+    header_problem => "PROBLEM", "PROBLEMA";
+    no_watches_yet => "nothing is watched; try: flota watch add urls.txt -- wget {{line}}",
+        "no se vigila nada; pruebe: flota watch add urls.txt -- wget {{line}}";
+    watch_fault(place, reason) => "line {place}: {reason}", "línea {place}: {reason}";
+    watch_removed(path) => "{path} is not watched any more", "{path} ya no se vigila";
     in_script(path) => "in a line #FLOTA of {path}", "en una línea #FLOTA de {path}";
 }

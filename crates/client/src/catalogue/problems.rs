@@ -84,6 +84,7 @@ problems! {
     "E-NOTE-NOTFOUND" "flota template ls, flota watch ls", "no existe esa plantilla, o no se vigila nada ahí", "flota template ls, flota watch ls";
     "E-NOTE-CHANGED" "", "ya existe, o cambió entretanto", "";
     "E-NOTE-LIMIT" "", "demasiadas plantillas o vigilancias, o demasiado largas", "quite las que ya no hagan falta";
+    "E-WATCH-OUTSIDE" "", "la ruta no está en ninguna carpeta que se pueda vigilar", "ponga el archivo en la carpeta `jobs` de la carpeta de datos, o nombre su carpeta en los ajustes del servidor";
     "E-ROWS-LIMIT" "", "demasiados bytes de filas de trabajos vivos", "espere a que terminen algunos";
     "E-TASK-NOTFOUND" "", "el trabajo no tiene esa tarea", "";
     "E-ATTEMPT-NOTFOUND" "", "la tarea no tiene ese intento", "";

@@ -7,6 +7,7 @@ mod host;
 mod jobs;
 mod processes;
 mod services;
+mod watches;
 
 use clap::Command;
 
@@ -47,6 +48,7 @@ pub fn grammar(language: Language) -> Command {
             jobs::list(language, "jobs").hide(true),
             jobs::logs(language, language.about_logs()),
             services::service(language),
+            watches::watch(language),
             processes::list(language),
             processes::process(language),
             processes::start(language),

@@ -192,6 +192,27 @@ pub(super) fn jobs(
     Ok(jobs)
 }
 
+/// The job that the command line describes, for lines that are not known yet: as JSON.
+pub(super) fn template(
+    language: Language,
+    matches: &ArgMatches,
+    current_folder: Option<&Path>,
+) -> Result<serde_json::Value, Failure> {
+    let words = Words::of(matches);
+    let mut jobs = base(language, matches, &words.argv)?;
+    let mut job = jobs.remove(0);
+    apply_shape(&mut job.spec, matches);
+    apply_policy(&mut job.spec, matches);
+    apply_work(
+        language,
+        &mut job.spec,
+        &[matches],
+        &words.argv,
+        current_folder,
+    )?;
+    Ok(spec::to_value(&job.spec))
+}
+
 /// The job before the other options: of the file, or of the program or kernel with all defaults.
 fn base(language: Language, matches: &ArgMatches, argv: &[String]) -> Result<Vec<Job>, Failure> {
     if let Some(path) = matches.get_one::<String>("file") {
@@ -237,7 +258,7 @@ fn from_file(language: Language, path: &str) -> Result<Vec<Job>, Failure> {
 }
 
 fn apply_shape(spec: &mut JobSpec, matches: &ArgMatches) {
-    if let Some(range) = matches.get_one::<TaskRange>("array") {
+    if let Ok(Some(range)) = matches.try_get_one::<TaskRange>("array") {
         spec.tasks = *range;
     }
     if let Some(name) = matches.get_one::<String>("name") {

@@ -7,6 +7,7 @@ mod asks;
 mod bench;
 mod explain;
 mod limits;
+mod notes;
 mod orders;
 mod principals;
 mod revisions;

@@ -32,6 +32,7 @@ use crate::{
     shell::{FleetHandle, Published, Publisher},
     stop::Stop,
     tcp_table,
+    watcher::WatchProblems,
 };
 
 /// Most reads of the store at once; more wait. Each holds a thread and a connection to it.
@@ -47,6 +48,7 @@ struct Inner {
     lists: Semaphore,
     watchers: Arc<Semaphore>,
     shared_lists: Shared,
+    watch_problems: WatchProblems,
 }
 
 /// What a desk is made of.
@@ -69,6 +71,7 @@ impl Desk {
             parts,
             watchers,
             shared_lists: Shared::default(),
+            watch_problems: WatchProblems::default(),
             reads: Semaphore::new(READS_MAX),
             lists,
         }))
@@ -189,6 +192,11 @@ impl Desk {
     /// Lists of processes that several watchers look at.
     pub(crate) fn shared_lists(&self) -> &Shared {
         &self.0.shared_lists
+    }
+
+    /// Why watched files get on with nothing.
+    pub(crate) fn watch_problems(&self) -> &WatchProblems {
+        &self.0.watch_problems
     }
 
     /// How many watch for a long time.

@@ -78,9 +78,10 @@ async fn carry_out(desk: &Desk, caller: &Caller, wish: LocalWish) -> Result<Loca
             let permit = caller.may(Verb::JobSubmit, &here)?;
             desk.refuse_when_full()?;
             let spec = computation(&wish.name, &name, &call)?;
-            check_kernels(&spec, &desk.settings().kernels)?;
+            check_kernels(&spec, None, &desk.settings().kernels)?;
             let command = Command::Submit {
                 spec: seal(spec),
+                rows: None,
                 idempotency_key: None,
             };
             let Reply::Submitted { job, .. } = desk.command(permit, command).await? else {

@@ -29,6 +29,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     super::fleet::ROUTES,
     super::jobs::ROUTES,
     super::wait::ROUTES,
+    super::watches::ROUTES,
     super::tasks::ROUTES,
     super::output::ROUTES,
     super::services::ROUTES,

@@ -311,3 +311,65 @@ async fn unknown_addresses_and_methods_are_problems() {
     assert_eq!(wrong.header("allow"), "GET,HEAD");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_job_comes_with_its_rows_behind_it_or_written_out() {
+    let server = Harness::start().await;
+    let job = |rows: &str| {
+        json!({"name": "n", "program": {"argv": ["echo", "{x}"]},
+            "parameters": {"columns": ["x"], "rows": rows, "count": 2}})
+    };
+    // The SHA-256 of these four bytes.
+    let hash = "b32f85f5fe01ce26a69a7a8fa42dab8e3b5dcbb3ef0a6d9c0d5bd9c86d7fb4b2";
+    let rows = b"a\0b\0";
+    let actual = {
+        use std::fmt::Write as _;
+
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(rows);
+        digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    let send = async |hash: &str| {
+        let body = [job(hash).to_string().as_bytes(), b"\n", rows].concat();
+        let headers = [("content-type", "application/vnd.flota.job")];
+        server.post_with("/api/v1/jobs", body, &headers).await
+    };
+    let accepted = send(&actual).await;
+    assert_eq!(accepted.status, 201, "{}", accepted.text());
+    let shown = server.get("/api/v1/jobs/1").await.json();
+    assert_eq!(shown["tasks"], json!({"waiting": 2}));
+    assert_eq!(shown["spec"]["parameters"]["rows"], actual);
+    let other = send(hash).await;
+    assert_eq!(other.problem(), (422, "E-SPEC-INVALID".into()));
+    let missing = server.post("/api/v1/jobs", &job(&actual)).await;
+    assert_eq!(missing.problem(), (422, "E-SPEC-INVALID".into()));
+    let mut written = job("");
+    written["parameters"] = json!({"columns": ["x"], "rows": ["a", "b"]});
+    assert_eq!(server.post("/api/v1/jobs", &written).await.status, 201);
+    // A server that dies has them still.
+    let folder = server.kill().await;
+    let server = Harness::start_in(folder, |_| {}).await;
+    assert_eq!(
+        server.get("/api/v1/jobs/2").await.json()["spec"]["parameters"]["rows"],
+        actual
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn kernels_are_tried_with_the_values_of_each_task() {
+    let server = Harness::start().await;
+    let job = |values: serde_json::Value| {
+        json!({"name": "n", "kernel": {"name": "sleep", "parameters": {"milliseconds": "{ms}"}},
+            "parameters": [{"name": "ms", "values": values}]})
+    };
+    let good = server.post("/api/v1/jobs", &job(json!([1, 2, 3]))).await;
+    assert_eq!(good.status, 201);
+    let bad = server.post("/api/v1/jobs", &job(json!([1, "x", 3]))).await;
+    assert_eq!(bad.problem(), (422, "E-KERNEL-PARAMETER".into()));
+    assert!(bad.text().contains("(task 2)"), "{}", bad.text());
+    server.stop().await;
+}

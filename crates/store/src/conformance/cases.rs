@@ -85,6 +85,7 @@ pub(super) fn everything_applied_comes_back_after_reopening(subject: &impl Subje
         ]],
     );
     let expected = Snapshot {
+        notes: Vec::new(),
         authority: authority(1),
         restored: false,
         batch: BatchNumber(1),

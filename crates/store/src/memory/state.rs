@@ -120,15 +120,17 @@ impl State {
             | Change::ServiceRemoved(_)
             | Change::RevisionWritten { .. }
             | Change::RevisionRemoved { .. } => self.change_service(change),
-            Change::NoteWritten(record) => {
-                let key = (record.kind, record.name.clone());
-                self.notes.insert(key, (**record).clone());
-            }
+            Change::NoteWritten(record) => self.write_note(record),
             Change::NoteRemoved { kind, name } => drop(self.notes.remove(&(*kind, name.clone()))),
             Change::Audited(record) => self.audit.push(record.clone()),
             Change::CountersWritten(counters) => self.counters = *counters,
         }
         Ok(())
+    }
+
+    fn write_note(&mut self, record: &NoteRecord) {
+        let key = (record.kind, record.name.clone());
+        self.notes.insert(key, record.clone());
     }
 
     fn change_service(&mut self, change: &Change) {

@@ -191,6 +191,16 @@ pub(super) fn submit(language: Language, name: &'static str) -> Command {
         ])
 }
 
+/// The options of a job without those that say what differs between its tasks.
+pub(super) fn template(command: Command, language: Language) -> Command {
+    command
+        .args(work(language))
+        .args(shape(language).into_iter().skip(1))
+        .args(policy(language))
+        .args(program(language))
+        .args(execution::arguments(language))
+}
+
 /// What runs.
 fn work(language: Language) -> [Arg; 4] {
     [

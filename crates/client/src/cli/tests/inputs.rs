@@ -11,7 +11,9 @@ use crate::{catalogue::Language, cli::submit, failure::Failure};
 
 fn jobs(words: &[&str]) -> Result<Vec<Job>, Failure> {
     let words = ["flota", "submit"].iter().chain(words).map(Into::into);
-    let matches = parse(Language::English, &words.collect::<Vec<_>>()).expect("it parses");
+    let Ok(matches) = parse(Language::English, &words.collect::<Vec<_>>()) else {
+        panic!("it parses");
+    };
     submit::jobs(Language::English, innermost(&matches), None)
 }
 

@@ -30,6 +30,7 @@ fn ask(bench: &mut Bench, name: &str, ask: Ask) -> Reply {
 fn submit(bench: &mut Bench, name: &str, tasks: u32) -> JobId {
     let command = Command::Submit {
         spec: sealed(spec(tasks)),
+        rows: None,
         idempotency_key: None,
     };
     match ask(bench, name, Ask::Command(command)) {

@@ -33,9 +33,10 @@ pub(super) async fn submit(
     desk.refuse_when_full()?;
     let cores = nodes::cores(desk, caller).await?;
     let spec = spec(settings, request, cores)?;
-    check_kernels(&spec, &desk.settings().kernels)?;
+    check_kernels(&spec, None, &desk.settings().kernels)?;
     let command = Command::Submit {
         spec: seal(spec),
+        rows: None,
         idempotency_key,
     };
     let Reply::Submitted { job, .. } = desk.command(permit, command).await? else {
