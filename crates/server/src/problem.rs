@@ -249,6 +249,7 @@ impl From<AskFault> for Problem {
 }
 
 impl From<Refusal> for Problem {
+    #[expect(clippy::too_many_lines, reason = "one short arm for each refusal")]
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::JobNotFound(job) => Self::new(JOB_NOT_FOUND, format!("there is no job {job}")),

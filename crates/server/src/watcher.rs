@@ -76,6 +76,12 @@ pub(crate) fn allowed(settings: &Settings, given: &str) -> Option<String> {
     if is_out {
         return None;
     }
+    kept(settings, given)
+}
+
+/// The same, wherever links on the way lead by now.
+pub(crate) fn kept(settings: &Settings, given: &str) -> Option<String> {
+    let (folder, below) = place(&folders(settings), given.as_ref())?;
     let path: PathBuf = folder.join(below).components().collect();
     path.to_str().map(str::to_owned)
 }
@@ -124,10 +130,10 @@ pub(crate) async fn run(desk: Desk, mut stop: Stop) {
 /// All watches, by path.
 pub(crate) async fn watches(desk: &Desk) -> Result<Vec<NoteRecord>, Problem> {
     let permit = authorize(&local(), Verb::JobRead, &Object::Fleet)?;
-    match desk.query(permit, Query::Notes(NoteKind::Watch)).await? {
-        Reply::Notes(notes) => Ok(notes),
-        _ => Err(bug("a query of notes got another answer")),
-    }
+    let Reply::Notes(notes) = desk.query(permit, Query::Notes(NoteKind::Watch)).await? else {
+        return Err(bug("a query of notes got another answer"));
+    };
+    Ok(notes)
 }
 
 /// Looks at one watch; says what people should know.

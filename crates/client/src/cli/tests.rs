@@ -286,11 +286,6 @@ const WRONG: &[(&str, &str, &str)] = &[
         "see job ls",
     ),
     (
-        "submit --kernel noop true",
-        "`--kernel` cannot be used with `PROGRAM`",
-        "see submit",
-    ),
-    (
         "stop 12x",
         "`12x` is not a value for `PROCESS|JOB`: write the handle of a process, NODE/PID, or the number of a job",
         "see stop",

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use flota_model::{
     change::{Change, JobRecord},
-    command::{Principal, Refusal, Reply},
+    command::{Command, Principal, Refusal, Reply},
     ids::JobId,
     note::{
         JOBS_OF_NOTE_MAX, NOTE_LENGTH_MAX, NOTES_LENGTH_ALL_MAX, NOTES_MAX, NoteKind, NoteRecord,
@@ -44,16 +44,44 @@ impl Notes {
 
 /// What a note is to become.
 #[derive(Debug)]
-pub(crate) struct Wish {
-    pub(crate) kind: NoteKind,
-    pub(crate) name: String,
-    pub(crate) expected: Option<u64>,
-    pub(crate) bytes: Arc<[u8]>,
+struct Wish {
+    kind: NoteKind,
+    name: String,
+    expected: Option<u64>,
+    bytes: Arc<[u8]>,
 }
 
 impl Fleet {
+    /// Carries out a command about notes; `None` where it is about something else.
+    pub(crate) fn note_command(
+        &mut self,
+        principal: &Principal,
+        command: Command,
+    ) -> Option<Result<Reply, Refusal>> {
+        if let Command::WriteNote {
+            kind,
+            name,
+            expected,
+            bytes,
+            jobs,
+        } = command
+        {
+            let wish = Wish {
+                kind,
+                name,
+                expected,
+                bytes,
+            };
+            return Some(self.write_note(principal, wish, jobs));
+        }
+        if let Command::RemoveNote { kind, name } = command {
+            return Some(self.remove_note(kind, name));
+        }
+        None
+    }
+
     /// Writes a note and submits the jobs that come of it, or neither.
-    pub(crate) fn write_note(
+    fn write_note(
         &mut self,
         principal: &Principal,
         wish: Wish,
@@ -87,7 +115,7 @@ impl Fleet {
         Ok(Reply::Noted { revision, jobs })
     }
 
-    pub(crate) fn remove_note(&mut self, kind: NoteKind, name: String) -> Result<Reply, Refusal> {
+    fn remove_note(&mut self, kind: NoteKind, name: String) -> Result<Reply, Refusal> {
         let Some(before) = self.jobs.notes.known.remove(&(kind, name.clone())) else {
             return Err(Refusal::NoteNotFound { kind, name });
         };

@@ -23,7 +23,6 @@ use super::{
     asks::Order,
     job::Job,
     node::Node,
-    notes::Wish,
 };
 use crate::sabotage::Rule;
 
@@ -85,22 +84,9 @@ impl Fleet {
             Command::StartService { name } => Some(self.start_service(&name)),
             Command::RemoveService { name } => Some(self.remove_service(&name)),
             Command::ClearQueue => Some(self.clear_queue(&principal)),
-            Command::WriteNote {
-                kind,
-                name,
-                expected,
-                bytes,
-                jobs,
-            } => {
-                let wish = Wish {
-                    kind,
-                    name,
-                    expected,
-                    bytes,
-                };
-                Some(self.write_note(&principal, wish, jobs))
+            command @ (Command::WriteNote { .. } | Command::RemoveNote { .. }) => {
+                self.note_command(&principal, command)
             }
-            Command::RemoveNote { kind, name } => Some(self.remove_note(kind, name)),
         };
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");

@@ -227,7 +227,7 @@ async fn remove(
 /// The watch of a path as it was given, or as it is kept.
 async fn named(desk: &Desk, path: &str) -> Result<Watch, Problem> {
     let notes = watcher::watches(desk).await?;
-    let kept = watcher::allowed(desk.settings(), path);
+    let kept = watcher::kept(desk.settings(), path);
     let found = notes
         .iter()
         .find(|note| note.name == path || Some(&note.name) == kept.as_ref());

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::{innermost, parse};
 use crate::{catalogue::Language, cli::submit, failure::Failure};
 
-fn jobs(words: &[&str]) -> Result<Vec<Job>, Failure> {
+fn matches(words: &[&str]) -> clap::ArgMatches {
     let words = ["flota", "submit"].iter().chain(words).map(Into::into);
-    let Ok(matches) = parse(Language::English, &words.collect::<Vec<_>>()) else {
-        panic!("it parses");
-    };
-    submit::jobs(Language::English, innermost(&matches), None)
+    parse(Language::English, &words.collect::<Vec<_>>()).expect("it parses")
+}
+
+fn jobs(words: &[&str]) -> Result<Vec<Job>, Failure> {
+    submit::jobs(Language::English, innermost(&matches(words)), None)
 }
 
 fn job(words: &[&str]) -> Job {
@@ -87,6 +88,10 @@ fn lists_behind_colons_are_a_sweep_as_in_gnu_parallel() {
     refused(&["--", "echo", "{3}", ":::", "a"], "known: {1}");
     refused(&["--", "echo", ":::"], "empty");
     refused(&[":::", "a"], "nothing to run");
+    refused(
+        &["--kernel", "noop", "true"],
+        "`--kernel` cannot be used with `PROGRAM`",
+    );
 }
 
 #[test]
