@@ -11,6 +11,7 @@ use std::{
 
 use flota_model::{
     change::{AttemptRecord, Batch, Change, JobRecord},
+    control::JobControl,
     ids::{AttemptId, Authority, BatchNumber, Epoch, JobId, NodeId, TaskIndex, Term},
     outcome::Outcome,
     state::{Counts, JobPhase},
@@ -73,6 +74,7 @@ pub(super) fn job_alone(folder: &Path, body: &Value) -> Result<f64, String> {
                 counts: Counts::default(),
                 rows: None,
                 finished_at: None,
+                control: JobControl::default(),
             }));
             let batches = [batch(number, vec![job])];
             let start = now();

@@ -5,6 +5,7 @@
 //! of settings, error codes) are the same in all languages, so that what is read can be typed.
 
 mod care;
+mod control;
 mod doctor;
 mod execution;
 mod help;

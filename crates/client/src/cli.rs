@@ -10,7 +10,9 @@ mod job;
 mod logs;
 mod node;
 mod process;
+mod queue;
 mod results;
+mod retry;
 mod service;
 mod start;
 mod stop;
@@ -175,6 +177,13 @@ async fn dispatch(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exi
         ["job", "show"] => job::show(session, inner).await,
         ["job", "tasks"] => tasks::list(session, inner).await,
         ["job", "wait"] => wait::command(session, inner).await,
+        ["job", "pause"] => queue::pause_job(session, inner).await,
+        ["job", "resume"] => queue::resume_job(session, inner).await,
+        ["queue", "show"] => queue::show(session).await,
+        ["queue", "pause"] => queue::pause(session, inner).await,
+        ["queue", "resume"] => queue::resume(session).await,
+        ["job", "retry"] => retry::retry(session, inner).await,
+        ["job", "dead"] => retry::dead(session, inner).await,
         ["job", "cancel"] => job::cancel(session, inner).await,
         ["job", "logs"] | ["logs"] => logs::command(session, inner).await,
         ["job", "results"] => results::command(session, inner).await,

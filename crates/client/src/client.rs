@@ -4,6 +4,7 @@ mod answer;
 mod logs;
 mod processes;
 mod request;
+mod retries;
 mod services;
 mod watch;
 mod watches;
@@ -15,12 +16,15 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 
 use self::request::Call;
-pub(crate) use self::watch::{Event, Events};
 pub use self::{
     logs::{LogPart, LogQuery, LogStart},
     processes::{ProcessName, ProcessesQuery},
     request::{JobsQuery, OutputPart, OutputQuery, TasksQuery},
     services::Order,
+};
+pub(crate) use self::{
+    retries::{DeadQuery, RetryQuery},
+    watch::{Event, Events},
 };
 use crate::{
     connection::Connection,
@@ -183,13 +187,6 @@ impl Client {
             .patient(ROWS_PATIENCE);
         let answer = self.perform(&call).await?;
         self.parse(&call.path, answer)
-    }
-
-    /// `POST /api/v1/jobs/{job}/cancel`
-    pub async fn cancel(&mut self, job: &str) -> Result<rest::Cancelling, ClientFault> {
-        let path = format!("/api/v1/jobs/{}/cancel", request::escape(job));
-        let answer = self.perform(&Call::post(path.clone())).await?;
-        self.parse(&path, answer)
     }
 
     /// `GET /api/v1/jobs/{job}/tasks/{task}/output/{stream}`: writes to `sink` what comes as it comes.

@@ -48,6 +48,7 @@ fn spec() -> SealedSpec {
         grace: Duration::from_secs(1),
         on_disconnect: OnDisconnect::default(),
         parameters: None,
+        rules: Box::default(),
         service: None,
     };
     SealedSpec {

@@ -8,6 +8,7 @@ pub mod api;
 mod asks;
 mod bits;
 pub mod chunk;
+mod control;
 mod explain;
 mod grant;
 mod job;
@@ -25,6 +26,7 @@ mod principals;
 mod queue;
 mod requests;
 mod retract;
+mod retry;
 mod services;
 mod sessions;
 mod settle;
@@ -37,7 +39,7 @@ use api::{Effect, Event, FleetEvent, Turn};
 use flota_model::{
     change::{Change, Snapshot},
     frame::DownBody,
-    ids::{BatchNumber, NodeId},
+    ids::{BatchNumber, JobId, NodeId},
     state::JobPhase,
     units::{Moment, Now},
 };
@@ -72,6 +74,7 @@ impl Fleet {
             }
         }
         self.expire();
+        self.enforce_max_fails();
         self.move_services();
         self.place();
         self.close_turn()
@@ -85,7 +88,8 @@ impl Fleet {
         }
         let lease = self.nodes.next_lease_end().map(|(until, _)| until);
         let give_up = self.grants.give_up.first().map(|(at, _)| *at);
-        [lease, give_up, self.queue.next_release()]
+        let due = self.next_due();
+        [lease, give_up, due, self.queue.next_release()]
             .into_iter()
             .flatten()
             .min()
@@ -100,6 +104,7 @@ impl Fleet {
             restored: self.office.restored,
             batch,
             counters: self.office.counters,
+            queue: self.queue.paused.clone(),
             jobs: jobs.clone().map(|job| job.record.clone()).collect(),
             chunks: jobs
                 .clone()
@@ -170,6 +175,10 @@ impl Fleet {
                 .copied();
             changes.push(Change::TaskHistoryWritten { job, task, history });
         }
+        for job in ledger.controls {
+            let control = self.jobs.live(job).record.control.clone();
+            changes.push(Change::JobControlled { job, control });
+        }
         for job in &ledger.jobs {
             let record = &self.jobs.live(*job).record;
             changes.push(Change::JobProgressed {
@@ -210,18 +219,24 @@ impl Fleet {
         if ledger.counters {
             changes.push(Change::CountersWritten(self.office.counters));
         }
-        for job in ledger.jobs {
-            let entry = self.jobs.live(job);
-            if entry.record.phase == JobPhase::Finished && entry.grants.is_empty() {
-                if let Some(name) = self.jobs.service_of(job) {
-                    self.revision_gone(job, &name);
-                }
-                self.jobs.remove(job);
-            }
-        }
+        ledger
+            .jobs
+            .into_iter()
+            .for_each(|job| self.forget_finished(job));
         Turn {
             changes,
             effects: ledger.effects,
+        }
+    }
+
+    /// Forgets a job of which nothing is left to do: the store has it.
+    fn forget_finished(&mut self, job: JobId) {
+        let entry = self.jobs.live(job);
+        if entry.record.phase == JobPhase::Finished && entry.grants.is_empty() {
+            if let Some(name) = self.jobs.service_of(job) {
+                self.revision_gone(job, &name);
+            }
+            self.jobs.remove(job);
         }
     }
 }

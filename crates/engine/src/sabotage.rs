@@ -30,6 +30,14 @@ pub enum Rule {
     StaysStopped,
     /// A grant brings the rows of its own tasks.
     OwnRows,
+    /// A finished job is taken up again only as it was read after its last end.
+    RetryTicket,
+    /// A job ends when its time is over.
+    Deadline,
+    /// A job is cancelled once too many of its tasks have failed.
+    MaxFails,
+    /// Nothing of a paused job is granted.
+    Paused,
 }
 
 /// The rule that is broken, if any.

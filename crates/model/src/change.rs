@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    control::{JobControl, Pause},
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, GrantId, JobId, NodeId, Nonce,
         SessionNumber, SpecHash, TaskIndex,
@@ -12,7 +13,7 @@ use crate::{
     parameters::Rows,
     resources::Resources,
     revision::{RevisionCause, ServiceVersion},
-    spec::SealedSpec,
+    spec::{SealedSpec, TaskRange},
     state::{Counts, JobPhase, TaskState},
     units::{Moment, Timestamp},
 };
@@ -55,6 +56,23 @@ pub enum Change {
         counts: Counts,
         /// When it finished.
         finished_at: Option<Timestamp>,
+    },
+    /// A job was held back, let go, or ended by something else than its tasks. At most one per job and
+    /// batch.
+    JobControlled {
+        /// Which.
+        job: JobId,
+        /// What was done with it.
+        control: JobControl,
+    },
+    /// All batch work is held back, or goes on again.
+    QueueControlled(Option<Pause>),
+    /// Tasks that had ended wait again: what counted of them is history only.
+    TasksRetried {
+        /// Of which job.
+        job: JobId,
+        /// Which; at least one.
+        tasks: TaskRange,
     },
     /// States of 65,536 tasks (fewer in the last chunk). At most one per chunk and batch.
     ChunkWritten {
@@ -155,6 +173,8 @@ pub struct JobRecord {
     pub counts: Counts,
     /// When it finished.
     pub finished_at: Option<Timestamp>,
+    /// What was done with it.
+    pub control: JobControl,
 }
 
 impl JobRecord {
@@ -397,6 +417,8 @@ pub struct AuditRecord {
     pub verb: &'static str,
     /// On what, e.g. `job/17`; empty where there is none.
     pub object: String,
+    /// As the person gave it.
+    pub reason: Option<String>,
     /// `None` when it was carried out, else the code of the refusal.
     pub refused: Option<&'static str>,
 }
@@ -434,6 +456,8 @@ pub struct Snapshot {
     pub batch: BatchNumber,
     /// The next numbers.
     pub counters: Counters,
+    /// Who holds back all batch work, if somebody does.
+    pub queue: Option<Pause>,
     /// Jobs that are not finished, and finished ones that still have grants, by number.
     pub jobs: Vec<JobRecord>,
     /// Their chunks: job, number, bytes. A chunk that was never written is all waiting.

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
+    change::JobRecord,
     containment::Containment,
+    control::{Pause, Retried, RetryTicket, RetryWhich, StoredJob},
     frame::{Offer, OutputFault, OutputPart},
     ids::{AttemptId, Authority, JobId, NodeId, RequestId, TaskIndex},
     local::{LocalRefusal, LocalReply},
@@ -43,7 +45,38 @@ pub enum Command {
     Cancel {
         /// Which.
         job: JobId,
+        /// Why; at most [`crate::control::REASON_LENGTH_MAX`] bytes.
+        reason: Option<String>,
     },
+    /// Have tasks that ended without success wait again. Answered by [`Reply::Retried`].
+    Retry {
+        /// Of which job.
+        job: JobId,
+        /// Which tasks.
+        which: RetryWhich,
+        /// What the store has of the job, where it is finished.
+        stored: Option<Box<StoredJob>>,
+    },
+    /// Start nothing more of a job; what runs goes on. Answered by [`Reply::Job`].
+    PauseJob {
+        /// Which.
+        job: JobId,
+        /// Why; at most [`crate::control::REASON_LENGTH_MAX`] bytes.
+        reason: Option<String>,
+    },
+    /// Go on with a job. Answered by [`Reply::Job`].
+    ResumeJob {
+        /// Which.
+        job: JobId,
+    },
+    /// Start no more batch work at all; what runs, and services, go on. Answered by
+    /// [`Reply::Held`].
+    PauseQueue {
+        /// Why; at most [`crate::control::REASON_LENGTH_MAX`] bytes.
+        reason: Option<String>,
+    },
+    /// Go on with batch work. Answered by [`Reply::Held`].
+    ResumeQueue,
     /// Go on after the store was found to be older than the fleet (PROTOCOL 4): the epoch is raised
     /// above all that the agents have seen, and attempts that the store does not know are stopped.
     Recover,
@@ -144,6 +177,11 @@ impl Command {
         match self {
             Self::Submit { .. } => "job.submit",
             Self::Cancel { .. } => "job.cancel",
+            Self::Retry { .. } => "job.retry",
+            Self::PauseJob { .. } => "job.pause",
+            Self::ResumeJob { .. } => "job.resume",
+            Self::PauseQueue { .. } => "queue.pause",
+            Self::ResumeQueue => "queue.resume",
             Self::Recover => "fleet.recover",
             Self::SignalProcess { .. } => "process.signal",
             Self::StopProcess { .. } => "process.stop",
@@ -221,6 +259,11 @@ pub enum Query {
     },
     /// All notes of a kind, by name.
     Notes(NoteKind),
+    /// Batch work that waits, as a whole. Answered by [`Reply::Held`].
+    Queue,
+    /// What a finished job must be read after, to be taken up again. Answered by
+    /// [`Reply::RetryTicket`].
+    RetryTicket,
     /// Tells a node what came of an order of one of its clients. Changes nothing durable.
     TellNode {
         /// Whom.
@@ -269,6 +312,14 @@ pub enum Reply {
         /// Its phase now: `Finished` when nothing of it was granted.
         phase: JobPhase,
     },
+    /// The job after a command.
+    Job(Box<JobRecord>),
+    /// Batch work that waits, as a whole.
+    Held(QueueView),
+    /// The retry is durable.
+    Retried(Retried),
+    /// Answer to [`Query::RetryTicket`].
+    RetryTicket(RetryTicket),
     /// The fleet goes on under a new epoch.
     Recovered(Authority),
     /// Answer to [`Query::Nodes`].
@@ -369,6 +420,19 @@ pub struct Sampled {
     pub sample: Box<NodeSample>,
 }
 
+/// Batch work that waits, as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueView {
+    /// Who holds it back, if somebody does.
+    pub paused: Option<Pause>,
+    /// Tasks that wait or are between two attempts, of batch jobs.
+    pub waiting: u64,
+    /// Tasks that are granted.
+    pub granted: u64,
+    /// Jobs that are paused.
+    pub jobs_paused: u64,
+}
+
 /// The fleet as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetView {
@@ -393,6 +457,12 @@ pub enum Refusal {
     JobNotFound(JobId),
     /// The job is finished already.
     JobFinished(JobId),
+    /// The deadline of the job is over.
+    DeadlinePassed,
+    /// The job is being cancelled: it must be finished first.
+    JobCancelling(JobId),
+    /// What was read of the finished job is not how it is now: read it again.
+    JobChanged(JobId),
     /// The key was used with another spec before.
     KeyReused {
         /// The job that it made.
@@ -475,6 +545,9 @@ impl Refusal {
         match self {
             Self::JobNotFound(_) => "E-JOB-NOTFOUND",
             Self::JobFinished(_) => "E-JOB-FINISHED",
+            Self::DeadlinePassed => "E-DEADLINE-PASSED",
+            Self::JobCancelling(_) => "E-JOB-CANCELLING",
+            Self::JobChanged(_) => "E-JOB-CHANGED",
             Self::KeyReused { .. } => "E-KEY-REUSED",
             Self::TooManyJobs { .. } => "E-JOB-LIMIT",
             Self::TooManyTasks { .. } => "E-TASK-LIMIT",

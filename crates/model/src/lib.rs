@@ -7,6 +7,7 @@
 pub mod change;
 pub mod command;
 pub mod containment;
+pub mod control;
 pub mod execution;
 pub mod frame;
 pub mod ids;
@@ -22,6 +23,7 @@ pub mod process;
 pub mod replica;
 pub mod resources;
 pub mod revision;
+pub mod rules;
 pub mod sample;
 pub mod service;
 pub mod spec;

@@ -7,6 +7,7 @@ use crate::{
     ids::{SpecHash, TaskIndex},
     parameters::Parameters,
     resources::Resources,
+    rules::JobRules,
     service::Service,
     state::JobKind,
 };
@@ -47,6 +48,8 @@ pub struct JobSpec {
     pub grace: Duration,
     /// What happens to running attempts while their node cannot reach the server.
     pub on_disconnect: OnDisconnect,
+    /// What ends or holds back the job as a whole.
+    pub rules: Box<JobRules>,
     /// Makes it a service: its tasks are replicas that stay up. `None` for a batch job, whose tasks
     /// end.
     pub service: Option<Box<Service>>,

@@ -125,6 +125,8 @@ pub enum Halt {
     StoreBehind,
     /// After a start of the server, nodes that were connected before are awaited.
     NodesAwaited,
+    /// A person holds all batch work back.
+    QueuePaused,
 }
 
 impl Halt {
@@ -133,6 +135,7 @@ impl Halt {
         match self {
             Self::StoreBehind => "store-behind",
             Self::NodesAwaited => "nodes-awaited",
+            Self::QueuePaused => "queue-paused",
         }
     }
 }

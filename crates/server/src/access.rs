@@ -23,6 +23,11 @@ pub(crate) enum Verb {
     JobRead,
     JobSubmit,
     JobCancel,
+    JobRetry,
+    JobPause,
+    JobResume,
+    QueuePause,
+    QueueResume,
     ProcessRead,
     /// Values of variables, which may be secrets.
     ProcessSecrets,
@@ -46,13 +51,18 @@ pub(crate) enum Verb {
 impl Verb {
     /// All verbs, for the test of the rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::FleetRead,
         Self::FleetRecover,
         Self::NodeRead,
         Self::JobRead,
         Self::JobSubmit,
         Self::JobCancel,
+        Self::JobRetry,
+        Self::JobPause,
+        Self::JobResume,
+        Self::QueuePause,
+        Self::QueueResume,
         Self::ProcessRead,
         Self::ProcessSecrets,
         Self::ProcessSignal,
@@ -79,6 +89,11 @@ impl Verb {
             Self::JobRead => "job.read",
             Self::JobSubmit => "job.submit",
             Self::JobCancel => "job.cancel",
+            Self::JobRetry => "job.retry",
+            Self::JobPause => "job.pause",
+            Self::JobResume => "job.resume",
+            Self::QueuePause => "queue.pause",
+            Self::QueueResume => "queue.resume",
             Self::ProcessRead => "process.read",
             Self::ProcessSecrets => "process.secrets",
             Self::ProcessSignal => "process.signal",
@@ -250,9 +265,14 @@ mod tests {
         assert_eq!(Command::Recover.verb(), Verb::FleetRecover.word());
         assert_eq!(Command::ClearQueue.verb(), Verb::QueueClear.word());
         assert_eq!(
-            Command::Cancel { job: JobId(1) }.verb(),
+            Command::Cancel {
+                job: JobId(1),
+                reason: None
+            }
+            .verb(),
             Verb::JobCancel.word()
         );
+        assert_eq!(Command::ResumeQueue.verb(), Verb::QueueResume.word());
         let name = String::new();
         let services = [
             (

@@ -17,6 +17,8 @@ pub(crate) mod openapi;
 mod output;
 mod processes;
 mod query;
+mod queue;
+mod retry;
 pub(crate) mod routes;
 mod services;
 mod tasks;
@@ -37,6 +39,7 @@ pub(crate) use local::serve_local;
 pub(crate) use login::login;
 pub(crate) use processes::{details_of_number, processes_of_page};
 pub(crate) use query::Parameters;
+pub(crate) use retry::failures_of;
 pub(crate) use services::{detail as service_detail, views as service_views};
 pub(crate) use tasks::{TaskFilter, page as task_page};
 

@@ -68,6 +68,11 @@ catalogue! {
         "draw a new key for each submission";
     JOB_NOT_FOUND = 404 "E-JOB-NOTFOUND" "no such job", "GET /api/v1/jobs lists them";
     JOB_FINISHED = 409 "E-JOB-FINISHED" "the job is finished already", "";
+    DEADLINE_PASSED = 422 "E-DEADLINE-PASSED" "the deadline of the job is over",
+        "give a later one";
+    JOB_CANCELLING = 409 "E-JOB-CANCELLING" "the job is being cancelled",
+        "wait until it is finished";
+    JOB_CHANGED = 409 "E-JOB-CHANGED" "the job changed while it was read", "try again";
     JOBS_TOO_MANY = 429 "E-JOB-LIMIT" "too many live jobs", "wait until some have finished";
     TASKS_TOO_MANY = 429 "E-TASK-LIMIT" "too many live tasks", "wait until some have finished";
     ROWS_TOO_MANY = 429 "E-ROWS-LIMIT" "too many bytes of rows of live jobs",
@@ -254,6 +259,15 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::JobNotFound(job) => Self::new(JOB_NOT_FOUND, format!("there is no job {job}")),
             Refusal::JobFinished(job) => Self::new(JOB_FINISHED, format!("job {job} is finished")),
+            Refusal::DeadlinePassed => {
+                Self::new(DEADLINE_PASSED, "nothing of the job could start any more")
+            }
+            Refusal::JobCancelling(job) => {
+                Self::new(JOB_CANCELLING, format!("job {job} is being cancelled"))
+            }
+            Refusal::JobChanged(job) => {
+                Self::new(JOB_CHANGED, format!("job {job} is not as it was read"))
+            }
             Refusal::KeyReused { job } => Self::new(
                 KEY_REUSED,
                 format!("the key made job {job}, from another spec"),
@@ -365,6 +379,9 @@ mod tests {
         let refusals = [
             Refusal::JobNotFound(JobId(1)),
             Refusal::JobFinished(JobId(1)),
+            Refusal::DeadlinePassed,
+            Refusal::JobCancelling(JobId(1)),
+            Refusal::JobChanged(JobId(1)),
             Refusal::KeyReused { job: JobId(1) },
             Refusal::TooManyJobs { limit: 1 },
             Refusal::TooManyTasks { limit: 1 },

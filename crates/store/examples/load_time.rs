@@ -12,6 +12,7 @@ use std::{
 
 use flota_model::{
     change::{Batch, Change, JobRecord},
+    control::JobControl,
     ids::{Authority, BatchNumber, Epoch, JobId, SpecHash, TaskIndex, Term},
     resources::Resources,
     spec::{
@@ -107,6 +108,7 @@ fn record(job: u64) -> JobRecord {
         },
         counts: Counts([1, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         finished_at: is_finished.then_some(Timestamp(job)),
+        control: JobControl::default(),
     }
 }
 
@@ -128,6 +130,7 @@ fn decode(_: &[u8]) -> Option<JobSpec> {
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
         parameters: None,
+        rules: Box::default(),
         service: None,
     })
 }

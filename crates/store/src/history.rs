@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 
 use flota_model::{
     change::{AttemptRecord, GrantRecord, JobRecord, NodeRecord},
+    control::JobControl,
     ids::{AttemptId, JobId, NodeId, SpecHash, TaskIndex},
     outcome::{Outcome, Stream, StreamName, Usage},
     spec::{Priority, TaskRange},
-    state::{Counts, JobKind, JobPhase},
+    state::{Counts, JobKind, JobPhase, TaskState},
     units::Timestamp,
 };
 
@@ -56,6 +57,13 @@ pub trait History: Send + Sync {
 
     /// The grants of a job that are not settled, by number.
     fn grants(&self, job: JobId) -> Result<Vec<GrantRecord>, LoadFault>;
+
+    /// Why tasks of a job failed: groups of equal reasons, the largest first, of those that decided
+    /// their tasks. Cancelled ones are no failures. At most `limit` groups.
+    fn failures(&self, job: JobId, limit: u32) -> Result<Vec<FailureGroup>, LoadFault>;
+
+    /// Batch jobs with tasks in a state of ill end, newest first.
+    fn ill_jobs(&self, page: &IllPage) -> Result<Vec<JobSummary>, LoadFault>;
 
     /// All nodes, by number, as of their last write.
     fn nodes(&self) -> Result<Vec<NodeRecord>, LoadFault>;
@@ -149,6 +157,56 @@ pub struct JobSummary {
     pub counts: Counts,
     /// When it finished.
     pub finished_at: Option<Timestamp>,
+    /// What was done with it.
+    pub control: JobControl,
+}
+
+/// A state in which a task did not succeed, and was not cancelled either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IllState {
+    /// It failed.
+    Failed,
+    /// It was set aside as poison.
+    Dead,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl IllState {
+    /// The state.
+    pub fn state(self) -> TaskState {
+        match self {
+            Self::Failed => TaskState::Failed,
+            Self::Dead => TaskState::Dead,
+            Self::Unknown => TaskState::Unknown,
+        }
+    }
+}
+
+/// Which jobs with tasks in a state of ill end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IllPage {
+    /// The state.
+    pub state: IllState,
+    /// Only jobs up to this number.
+    pub up_to: Option<JobId>,
+    /// Most rows, 1..=[`PAGE_ROWS_MAX`]; other values are brought into this range.
+    pub limit: u32,
+}
+
+/// Tasks that failed for one reason on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureGroup {
+    /// How their attempts ended.
+    pub outcome: Outcome,
+    /// Where.
+    pub node: NodeId,
+    /// How many.
+    pub tasks: u64,
+    /// The lowest of them.
+    pub example: TaskIndex,
+    /// The attempt that decided it.
+    pub attempt: AttemptId,
 }
 
 /// Position of an ended attempt among those of its job.
@@ -285,6 +343,8 @@ pub struct AuditEntry {
     pub verb: String,
     /// On what, e.g. `job/17`; empty where there is none.
     pub object: String,
+    /// As the person gave it.
+    pub reason: Option<String>,
     /// `None` when it was carried out, else the code of the refusal.
     pub refused: Option<String>,
 }

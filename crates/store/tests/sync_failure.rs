@@ -79,6 +79,7 @@ mod tests {
             principal: "local".to_owned(),
             verb: "job.submit",
             object: format!("batch/{number}"),
+            reason: None,
             refused: None,
         };
         let changes = vec![Change::Audited(record)];

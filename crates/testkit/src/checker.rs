@@ -3,21 +3,27 @@
 use flota_engine::keeper::api::StopReason;
 use flota_model::{
     change::{AttemptRecord, AuditRecord, Batch, Change, GrantRecord, JobRecord, Snapshot},
+    control::EndCause,
     ids::{AttemptId, BatchNumber, JobId, TaskIndex},
     outcome::Outcome,
-    state::JobPhase,
+    spec::TaskRange,
+    state::{Counts, JobPhase, TaskState},
 };
 
 use crate::{
     outcomes::{Case, StopReasons, judge},
     tally::Trouble,
-    truth::{Breach, Excuse, Granted, Invariant, KnownJob, breach, stops},
+    truth::{Breach, Excuse, Granted, Invariant, KnownJob, TaskKey, breach, by_time, stops},
     world::World,
 };
 
 impl World {
     /// A batch was committed: checks each of its changes against the truth, and learns from it.
     pub(crate) fn committed(&mut self, batch: &Batch) {
+        // Commands come before placement, and are written down after it.
+        for change in &batch.changes {
+            self.controlled(change, batch.number);
+        }
         for change in &batch.changes {
             if let Change::AuthorityTaken { authority, .. } = change
                 && !self.truth.authorities.insert(*authority)
@@ -31,6 +37,10 @@ impl World {
                     phase: JobPhase::Finished,
                     ..
                 } => self.job_finished(*job),
+                Change::JobProgressed {
+                    job, phase, counts, ..
+                } => self.check_fails(*job, *phase, counts),
+                Change::TasksRetried { job, tasks } => self.tasks_retried(*job, *tasks),
                 Change::GrantAdded(record) => self.grant_added(record, batch.number),
                 Change::AttemptEnded(record) => self.attempt_ended(record),
                 Change::AttemptCorrected(record) => self.attempt_counted(record),
@@ -45,7 +55,8 @@ impl World {
                     Ok(())
                 }
                 Change::AuthorityTaken { .. }
-                | Change::JobProgressed { .. }
+                | Change::QueueControlled(_)
+                | Change::JobControlled { .. }
                 | Change::ChunkWritten { .. }
                 | Change::TaskHistoryWritten { .. }
                 | Change::GrantWritten { .. }
@@ -119,6 +130,8 @@ impl World {
                 batch,
                 cancelled: None,
                 finished: false,
+                paused: record.control.paused.is_some(),
+                timed_out: false,
             },
         );
         let is_service = record.spec.spec.service.is_some();
@@ -149,6 +162,75 @@ impl World {
                 breach(Invariant::CancelledIsQuiet, detail)
             }
         }
+    }
+
+    /// Learns what was done with jobs and with the queue.
+    fn controlled(&mut self, change: &Change, batch: BatchNumber) {
+        if let Change::QueueControlled(pause) = change {
+            self.truth.queue_paused = pause.is_some();
+        }
+        let Change::JobControlled { job, control } = change else {
+            return;
+        };
+        let mut was_paused = false;
+        if let Some(known) = self.truth.jobs.get_mut(job) {
+            known.timed_out = by_time(control);
+            if control.ending.is_some() {
+                known.cancelled.get_or_insert(batch);
+            }
+            was_paused = std::mem::replace(&mut known.paused, control.paused.is_some());
+        }
+        if control.paused.is_some() && !was_paused {
+            self.count(Trouble::Paused);
+        }
+        match control.ending.as_ref().map(|ending| ending.cause) {
+            Some(EndCause::Timeout | EndCause::Deadline) => self.count(Trouble::Overdue),
+            Some(EndCause::MaxFails) => self.count(Trouble::FailedTooOften),
+            Some(EndCause::Person) | None => {}
+        }
+    }
+
+    /// A job of which too many tasks have failed is cancelled in the same turn.
+    fn check_fails(&self, job: JobId, phase: JobPhase, counts: &Counts) -> Result<(), Breach> {
+        let known = self.truth.jobs.get(&job);
+        let most = known.and_then(|known| known.spec.spec.rules.max_fails);
+        let failed = counts.of(TaskState::Failed) + counts.of(TaskState::Dead);
+        match most {
+            Some(most)
+                if phase == JobPhase::Active
+                    && most.is_exceeded(u64::from(failed), counts.total()) =>
+            {
+                let detail = format!("job {job} goes on with {failed} failed: {most:?}");
+                breach(Invariant::MaxFails, detail)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tasks that ended without success wait again; what counted of them is history.
+    fn tasks_retried(&mut self, job: JobId, tasks: TaskRange) -> Result<(), Breach> {
+        let succeeded = self.truth.counted.iter().find(|((of, task), attempt)| {
+            let outcome = self.truth.outcomes.get(attempt);
+            *of == job && tasks.contains(*task) && outcome.is_some_and(Outcome::is_success)
+        });
+        if let Some((task, attempt)) = succeeded {
+            let detail = format!("{task:?} is tried again after the success of {attempt}");
+            return breach(Invariant::NoRestart, detail);
+        }
+        self.count(Trouble::TriedAgain);
+        if let Some(known) = self.truth.jobs.get_mut(&job) {
+            known.finished = false;
+            known.cancelled = None;
+            known.timed_out = false;
+        }
+        self.truth.cancels_acknowledged.remove(&job);
+        let is_meant = |task: &TaskKey| task.0 == job && tasks.contains(task.1);
+        self.truth.counted.retain(|task, _| !is_meant(task));
+        let earlier = self.truth.attempts.values_mut();
+        for granted in earlier.filter(|granted| is_meant(&granted.task)) {
+            granted.retried = true;
+        }
+        Ok(())
     }
 
     /// An attempt of a job that is cancelled and runs.
@@ -185,6 +267,7 @@ impl World {
             return breach(Invariant::StoreFits, format!("{record:?} is of no job"));
         };
         let (spec, cancelled, finished) = (job.spec.clone(), job.cancelled.is_some(), job.finished);
+        let paused = job.paused;
         for (offset, attempt) in record.attempts.iter().enumerate() {
             let offset = u32::try_from(offset).unwrap_or(u32::MAX);
             let task = (record.job, TaskIndex(record.first_task.0 + offset));
@@ -195,10 +278,19 @@ impl World {
                 at: self.now,
                 batch,
                 orphan: false,
+                retried: false,
             };
             let what = format!("{attempt} of task {}/{} is granted", task.0, task.1);
             if self.truth.attempts.insert(attempt, granted).is_some() {
                 return breach(Invariant::TrueOutcome, format!("{what} twice"));
+            }
+            if (paused || self.truth.queue_paused) && spec.spec.service.is_none() {
+                return breach(Invariant::PausedIsQuiet, format!("{what}, it is paused"));
+            }
+            let deadline = spec.spec.rules.deadline;
+            if deadline.is_some_and(|deadline| deadline <= record.granted_at) {
+                let detail = format!("{what} after its deadline");
+                return breach(Invariant::DeadlineKept, detail);
             }
             if cancelled || finished {
                 return breach(
@@ -230,7 +322,8 @@ impl World {
             let Some(granted) = self.truth.attempts.get(other) else {
                 continue;
             };
-            let done = self.truth.durable_success.contains(other) && !granted.orphan;
+            let done =
+                self.truth.durable_success.contains(other) && !granted.orphan && !granted.retried;
             if done && !self.has_excuse(*other, &[Excuse::JournalLost, Excuse::Lapse]) {
                 let detail = format!("{attempt} is granted although {other} succeeded durably");
                 return breach(Invariant::NoRerun, detail);
@@ -314,6 +407,7 @@ impl World {
         Some(Case {
             counted,
             cancelled: job.is_some_and(|job| job.cancelled.is_some()),
+            job_timed_out: job.is_some_and(|job| job.timed_out),
             timeout: granted.spec.spec.timeout,
             is_program: !kernel_only,
             is_service,

@@ -26,6 +26,8 @@ pub(crate) struct Case<'a> {
     pub(crate) counted: bool,
     /// The cancel of its job is committed.
     pub(crate) cancelled: bool,
+    /// And it was cancelled because its time was over.
+    pub(crate) job_timed_out: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) is_program: bool,
     /// It has many runs: what one of them did is not yet the outcome of the attempt.
@@ -65,7 +67,13 @@ pub(crate) fn judge(outcome: &Outcome, case: &Case<'_>) -> Result<(), Breach> {
                 || (*signal == 9 && (ended_as(Ending::ParentDied) || case.never_executed))
         }
         Outcome::OutOfMemory => scripted(ScriptedEnding::OutOfMemory),
-        Outcome::TimedOut => timed_out(case) && (!case.is_program || case.stopped_for.time),
+        Outcome::TimedOut => {
+            let own = timed_out(case) && (!case.is_program || case.stopped_for.time);
+            // The time of its job was over, and its agent was told to stop it.
+            let began = case.execution.is_some() || case.spawned.is_some();
+            let of_job = case.job_timed_out && began;
+            own || of_job && (!case.is_program || case.stopped_for.person)
+        }
         Outcome::Cancelled => {
             // A replica rests after a run that no order ended: then there is nothing to stop.
             let by_itself = ending.is_some_and(|(_, ending)| !ending.is_ordered());

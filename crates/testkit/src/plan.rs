@@ -31,7 +31,7 @@ pub enum Switch {
 
 impl Switch {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Rule(Rule::Fencing),
         Self::Rule(Rule::IdempotencyKey),
         Self::Rule(Rule::SaltedEpoch),
@@ -44,6 +44,10 @@ impl Switch {
         Self::Rule(Rule::BackOff),
         Self::Rule(Rule::OwnRows),
         Self::Rule(Rule::StaysStopped),
+        Self::Rule(Rule::RetryTicket),
+        Self::Rule(Rule::Deadline),
+        Self::Rule(Rule::MaxFails),
+        Self::Rule(Rule::Paused),
         Self::ReplyBeforeCommit,
         Self::ReplyBeforeEarlierCommit,
         Self::JournalAfterSend,

@@ -7,11 +7,12 @@ use flota_model::{
     outcome::StartStage,
     parameters::Rows,
     resources::Resources,
+    rules::{JobRules, MaxFails, RetryCause},
     spec::{
         Constraints, JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SealedSpec,
         TaskRange, Work,
     },
-    units::Cpus,
+    units::{Cpus, Timestamp},
 };
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     parameters,
     random::{Random, mix},
     service_specs::Version,
+    time::WALL_START,
 };
 
 const MILLI: u64 = 1_000;
@@ -211,8 +213,35 @@ fn draw_spec(random: &mut Random, taste: Taste, index: u64) -> JobSpec {
                 lost_after: Duration::from_millis(*random.pick(&[0, 500, 2_000, 10_000])),
             }
         },
+        rules: Box::new(draw_rules(random)),
         service: None,
     }
+}
+
+/// Most jobs have no rules of their own.
+fn draw_rules(random: &mut Random) -> JobRules {
+    let mut rules = JobRules::default();
+    match random.below(10) {
+        0 => {
+            let after = random.within(5 * SECOND..=60 * SECOND);
+            rules.deadline = Some(Timestamp(WALL_START + after));
+        }
+        1 => rules.timeout = Some(Duration::from_micros(random.within(SECOND..=30 * SECOND))),
+        2 => rules.max_fails = Some(MaxFails::Tasks(0)),
+        3 => rules.max_fails = Some(MaxFails::Percent(30)),
+        4 => {
+            rules.retry_on = vec![
+                RetryCause::Exit {
+                    first: 1,
+                    last: 127,
+                },
+                RetryCause::OutOfMemory,
+            ];
+        }
+        5 => rules.retry_not_on = vec![RetryCause::Lost, RetryCause::Signal(11)],
+        _ => {}
+    }
+    rules
 }
 
 fn draw_work(random: &mut Random, taste: Taste) -> Work {

@@ -187,6 +187,9 @@ impl World {
                     Refusal::ServiceRunning(_) => order == Order::Start && client.tries > 8,
                     Refusal::JobNotFound(_)
                     | Refusal::JobFinished(_)
+                    | Refusal::DeadlinePassed
+                    | Refusal::JobCancelling(_)
+                    | Refusal::JobChanged(_)
                     | Refusal::KeyReused { .. }
                     | Refusal::TooManyJobs { .. }
                     | Refusal::TooManyTasks { .. }

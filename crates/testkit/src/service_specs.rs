@@ -121,6 +121,7 @@ impl Specs {
                 let lost_after = Duration::from_secs(1);
                 OnDisconnect::Keep { lost_after }
             },
+            rules: Box::default(),
             service: Some(Box::new(Service {
                 replicas,
                 ..kind.clone()

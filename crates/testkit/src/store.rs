@@ -7,8 +7,10 @@ use flota_model::{
         AttemptRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey, JobRecord, KeyRecord,
         NodeRecord, RevisionRecord, ServiceRecord, Snapshot, TaskHistory,
     },
+    control::Pause,
     ids::{AttemptId, Authority, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     note::{NoteKind, NoteRecord},
+    spec::TaskRange,
     state::JobPhase,
 };
 
@@ -19,6 +21,7 @@ pub(crate) struct Store {
     restored: bool,
     batch: BatchNumber,
     counters: Counters,
+    pub(crate) queue: Option<Pause>,
     /// All jobs ever accepted.
     pub(crate) jobs: BTreeMap<JobId, JobRecord>,
     chunks: BTreeMap<(JobId, u32), Vec<u8>>,
@@ -95,6 +98,14 @@ impl Store {
         self.authority
     }
 
+    /// What is written of the states of a job.
+    pub(crate) fn chunks_of(&self, job: JobId) -> Vec<(u32, Vec<u8>)> {
+        let chunks = self.chunks.iter().filter(|((of, _), _)| *of == job);
+        chunks
+            .map(|((_, number), bytes)| (*number, bytes.clone()))
+            .collect()
+    }
+
     /// Puts a backup in the place of the store.
     pub(crate) fn restore(&mut self, backup: &Self) {
         *self = Self {
@@ -118,6 +129,7 @@ impl Store {
             restored: self.restored,
             batch: self.batch,
             counters: self.counters,
+            queue: self.queue.clone(),
             jobs: self
                 .jobs
                 .values()
@@ -153,6 +165,15 @@ impl Store {
         }
     }
 
+    /// What counted of these tasks is history only.
+    fn uncount(&mut self, job: JobId, tasks: TaskRange) {
+        for record in self.attempts.values_mut() {
+            if record.job == job && tasks.contains(record.task) {
+                record.counted = false;
+            }
+        }
+    }
+
     #[expect(
         clippy::too_many_lines,
         reason = "one short arm for each kind of change"
@@ -181,6 +202,12 @@ impl Store {
                 (record.phase, record.counts) = (*phase, *counts);
                 record.finished_at = *finished_at;
             }
+            Change::JobControlled { job, control } => {
+                let record = self.jobs.get_mut(job).ok_or("the job is not there")?;
+                record.control.clone_from(control);
+            }
+            Change::QueueControlled(pause) => self.queue.clone_from(pause),
+            Change::TasksRetried { job, tasks } => self.uncount(*job, *tasks),
             Change::ChunkWritten { job, number, bytes } => {
                 self.chunks.insert((*job, *number), bytes.clone());
             }

@@ -114,13 +114,21 @@ pub enum Trouble {
     ReplicaStopped,
     /// A service became what was applied last.
     Settled,
+    /// Tasks that had ended without success wait again.
+    TriedAgain,
+    /// A job was paused.
+    Paused,
+    /// A job was cancelled because its time was over.
+    Overdue,
+    /// A job was cancelled because too many of its tasks had failed.
+    FailedTooOften,
 }
 
 const COUNT: usize = Trouble::ALL.len();
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 58] = [
         Self::AgentDied,
         Self::AgentDiedInTurn,
         Self::KeeperDied,
@@ -175,6 +183,10 @@ impl Trouble {
         Self::ProbeLost,
         Self::ReplicaStopped,
         Self::Settled,
+        Self::TriedAgain,
+        Self::Paused,
+        Self::Overdue,
+        Self::FailedTooOften,
     ];
 }
 

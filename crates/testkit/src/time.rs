@@ -52,7 +52,7 @@ pub(crate) fn micros(span: Duration) -> u64 {
 pub(crate) const DRIFT_MAX: u64 = 10_000;
 
 /// Where every wall clock starts, before its error: some day of 2026.
-const WALL_START: u64 = 1_790_000_000_000_000;
+pub(crate) const WALL_START: u64 = 1_790_000_000_000_000;
 
 /// The two clocks of one machine: `CLOCK_BOOTTIME`, which also counts while the machine is
 /// suspended, and a wall clock that may jump.

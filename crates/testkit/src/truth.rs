@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_engine::keeper::api::StopReason;
 use flota_model::{
     change::AttemptRecord,
+    control::{EndCause, JobControl},
     ids::{AttemptId, Authority, BatchNumber, Epoch, JobId, NodeId, SpecHash, TaskIndex},
     outcome::Outcome,
     spec::{OnDisconnect, Retry, SealedSpec, Work},
@@ -78,6 +79,12 @@ pub enum Invariant {
     PastKept,
     /// Work that waits has a reason that people are told.
     WaitsExplained,
+    /// Nothing is granted of what is paused.
+    PausedIsQuiet,
+    /// Nothing of a job is granted after its deadline.
+    DeadlineKept,
+    /// No job goes on of which too many tasks have failed.
+    MaxFails,
 }
 
 /// A broken invariant.
@@ -105,6 +112,8 @@ pub(crate) struct Granted {
     pub(crate) batch: BatchNumber,
     /// The store that knew it was replaced by an older backup.
     pub(crate) orphan: bool,
+    /// A person had its task tried again after it: it is history.
+    pub(crate) retried: bool,
 }
 
 /// How an execution really ended.
@@ -168,6 +177,9 @@ pub(crate) struct KnownJob {
     pub(crate) batch: BatchNumber,
     pub(crate) cancelled: Option<BatchNumber>,
     pub(crate) finished: bool,
+    pub(crate) paused: bool,
+    /// It was cancelled because its time was over.
+    pub(crate) timed_out: bool,
 }
 
 /// Everything.
@@ -186,6 +198,7 @@ pub(crate) struct Truth {
     /// Of every attempt that has a row.
     pub(crate) outcomes: BTreeMap<AttemptId, Outcome>,
     pub(crate) jobs: BTreeMap<JobId, KnownJob>,
+    pub(crate) queue_paused: bool,
     /// Which job belongs to whom, as acknowledged to the client.
     pub(crate) acknowledged: BTreeMap<JobId, String>,
     pub(crate) cancels_acknowledged: BTreeSet<JobId>,
@@ -351,7 +364,8 @@ impl Truth {
             return breach(Invariant::NoRestart, format!("{what} after it counted"));
         }
         for (other, execution) in self.others(attempt, granted.task) {
-            if granted.spec.spec.retry == Retry::Never {
+            let retried = self.attempts.get(&other).is_some_and(|other| other.retried);
+            if granted.spec.spec.retry == Retry::Never && !retried {
                 return breach(Invariant::StartsOnce, format!("{what} after {other}"));
             }
             if stops(&granted.spec) && !forgiven && self.runs(execution, &granted.spec, now) {
@@ -496,11 +510,15 @@ impl Truth {
         self.jobs.retain(|_, job| job.batch <= batch);
         for (id, job) in &mut self.jobs {
             job.cancelled = job.cancelled.filter(|at| *at <= batch);
+            let control = store.jobs.get(id).map(|record| &record.control);
+            job.paused = control.is_some_and(|control| control.paused.is_some());
+            job.timed_out = control.is_some_and(by_time);
             job.finished = store
                 .jobs
                 .get(id)
                 .is_some_and(|record| record.phase == JobPhase::Finished);
         }
+        self.queue_paused = store.queue.is_some();
         self.services_restored(store);
         let jobs = &self.jobs;
         self.by_task.retain(|(job, _), _| jobs.contains_key(job));
@@ -511,6 +529,14 @@ impl Truth {
         self.cancels_acknowledged
             .retain(|job| jobs.get(job).is_some_and(|known| known.cancelled.is_some()));
     }
+}
+
+/// Whether a job was cancelled because its time was over.
+pub(crate) fn by_time(control: &JobControl) -> bool {
+    control
+        .ending
+        .as_ref()
+        .is_some_and(|ending| matches!(ending.cause, EndCause::Timeout | EndCause::Deadline))
 }
 
 /// Whether it is stopped when its node is cut off.

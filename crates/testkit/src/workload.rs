@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use flota_engine::fleet::api::Event;
 use flota_model::{
     command::{Ask, Command, NodeView, Principal, Query, Refusal, Reply, Request},
+    control::{RETRIED_STATES, RetryTicket, RetryWhich, StoredJob},
     ids::{JobId, RequestId},
     spec::SealedSpec,
-    state::NodePhase,
+    state::{JobPhase, NodePhase},
 };
 
 use crate::{
@@ -35,6 +36,12 @@ pub(crate) enum Errand {
         job: JobId,
         principal: String,
     },
+    /// Somebody holds a job back, or all batch work, or lets it go on.
+    Hold(Hold),
+    /// Somebody wants what did not succeed to be tried again, and draws a ticket first.
+    Retry(JobId),
+    /// What was read of the job leaves for the start of the server that drew the ticket.
+    RetryRead(Box<RetryRead>),
     Look,
     /// The client of a service does what is next.
     Serve(usize),
@@ -81,6 +88,23 @@ pub(crate) struct Submission {
     pub(crate) job: Option<JobId>,
 }
 
+/// Holding something back, and letting it go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hold {
+    PauseJob(JobId),
+    ResumeJob(JobId),
+    PauseQueue,
+    ResumeQueue,
+}
+
+/// What the edge of a server has read of a job that is to be tried again.
+#[derive(Debug, Clone)]
+pub(crate) struct RetryRead {
+    server: usize,
+    job: JobId,
+    stored: Option<Box<StoredJob>>,
+}
+
 #[derive(Debug, Clone)]
 struct Asked {
     about: About,
@@ -93,6 +117,9 @@ struct Asked {
 pub(crate) enum About {
     Submit(usize),
     Cancel(JobId, String),
+    RetryTicket(JobId),
+    Retry(Box<RetryRead>),
+    Hold(Hold),
     Fleet,
     Nodes,
     Recover,
@@ -114,6 +141,9 @@ impl World {
                 }
             }
             Errand::Cancel { job, principal } => self.ask(About::Cancel(job, principal)),
+            Errand::Hold(hold) => self.ask(About::Hold(hold)),
+            Errand::Retry(job) => self.ask(About::RetryTicket(job)),
+            Errand::RetryRead(read) => self.ask(About::Retry(read)),
             Errand::Recover => self.ask(About::Recover),
             Errand::Serve(service) => self.serve(service),
             Errand::ServeAgain(service) => self.serve_repeats(service),
@@ -125,6 +155,7 @@ impl World {
                     self.ask(About::Service(service, orders));
                 }
                 self.somebody_orders();
+                self.let_go_on();
                 self.plan_in(LOOK, Happening::Client(Errand::Look));
             }
             Errand::Ask(request) => self.request_arrives(request),
@@ -173,7 +204,34 @@ impl World {
                 };
                 (submission.principal.clone(), Ask::Command(command))
             }
-            About::Cancel(job, principal) => (principal, Ask::Command(Command::Cancel { job })),
+            About::Cancel(job, principal) => {
+                let reason = Some("not needed any more".to_owned());
+                (principal, Ask::Command(Command::Cancel { job, reason }))
+            }
+            About::Hold(hold) => {
+                let reason = None;
+                let command = match hold {
+                    Hold::PauseJob(job) => Command::PauseJob { job, reason },
+                    Hold::ResumeJob(job) => Command::ResumeJob { job },
+                    Hold::PauseQueue => Command::PauseQueue { reason },
+                    Hold::ResumeQueue => Command::ResumeQueue,
+                };
+                ("local".to_owned(), Ask::Command(command))
+            }
+            About::RetryTicket(_) => ("local".to_owned(), Ask::Query(Query::RetryTicket)),
+            About::Retry(read) => {
+                // A ticket is drawn and used by the same process.
+                if read.server != server {
+                    return;
+                }
+                let which = RetryWhich {
+                    states: RETRIED_STATES.to_vec(),
+                    tasks: Vec::new(),
+                };
+                let (job, stored) = (read.job, read.stored);
+                let command = Command::Retry { job, which, stored };
+                ("local".to_owned(), Ask::Command(command))
+            }
             About::Fleet => ("local".to_owned(), Ask::Query(Query::Fleet)),
             About::Nodes => ("local".to_owned(), Ask::Query(Query::Nodes)),
             About::Recover => ("local".to_owned(), Ask::Command(Command::Recover)),
@@ -251,6 +309,9 @@ impl World {
             (About::Cancel(job, _), Ok(Reply::Cancelling { .. })) => {
                 self.truth.cancels_acknowledged.insert(job);
             }
+            (About::RetryTicket(job), Ok(Reply::RetryTicket(ticket))) => {
+                self.read_for_retry(job, ticket, asked.server);
+            }
             (About::Fleet, Ok(Reply::Fleet(view))) => {
                 if view.store_behind.is_some() {
                     let wait = self.random.within(1_000..=4_000_000);
@@ -293,6 +354,70 @@ impl World {
             let wait = self.random.within(1_000..=10_000_000);
             self.plan_in(wait, Happening::Client(Errand::Cancel { job, principal }));
         }
+        if self.random.chance(150) && !self.healed {
+            self.plan_hold(Hold::PauseJob(job), Hold::ResumeJob(job));
+        }
+        if self.random.chance(30) && !self.healed {
+            self.plan_hold(Hold::PauseQueue, Hold::ResumeQueue);
+        }
+        if self.random.chance(300) && !self.healed {
+            self.plan_retries(job);
+        }
+    }
+
+    fn plan_hold(&mut self, hold: Hold, release: Hold) {
+        let wait = self.random.within(1_000..=8_000_000);
+        let lasts = self.random.within(1_000..=6_000_000);
+        self.plan_in(wait, Happening::Client(Errand::Hold(hold)));
+        self.plan_in(wait + lasts, Happening::Client(Errand::Hold(release)));
+    }
+
+    /// In the end somebody finds all that is still held back.
+    fn let_go_on(&mut self) {
+        if !self.healed {
+            return;
+        }
+        let jobs = self.server.store.jobs.values();
+        let held = jobs.filter(|record| record.control.paused.is_some());
+        let mut held: Vec<Hold> = held.map(|record| Hold::ResumeJob(record.job)).collect();
+        if self.server.store.queue.is_some() {
+            held.push(Hold::ResumeQueue);
+        }
+        for hold in held {
+            self.ask(About::Hold(hold));
+        }
+    }
+
+    /// Some people have what did not succeed tried again, more than one of them at a time.
+    fn plan_retries(&mut self, job: JobId) {
+        let mut wait = self.random.within(1_000..=25_000_000);
+        for _ in 0..self.random.within(1..=4) {
+            self.plan_in(wait, Happening::Client(Errand::Retry(job)));
+            wait += self.random.within(1_000..=4_000_000);
+        }
+    }
+
+    /// The edge has its ticket: it reads the job, and takes its time.
+    fn read_for_retry(&mut self, job: JobId, ticket: RetryTicket, server: Option<usize>) {
+        let Some(server) = server else {
+            return;
+        };
+        let record = self.server.store.jobs.get(&job);
+        let finished = record.filter(|record| record.phase == JobPhase::Finished);
+        let stored = finished.map(|record| {
+            Box::new(StoredJob {
+                record: record.clone(),
+                chunks: self.server.store.chunks_of(job),
+                ticket,
+            })
+        });
+        let read = Box::new(RetryRead {
+            server,
+            job,
+            stored,
+        });
+        let wait = self.random.within(100..=3_000_000);
+        self.plan_in(wait, Happening::Client(Errand::RetryRead(read)));
     }
 
     /// The connections of clients to a start of the server are gone.
@@ -332,6 +457,9 @@ impl World {
             | About::Fleet
             | About::Nodes
             | About::Recover
+            | About::Hold(_)
+            | About::RetryTicket(_)
+            | About::Retry(_)
             | About::Service(..) => return,
         };
         self.plan_in(wait, Happening::Client(errand));
@@ -343,6 +471,12 @@ fn repeats(about: &About, clients: &Clients) -> bool {
     match about {
         About::Submit(index) => clients.submissions[*index].keyed,
         About::Cancel(..) | About::Serve(..) => true,
-        About::Fleet | About::Nodes | About::Recover | About::Service(..) => false,
+        About::Fleet
+        | About::Nodes
+        | About::Recover
+        | About::Hold(_)
+        | About::RetryTicket(_)
+        | About::Retry(_)
+        | About::Service(..) => false,
     }
 }

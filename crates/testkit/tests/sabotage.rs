@@ -88,6 +88,26 @@ fn rows_of_other_tasks_are_noticed() {
 }
 
 #[test]
+fn a_finished_job_that_is_taken_up_as_it_once_was_is_noticed() {
+    check(Switch::Rule(Rule::RetryTicket));
+}
+
+#[test]
+fn a_job_that_outlives_its_deadline_is_noticed() {
+    check(Switch::Rule(Rule::Deadline));
+}
+
+#[test]
+fn a_job_that_goes_on_after_too_many_failures_is_noticed() {
+    check(Switch::Rule(Rule::MaxFails));
+}
+
+#[test]
+fn a_paused_job_that_starts_something_is_noticed() {
+    check(Switch::Rule(Rule::Paused));
+}
+
+#[test]
 fn a_reply_before_its_commit_is_noticed() {
     check(Switch::ReplyBeforeCommit);
 }

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod frames;
 pub mod hpc;
 pub mod inputs;
+pub mod instant;
 pub mod line;
 pub mod quantity;
 pub mod rest;

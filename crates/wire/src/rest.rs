@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod control;
 pub mod convert;
 pub mod inspect;
 pub mod page;
@@ -150,6 +151,12 @@ pub struct Job {
     pub submitted_at: f64,
     /// When it finished.
     pub finished_at: Option<f64>,
+    /// Who holds it back: nothing more of it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<control::Pause>,
+    /// Why it is cancelled, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<control::Ending>,
     /// The spec as submitted (normal form); only in `GET /api/v1/jobs/{job}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<serde_json::Value>,

@@ -45,7 +45,7 @@ pub use self::{
     read::{
         GRACE_DEFAULT,
         file::{DeclaredService, ENVIRONMENT_FILES_MAX, SERVICES_MAX},
-        parse_bound, parse_io_priority, parse_umask,
+        parse_bound, parse_cause, parse_io_priority, parse_max_fails, parse_umask,
     },
     services::{Notation, parse_services},
 };

@@ -269,6 +269,7 @@ pub(crate) fn job(count: u32, work: Work, retry: Retry) -> JobSpec {
         grace: Duration::from_secs(5),
         on_disconnect: OnDisconnect::default(),
         parameters: None,
+        rules: Box::default(),
         service: None,
     }
 }

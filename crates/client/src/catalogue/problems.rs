@@ -53,6 +53,10 @@ problems! {
         "no se sabe quién pregunta", "dé el archivo DATA/token del servidor con --token-file";
     "E-CREDENTIALS-WRONG" "give the file DATA/token of this very server with --token-file",
         "las credenciales no son válidas", "dé con --token-file el archivo DATA/token de este mismo servidor";
+    "E-DEADLINE-PASSED" "give a later one", "el plazo del trabajo ya pasó", "dé uno posterior";
+    "E-JOB-CANCELLING" "wait until it is finished: flota job wait JOB", "el trabajo se está cancelando",
+        "espere a que termine: flota job wait TRABAJO";
+    "E-JOB-CHANGED" "try again", "el trabajo cambió mientras se leía", "vuelva a intentarlo";
     "E-LOGIN-EXPIRED" "", "el enlace de entrada no es válido",
         "un enlace sirve una vez y hasta que el servidor se detenga: arránquelo de nuevo para obtener otro";
     "E-ACCESS-DENIED" "", "sin permiso", "";

@@ -91,6 +91,8 @@ texts! { SERVICES:
     room_for_all(count) => "{count} waiting for room:", "{count} en espera de sitio:";
     room_halt_store_behind => "nothing is placed before a person runs flota recover",
         "no se coloca nada hasta que alguien ejecute flota recover";
+    room_halt_queue_paused => "somebody holds all batch work back: flota queue show",
+        "alguien retiene todo el trabajo por lotes: flota queue show";
     room_halt_nodes_awaited => "the server has just started and waits for the nodes that it knew",
         "el servidor acaba de arrancar y espera a los nodos que conocía";
     room_no_nodes => "no node has joined", "no se ha unido ningún nodo";

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use clap::Command;
 
 use super::{
-    Entry, Language, care::CARE, doctor::DOCTOR, execution::EXECUTION, help::HELP, host::HOST,
-    inputs::INPUTS, logs::LOGS, messages::MESSAGES, problems, processes::PROCESSES,
+    Entry, Language, care::CARE, control::CONTROL, doctor::DOCTOR, execution::EXECUTION,
+    help::HELP, host::HOST, inputs::INPUTS, logs::LOGS, messages::MESSAGES, problems, processes::PROCESSES,
     services::SERVICES, usage::USAGE,
 };
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
     [
-        CARE, DOCTOR, EXECUTION, HELP, HOST, INPUTS, LOGS, MESSAGES, PROCESSES, SERVICES, USAGE,
+        CARE, CONTROL, DOCTOR, EXECUTION, HELP, HOST, INPUTS, LOGS, MESSAGES, PROCESSES, SERVICES, USAGE,
     ]
     .into_iter()
     .flatten()

@@ -45,6 +45,7 @@ pub fn grammar(language: Language) -> Command {
         .subcommands([
             jobs::submit(language, "submit"),
             jobs::job(language),
+            jobs::queue(language),
             jobs::list(language, "jobs").hide(true),
             jobs::logs(language, language.about_logs()),
             services::service(language),

@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 use flota_wire::rest::{Cancelling, Job};
 
-use super::{Session, ask};
+use super::{Session, ask, retry};
 use crate::{
     catalogue::Language,
     client::JobsQuery,
@@ -73,6 +73,9 @@ pub(super) async fn list(session: &mut Session<'_>, matches: &ArgMatches) -> Res
 
 pub(super) async fn show(session: &mut Session<'_>, matches: &ArgMatches) -> Result<Exit, Failure> {
     let job = ask!(session.job(argument(matches)));
+    if matches.get_flag("failed") {
+        return retry::failures(session, job.id).await;
+    }
     let mut fields = columns(session.language());
     fields.extend(more(session.language()));
     Details {
@@ -98,7 +101,8 @@ pub(super) async fn cancel(
     session: &mut Session<'_>,
     matches: &ArgMatches,
 ) -> Result<Exit, Failure> {
-    let answer = ask!(session.cancel(argument(matches)));
+    let reason = matches.get_one::<String>("reason").map(String::as_str);
+    let answer = ask!(session.cancel(argument(matches), reason));
     let language = session.language();
     if session.screen.format() == Format::Table {
         let text = match answer.phase.as_str() {
@@ -131,8 +135,13 @@ fn columns(language: Language) -> Vec<Field<Job>> {
         Field::number("id", language.header_job(), |job: &Job| job.id.to_string()),
         Field::text("name", language.header_name(), |job: &Job| job.name.clone()),
         Field::state("phase", language.header_phase(), |job: &Job| {
-            job.phase.clone()
-        }),
+            if job.paused.is_some() && job.phase == "active" {
+                "paused".to_owned()
+            } else {
+                job.phase.clone()
+            }
+        })
+        .raw(|job| job.phase.clone()),
         Field::number("ended", language.header_ended(), move |job: &Job| {
             let tally = Tally::of(job);
             language.free_of(tally.ended, tally.total)
@@ -184,10 +193,48 @@ fn more(language: Language) -> Vec<Field<Job>> {
         Field::text("finished", language.header_finished(), |job: &Job| {
             job.finished_at.map(utc).unwrap_or_default()
         }),
+        Field::text("paused", language.header_paused(), |job: &Job| {
+            let pause = job.paused.as_ref();
+            pause
+                .map(|pause| said(&pause.by, pause.at, pause.reason.as_deref()))
+                .unwrap_or_default()
+        }),
+        Field::text("ending", language.header_ending(), |job: &Job| {
+            let ending = job.ending.as_ref();
+            ending
+                .map(|ending| {
+                    let who = format!("{} {}", ending.cause, ending.by);
+                    said(&who, ending.at, ending.reason.as_deref())
+                })
+                .unwrap_or_default()
+        }),
         Field::text("work", language.header_work(), |job: &Job| {
             job.spec.as_ref().map(work).unwrap_or_default()
         }),
     ]
+}
+
+/// Says what was done with a job, or prints it.
+pub(super) fn told(session: &mut Session<'_>, job: &Job, text: &str) -> Result<Exit, Failure> {
+    if session.screen.format() == Format::Table {
+        session.screen.mention(text);
+        return Ok(Exit::Ok);
+    }
+    Details {
+        item: job,
+        fields: columns(session.language()),
+        name: |job| job.id.to_string(),
+    }
+    .print(session.screen)?;
+    Ok(Exit::Ok)
+}
+
+/// Who, when and why.
+pub(super) fn said(who: &str, at: f64, reason: Option<&str>) -> String {
+    let reason = reason
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    format!("{who} {}{reason}", utc(at))
 }
 
 /// What each task runs, in one line, from the spec as it was submitted.

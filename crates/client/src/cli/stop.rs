@@ -103,7 +103,7 @@ async fn stop_one(
 
 /// Cancels it, and waits until nothing of it runs any more.
 async fn stop_job(session: &mut Session<'_>, job: &str) -> Result<Done, Failure> {
-    let cancelling = ask!(session.cancel(job));
+    let cancelling = ask!(session.cancel(job, None));
     let finished = wait::wait(session, cancelling.job, None).await?;
     Ok(Done::Job {
         job: finished.id,

@@ -16,12 +16,15 @@ const NAMES_MAX: usize = 32;
 
 /// Names of the nodes on which the last attempts of `tasks` ran. Best effort: a name is a comfort.
 pub(super) async fn node_names(session: &mut Session<'_>, tasks: &[Task]) -> BTreeMap<u32, String> {
+    let last = tasks.iter().filter_map(|task| task.attempts.last());
+    let nodes = last.map(|last| last.node).collect();
+    names_of(session, nodes).await
+}
+
+/// Names of these nodes, as far as they are to be had.
+pub(super) async fn names_of(session: &mut Session<'_>, nodes: Vec<u32>) -> BTreeMap<u32, String> {
     let mut names = BTreeMap::new();
-    for node in tasks
-        .iter()
-        .filter_map(|task| task.attempts.last())
-        .map(|last| last.node)
-    {
+    for node in nodes {
         if names.len() < NAMES_MAX && !names.contains_key(&node) {
             let Ok(client) = session.client().await else {
                 return names;
@@ -62,13 +65,20 @@ pub(super) fn of_task(language: Language, task: &Task, names: &BTreeMap<u32, Str
         return language.story_cancelled();
     }
     match task.attempts.last() {
-        Some(last) => {
-            let name = names.get(&last.node).map(|name| clean(name));
-            let node = name.unwrap_or_else(|| language.node_number(last.node));
-            of_attempt(language, last, &node)
-        }
+        Some(last) => of_one(language, last, names),
         None => language.story_no_attempt(&task.state),
     }
+}
+
+/// How an attempt ended, and where.
+pub(super) fn of_one(
+    language: Language,
+    attempt: &Attempt,
+    names: &BTreeMap<u32, String>,
+) -> String {
+    let name = names.get(&attempt.node).map(|name| clean(name));
+    let node = name.unwrap_or_else(|| language.node_number(attempt.node));
+    of_attempt(language, attempt, &node)
 }
 
 fn of_attempt(language: Language, attempt: &Attempt, node: &str) -> String {

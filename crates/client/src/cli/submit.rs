@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use clap::ArgMatches;
 use flota_model::{
+    rules::{MaxFails, RetryCause},
     spec::{
         JobSpec, KernelCall, OnDisconnect, Priority, Program, Retry, SPEC_LENGTH_MAX, TaskRange,
         Work,
     },
-    units::{Bytes, Cpus},
+    units::{Bytes, Cpus, Timestamp},
 };
 use flota_wire::{
     rest::Submitted,
@@ -177,6 +178,7 @@ pub(super) fn jobs(
         for matches in &layers {
             apply_shape(&mut job.spec, matches);
             apply_policy(&mut job.spec, matches);
+            apply_rules(&mut job.spec, matches);
         }
         apply_work(
             language,
@@ -203,6 +205,7 @@ pub(super) fn template(
     let mut job = jobs.remove(0);
     apply_shape(&mut job.spec, matches);
     apply_policy(&mut job.spec, matches);
+    apply_rules(&mut job.spec, matches);
     apply_work(
         language,
         &mut job.spec,
@@ -312,6 +315,31 @@ fn apply_policy(spec: &mut JobSpec, matches: &ArgMatches) {
         if let Some(waited) = waited {
             *backoff = *waited;
             *backoff_max = (*backoff_max).max(*waited);
+        }
+    }
+}
+
+fn apply_rules(spec: &mut JobSpec, matches: &ArgMatches) {
+    let rules = &mut spec.rules;
+    if let Some(timeout) = matches.get_one::<Duration>("job-timeout") {
+        rules.timeout = Some(*timeout);
+    }
+    if let Some(deadline) = matches.get_one::<Timestamp>("deadline") {
+        rules.deadline = Some(*deadline);
+    }
+    if let Some(most) = matches.get_one::<MaxFails>("max-fails") {
+        rules.max_fails = Some(*most);
+    }
+    rules.paused |= matches.get_flag("paused");
+    for (id, causes) in [
+        ("retry-on", &mut rules.retry_on),
+        ("retry-not-on", &mut rules.retry_not_on),
+    ] {
+        if let Some(given) = matches.get_many::<RetryCause>(id) {
+            *causes = given.copied().collect();
+            // In the normal form they are in order, each once.
+            causes.sort_unstable();
+            causes.dedup();
         }
     }
 }

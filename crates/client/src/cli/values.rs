@@ -6,10 +6,11 @@ use flota_model::{
     execution::{Bound, IoPriority, ResourceLimit},
     ids::TaskIndex,
     process::ProcessHandle,
+    rules::{MaxFails, RetryCause},
     spec::{OnDisconnect, TASKS_PER_JOB_MAX, TaskRange},
-    units::{Bytes, Cpus},
+    units::{Bytes, Cpus, Timestamp},
 };
-use flota_wire::{quantity, spec};
+use flota_wire::{instant, quantity, spec};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::stop::Target;
@@ -26,6 +27,38 @@ pub(super) fn job(language: Language) -> impl Fn(&str) -> Result<String, String>
         "last" => Ok(text.to_owned()),
         _ if text.parse::<u64>().is_ok() => Ok(text.to_owned()),
         _ => Err(language.why_not_a_job()),
+    }
+}
+
+/// An instant, or a span from now.
+pub(super) fn instant(language: Language) -> impl Fn(&str) -> Result<Timestamp, String> + Clone {
+    move |text| {
+        if let Ok(span) = quantity::parse_duration(text) {
+            let span = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+            return Ok(Timestamp(clock::wall().0.saturating_add(span)));
+        }
+        instant::parse(text).ok_or_else(|| language.why_not_an_instant())
+    }
+}
+
+/// A number of tasks, or a share of them.
+pub(super) fn max_fails(language: Language) -> impl Fn(&str) -> Result<MaxFails, String> + Clone {
+    move |text| spec::parse_max_fails(text).ok_or_else(|| language.why_not_max_fails())
+}
+
+/// A cause of a retry.
+pub(super) fn cause(language: Language) -> impl Fn(&str) -> Result<RetryCause, String> + Clone {
+    move |text| spec::parse_cause(text).ok_or_else(|| language.why_not_a_cause())
+}
+
+/// One index, or a range of them, as written.
+pub(super) fn indexes(language: Language) -> impl Fn(&str) -> Result<String, String> + Clone {
+    move |text| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (first.parse::<u32>(), last.parse::<u32>()) {
+            (Ok(first), Ok(last)) if first <= last => Ok(text.to_owned()),
+            _ => Err(language.why_not_indexes()),
+        }
     }
 }
 

@@ -157,7 +157,10 @@ async fn requests_are_those_of_the_api_on_one_kept_connection() {
         state: Some("failed".into()),
     };
     client.tasks(&query).await.unwrap();
-    assert_eq!(client.cancel("last").await.unwrap().phase, "cancelling");
+    assert_eq!(
+        client.cancel("last", None).await.unwrap().phase,
+        "cancelling"
+    );
     client.recover().await.unwrap();
     assert_eq!(client.kernels().await.unwrap(), ["noop"]);
     client.node("a/b?c").await.unwrap_err();
@@ -250,7 +253,7 @@ async fn a_signal_without_an_answer_is_not_sent_again() {
     assert_eq!(log.lock().unwrap().len(), 2);
     // A cancel may be repeated, and is.
     client.kernels().await.unwrap();
-    client.cancel("7").await.unwrap_err();
+    client.cancel("7", Some("no more")).await.unwrap_err();
     assert_eq!(log.lock().unwrap().len(), 5);
 }
 

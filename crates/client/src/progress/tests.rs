@@ -37,6 +37,8 @@ fn the_tally_counts_terminal_states() {
         tasks: BTreeMap::from(counts.map(|(word, tasks)| (word.to_owned(), tasks))),
         submitted_at: 0.0,
         finished_at: None,
+        paused: None,
+        ending: None,
         spec: None,
         unkillable: Vec::new(),
     };

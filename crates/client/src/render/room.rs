@@ -11,6 +11,7 @@ pub(crate) fn room(language: Language, room: &Room) -> Vec<String> {
     match room.halt.as_deref() {
         Some("store-behind") => lines.push(language.room_halt_store_behind()),
         Some("nodes-awaited") => lines.push(language.room_halt_nodes_awaited()),
+        Some("queue-paused") => lines.push(language.room_halt_queue_paused()),
         Some(other) => lines.push(clean(other)),
         None => {}
     }

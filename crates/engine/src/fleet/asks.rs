@@ -124,6 +124,7 @@ impl Fleet {
             principal: order.principal,
             verb: verb_of(answer),
             object: order.object,
+            reason: None,
             refused: answer.as_ref().err().map(AskFault::code),
         }));
     }

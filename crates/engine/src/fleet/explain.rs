@@ -20,7 +20,7 @@ impl Fleet {
     /// Which room there is for one more attempt of a class.
     pub(crate) fn room_for(&self, class: &ClassKey) -> Room {
         let mut room = Room {
-            halt: self.halt(),
+            halt: self.halt(class),
             nodes: u32::try_from(self.nodes.known.len()).unwrap_or(u32::MAX),
             ..Room::default()
         };
@@ -47,13 +47,14 @@ impl Fleet {
         Some(format!("{class:?} waits beside a free node: {room:?}"))
     }
 
-    fn halt(&self) -> Option<Halt> {
+    fn halt(&self, class: &ClassKey) -> Option<Halt> {
         if self.office.is_frozen() {
             Some(Halt::StoreBehind)
-        } else if self.nodes.awaited.is_empty() {
-            None
-        } else {
+        } else if !self.nodes.awaited.is_empty() {
             Some(Halt::NodesAwaited)
+        } else {
+            let is_held = self.queue.paused.is_some() && class.service.is_none();
+            is_held.then_some(Halt::QueuePaused)
         }
     }
 

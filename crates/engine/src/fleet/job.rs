@@ -11,12 +11,14 @@ use flota_model::{
     parameters::{Parameters, ROWS_OF_GRANT_MAX, Rows},
     spec::{Retry, TaskRange},
     state::{Counts, JobPhase, TaskState},
+    units::Moment,
 };
 
 use super::{
     chunk::{CHUNK_TASKS, Chunk},
     notes::Notes,
     queue::ClassKey,
+    retry::Revivals,
     services::{Services, wanted::Wanted},
 };
 
@@ -32,6 +34,7 @@ pub(crate) struct Jobs {
     pub(crate) notes: Notes,
     /// What some of them are revisions of.
     pub(crate) services: Services,
+    pub(crate) revivals: Revivals,
 }
 
 impl Jobs {
@@ -83,6 +86,8 @@ pub(crate) struct Job {
     pub(crate) wanted: Option<Wanted>,
     /// Of a service: it waits for others that it depends on.
     pub(crate) is_held: bool,
+    /// When its time is over; the same as in `Queue::timeouts`.
+    pub(crate) times_out_at: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -112,6 +117,7 @@ impl Job {
             unsettled: 0,
             wanted: None,
             is_held: false,
+            times_out_at: None,
         }
     }
 
@@ -221,6 +227,10 @@ impl Job {
         self.record.phase == JobPhase::Active
     }
 
+    pub(crate) fn is_paused(&self) -> bool {
+        self.record.control.paused.is_some()
+    }
+
     pub(crate) fn is_cancelling(&self) -> bool {
         self.record.phase == JobPhase::Cancelling
     }
@@ -254,6 +264,41 @@ impl Job {
         self.record.counts.0[state as usize] += 1;
         if state == TaskState::Waiting {
             self.cursor = self.cursor.min(task.0 - self.tasks().first.0);
+        }
+        u32::try_from(number).expect("a job has few chunks")
+    }
+
+    /// Stretches of tasks of one chunk each that are in one of these states, within `range`.
+    pub(crate) fn stretches(&self, states: &[TaskState], range: TaskRange) -> Vec<TaskRange> {
+        let mut found = Vec::new();
+        let mut base = self.tasks().first.0;
+        for slot in &self.chunks {
+            let next = base + slot.chunk.count();
+            if base <= range.last.0 && range.first.0 < next {
+                slot.chunk.for_each_run(|start, length, state| {
+                    let first = (base + start).max(range.first.0);
+                    let last = (base + start + length - 1).min(range.last.0);
+                    if states.contains(&state) && first <= last {
+                        let (first, last) = (TaskIndex(first), TaskIndex(last));
+                        found.push(TaskRange { first, last });
+                    }
+                });
+            }
+            base = next;
+        }
+        found
+    }
+
+    /// Moves all tasks of a stretch of equal states within one chunk; returns the chunk's number.
+    pub(crate) fn set_stretch(&mut self, tasks: TaskRange, state: TaskState) -> u32 {
+        let (number, offset) = self.place(tasks.first);
+        let (length, chunk) = (tasks.count(), &mut self.chunks[number].chunk);
+        let before = chunk.state(offset);
+        chunk.set(offset, length, state);
+        self.record.counts.0[before as usize] -= length;
+        self.record.counts.0[state as usize] += length;
+        if state == TaskState::Waiting {
+            self.cursor = self.cursor.min(tasks.first.0 - self.tasks().first.0);
         }
         u32::try_from(number).expect("a job has few chunks")
     }

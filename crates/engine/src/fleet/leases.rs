@@ -34,6 +34,7 @@ impl Fleet {
         if self.office.is_frozen() {
             return;
         }
+        self.end_overdue();
         self.release_parked(now.moment);
         while let Some((until, node)) = self.nodes.next_lease_end() {
             if until > now.moment {

@@ -18,6 +18,8 @@ pub(crate) struct Ledger {
     pub(crate) changes: Vec<Change>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) jobs: BTreeSet<JobId>,
+    /// Jobs with which something was done.
+    pub(crate) controls: BTreeSet<JobId>,
     pub(crate) chunks: BTreeSet<(JobId, u32)>,
     pub(crate) histories: BTreeSet<(JobId, TaskIndex)>,
     pub(crate) grants: BTreeSet<GrantId>,
@@ -25,6 +27,8 @@ pub(crate) struct Ledger {
     pub(crate) services: BTreeSet<String>,
     /// Revisions that services remember, or do so no more.
     pub(crate) revisions: BTreeSet<(String, JobId)>,
+    /// Jobs of which a task failed.
+    pub(crate) failing: BTreeSet<JobId>,
     pub(crate) counters: bool,
     /// Nodes with orders of this turn's placement are told in one frame each.
     pub(crate) orders: BTreeSet<(NodeId, GrantId)>,

@@ -179,6 +179,7 @@ impl Fleet {
             phase: JobPhase::Active,
             counts,
             finished_at: None,
+            control: self.control_of(principal, &spec),
             spec,
             rows,
         };

@@ -44,12 +44,14 @@ impl Fleet {
         let mut office = Office::new(mandate, opening, snapshot.authority);
         office.counters = snapshot.counters;
         office.restored = snapshot.restored;
+        let mut queue = Queue::default();
+        queue.paused.clone_from(&snapshot.queue);
         let mut fleet = Self {
             office,
             jobs: Jobs::default(),
             grants: Grants::default(),
             nodes: Nodes::default(),
-            queue: Queue::default(),
+            queue,
             keys: Keys::default(),
             ledger: Ledger::default(),
         };
@@ -134,6 +136,7 @@ impl Fleet {
                 continue;
             }
             let parked = entry.tasks_in(TaskState::Parked);
+            self.watch_time(record.job);
             // The clock of the back-off did not survive: it is over.
             for task in parked {
                 self.queue.park(self.office.now.moment, record.job, task);

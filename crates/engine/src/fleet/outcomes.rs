@@ -45,7 +45,7 @@ impl Fleet {
         self.send(node, DownBody::Acknowledge(attempts));
     }
 
-    fn report(&mut self, node: NodeId, report: Report) {
+    fn report(&mut self, node: NodeId, mut report: Report) {
         let Some(place) = self.place_of(report.attempt) else {
             return self.let_go_of_stray(node, report.attempt);
         };
@@ -57,9 +57,11 @@ impl Fleet {
         if !same {
             return;
         }
-        match job.state(place.task) {
+        let (state, never) = (job.state(place.task), job.never_retries());
+        self.name_time_out(place.job, &mut report);
+        match state {
             // What starts only once has one attempt: this is the one that was unknown.
-            TaskState::Unknown if job.never_retries() => self.correct(place, report),
+            TaskState::Unknown if never => self.correct(place, report),
             TaskState::Granted | TaskState::Waiting | TaskState::Parked => {
                 self.conclude(place, report);
             }
@@ -164,11 +166,11 @@ impl Fleet {
             | Outcome::OutOfMemory
             | Outcome::TimedOut
             | Outcome::NotStarted { .. }
-            | Outcome::Failed { .. } => self.after_failure(place),
+            | Outcome::Failed { .. } => self.after_failure(place, outcome),
         }
     }
 
-    fn after_failure(&mut self, place: Place) -> Next {
+    fn after_failure(&mut self, place: Place, outcome: &Outcome) -> Next {
         let job = self.jobs.live(place.job);
         let spec = &job.record.spec.spec;
         let Retry::Limited {
@@ -183,7 +185,7 @@ impl Fleet {
             .histories
             .get(&place.task)
             .map_or(0, |history| history.failures);
-        if failures >= retries || job.is_cancelling() {
+        if failures >= retries || job.is_cancelling() || !spec.rules.retries(outcome) {
             return Next::End(TaskState::Failed);
         }
         job.histories.entry(place.task).or_default().failures = failures + 1;
@@ -196,6 +198,17 @@ impl Fleet {
 
     /// A lost attempt may have been killed by its own task (PROTOCOL 30).
     fn after_loss(&mut self, place: Place) -> Next {
+        if !self
+            .jobs
+            .live(place.job)
+            .record
+            .spec
+            .spec
+            .rules
+            .replaces_lost()
+        {
+            return Next::End(TaskState::Failed);
+        }
         let blame = self.blame(place);
         // A service is to stay up, whatever it does to its nodes.
         if blame == Blame::None || self.jobs.live(place.job).is_service() {

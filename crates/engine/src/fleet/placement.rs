@@ -12,7 +12,7 @@ use flota_model::{
     ids::{GrantId, JobId, NodeId, TaskIndex},
     resources::Resources,
     service::Placement,
-    spec::SealedSpec,
+    spec::{Priority, SealedSpec},
     state::{NodePhase, TaskState},
     units::Moment,
 };
@@ -21,6 +21,7 @@ use super::{
     Fleet,
     bits::Bits,
     grant::{GRANT_TASKS_MAX, Grant},
+    job::Job,
     node::Node,
     queue::ClassKey,
 };
@@ -67,6 +68,9 @@ impl Fleet {
             if open.is_empty() {
                 break;
             }
+            if self.queue.paused.is_some() && class.service.is_none() {
+                continue;
+            }
             let shares = self.share_out(&class, &open);
             for (node, count) in shares {
                 self.grant(&class, node, count);
@@ -108,9 +112,9 @@ impl Fleet {
             }
             self.queue.apart_node = None;
         }
-        while let Some((priority, job, task)) = self.queue.apart.first().copied() {
+        while let Some((priority, job, task)) = self.first_apart() {
             if !self.is_parked(job, task) {
-                self.queue.apart.pop_first();
+                self.queue.apart.remove(&(priority, job, task));
                 continue;
             }
             let class = self.jobs.live(job).class.clone();
@@ -125,6 +129,16 @@ impl Fleet {
             }
             return;
         }
+    }
+
+    /// The first task that must run alone and is not held back.
+    fn first_apart(&self) -> Option<(Priority, JobId, TaskIndex)> {
+        if self.queue.paused.is_some() {
+            return None;
+        }
+        let is_paused = |job| self.jobs.get(job).is_some_and(Job::is_paused);
+        let apart = self.queue.apart.iter();
+        apart.copied().find(|(_, job, _)| !is_paused(*job))
     }
 
     /// The node that is large enough and has least to finish before it is idle.

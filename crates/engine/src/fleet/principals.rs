@@ -2,6 +2,7 @@
 
 use flota_model::{
     command::{Principal, Refusal, Reply},
+    control::EndCause,
     ids::JobId,
     state::{Counts, JobPhase, TaskState},
 };
@@ -24,7 +25,7 @@ impl Fleet {
             .collect();
         let mut tasks = 0;
         for (job, count) in waiting {
-            self.begin_cancel(job);
+            self.end_job(job, EndCause::Person, &principal.name, None);
             tasks += count;
         }
         Ok(Reply::Cleared { tasks })

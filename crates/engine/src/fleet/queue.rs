@@ -7,11 +7,12 @@ use std::{
 
 use flota_model::{
     containment::LimitSet,
+    control::Pause,
     ids::{JobId, NodeId, TaskIndex},
     resources::Resources,
     service::Placement,
     spec::{Constraints, JobSpec, Priority, Work},
-    units::Moment,
+    units::{Moment, Timestamp},
 };
 
 /// What placement distinguishes. Tasks of one class are the same to it.
@@ -65,6 +66,12 @@ pub(crate) struct Queue {
     pub(crate) apart: BTreeSet<(Priority, JobId, TaskIndex)>,
     /// The node that is kept for them, one at a time.
     pub(crate) apart_node: Option<NodeId>,
+    /// When jobs are over, by their own rules: those by the clock of durations, and those by the wall
+    /// clock.
+    pub(crate) timeouts: BTreeSet<(Moment, JobId)>,
+    pub(crate) deadlines: BTreeSet<(Timestamp, JobId)>,
+    /// Who holds back all batch work.
+    pub(crate) paused: Option<Pause>,
     /// The node that is kept for the first class that has to wait.
     pub(crate) reserved: Option<NodeId>,
     /// That class.

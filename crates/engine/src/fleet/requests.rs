@@ -7,6 +7,7 @@ use flota_model::{
     command::{
         Ask, Command, FleetView, NodeView, Principal, Query, Refusal, Reply, Request, Sampled,
     },
+    control::{EndCause, JobControl, Pause},
     frame::{DownBody, OutputFault},
     ids::{AttemptRange, Epoch, JobId, NodeId, RequestId},
     outcome::Outcome,
@@ -48,13 +49,19 @@ impl Fleet {
     fn command(&mut self, id: RequestId, principal: Principal, command: Command) {
         let verb = command.verb();
         let mut object = object_of(&command);
+        let reason = reason_of(&command);
         let reply = match command {
             Command::Submit {
                 spec,
                 rows,
                 idempotency_key,
             } => Some(self.submit(&principal, (spec, rows), idempotency_key)),
-            Command::Cancel { job } => Some(self.cancel(job)),
+            Command::Cancel { job, reason } => Some(self.cancel(&principal, job, reason)),
+            Command::Retry { job, which, stored } => Some(self.retry(job, &which, stored)),
+            Command::PauseJob { job, reason } => Some(self.pause_job(&principal, job, reason)),
+            Command::ResumeJob { job } => Some(self.resume_job(job)),
+            Command::PauseQueue { reason } => Some(Ok(self.pause_queue(&principal, reason))),
+            Command::ResumeQueue => Some(Ok(self.resume_queue())),
             Command::Recover => Some(self.recover()),
             Command::SignalProcess { target, signal } => {
                 let order = order(&principal, &object);
@@ -102,6 +109,7 @@ impl Fleet {
             principal: principal.name,
             verb,
             object,
+            reason,
             refused: reply
                 .as_ref()
                 .and_then(|reply| reply.as_ref().err())
@@ -152,6 +160,7 @@ impl Fleet {
             self.keys.insert(key.clone(), made);
             self.ledger.changes.push(Change::KeyAdded { key, made });
         }
+        self.watch_time(job);
         Ok(Reply::Submitted {
             job,
             existing: false,
@@ -181,9 +190,28 @@ impl Fleet {
         });
     }
 
+    /// What is done with a job from its beginning.
+    pub(super) fn control_of(&self, principal: &Principal, spec: &SealedSpec) -> JobControl {
+        let paused = spec.spec.rules.paused.then(|| {
+            Box::new(Pause {
+                by: principal.name.clone(),
+                at: self.office.now.wall,
+                reason: None,
+            })
+        });
+        JobControl {
+            paused,
+            ..JobControl::default()
+        }
+    }
+
     pub(crate) fn admit(&self, spec: &SealedSpec) -> Result<(), Refusal> {
         if spec.spec.service.is_some() {
             return Err(Refusal::ServiceKind);
+        }
+        let deadline = spec.spec.rules.deadline;
+        if deadline.is_some_and(|at| at <= self.office.now.wall) {
+            return Err(Refusal::DeadlinePassed);
         }
         self.admit_job(spec.spec.tasks.count())?;
         self.admit_node(spec)
@@ -224,17 +252,17 @@ impl Fleet {
         }
     }
 
-    fn cancel(&mut self, job: JobId) -> Result<Reply, Refusal> {
+    fn cancel(
+        &mut self,
+        principal: &Principal,
+        job: JobId,
+        reason: Option<String>,
+    ) -> Result<Reply, Refusal> {
         if self.office.is_frozen() {
             return Err(Refusal::StoreBehind);
         }
         let Some(entry) = self.jobs.get(job) else {
-            let known = job.0 > 0 && job < self.office.counters.job;
-            return Err(if known {
-                Refusal::JobFinished(job)
-            } else {
-                Refusal::JobNotFound(job)
-            });
+            return Err(self.no_live(job));
         };
         if entry.is_service() {
             // Its service would make another one at once, or believe that it runs.
@@ -243,7 +271,7 @@ impl Fleet {
         match entry.record.phase {
             JobPhase::Finished => return Err(Refusal::JobFinished(job)),
             JobPhase::Cancelling => {}
-            JobPhase::Active => self.begin_cancel(job),
+            JobPhase::Active => self.end_job(job, EndCause::Person, &principal.name, reason),
         }
         let phase = self.jobs.live(job).record.phase;
         Ok(Reply::Cancelling { job, phase })
@@ -382,6 +410,8 @@ impl Fleet {
                 Some(Reply::Nodes(nodes.map(|node| view(node, now)).collect()))
             }
             Query::Fleet => Some(Reply::Fleet(self.view())),
+            Query::Queue => Some(Reply::Held(self.queue_view())),
+            Query::RetryTicket => Some(Reply::RetryTicket(self.jobs.revivals.ticket())),
             Query::Output {
                 node,
                 attempt,
@@ -481,6 +511,17 @@ fn view(node: &Node, now: Moment) -> NodeView {
     }
 }
 
+fn reason_of(command: &Command) -> Option<String> {
+    if let Command::Cancel { reason, .. }
+    | Command::PauseJob { reason, .. }
+    | Command::PauseQueue { reason } = command
+    {
+        reason.clone()
+    } else {
+        None
+    }
+}
+
 fn order(principal: &Principal, object: &str) -> Order {
     Order {
         principal: principal.name.clone(),
@@ -491,8 +532,15 @@ fn order(principal: &Principal, object: &str) -> Order {
 /// On what, for the audit.
 fn object_of(command: &Command) -> String {
     match command {
-        Command::Cancel { job } => format!("job/{job}"),
-        Command::Submit { .. } | Command::Recover | Command::ClearQueue => String::new(),
+        Command::Cancel { job, .. }
+        | Command::Retry { job, .. }
+        | Command::PauseJob { job, .. }
+        | Command::ResumeJob { job } => format!("job/{job}"),
+        Command::Submit { .. }
+        | Command::PauseQueue { .. }
+        | Command::ResumeQueue
+        | Command::ClearQueue
+        | Command::Recover => String::new(),
         Command::SignalProcess { target, .. } | Command::StopProcess { target, .. } => {
             format!("process/{target}")
         }

@@ -11,6 +11,7 @@ use flota_model::{
 };
 
 use super::{Fleet, api::FleetEvent};
+use crate::sabotage::Rule;
 
 /// An attempt found in its grant.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,10 @@ impl Fleet {
         }
         self.ledger.chunks.insert((job, number));
         self.ledger.jobs.insert(job);
+        // Here, because an outcome that was unknown may turn out to be a failure.
+        if matches!(state, TaskState::Failed | TaskState::Dead) {
+            self.ledger.failing.insert(job);
+        }
     }
 
     /// A task ends. Other attempts of it, which can only be suspect ones, are revoked.
@@ -175,7 +180,9 @@ impl Fleet {
     /// Puts a job into the queue of its class, or takes it out, as its waiting tasks demand.
     pub(crate) fn enqueue(&mut self, job: JobId) {
         let entry = self.jobs.live(job);
-        if entry.waiting() == 0 || entry.is_held {
+        let unheeded = self.office.settings.sabotage.breaks(Rule::Paused);
+        let is_paused = entry.is_paused() && !unheeded;
+        if entry.waiting() == 0 || entry.is_held || is_paused {
             self.queue.remove(&entry.class, job);
         } else if self.queue.add(&entry.class, job) {
             self.nodes.all_dirty();
@@ -196,7 +203,11 @@ impl Fleet {
         }
         record.phase = JobPhase::Finished;
         record.finished_at = Some(at);
+        if record.control.paused.take().is_some() {
+            self.ledger.controls.insert(job);
+        }
         self.ledger.jobs.insert(job);
+        self.unwatch_time(job);
         self.revision_finished(job);
         self.publish(FleetEvent::Job {
             job,

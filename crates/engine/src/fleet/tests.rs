@@ -5,11 +5,13 @@
 
 mod asks;
 mod bench;
+mod control;
 mod explain;
 mod limits;
 mod notes;
 mod orders;
 mod principals;
+mod retry;
 mod revisions;
 mod services;
 mod updates;
@@ -118,7 +120,7 @@ fn a_cancel_is_over_only_when_the_agent_confirms() {
     agent.hello(&mut bench);
     let job = bench.submit(spec(5));
     agent.listen(&bench);
-    let reply = bench.command(Command::Cancel { job });
+    let reply = bench.command(cancel(job));
     assert!(matches!(reply, Ok(Reply::Cancelling { .. })));
     assert!(matches!(agent.listen(&bench)[..], [DownBody::Cancel(_)]));
 
@@ -141,12 +143,9 @@ fn a_cancel_is_over_only_when_the_agent_confirms() {
             (TaskIndex(2), Outcome::Cancelled)
         ]
     );
+    assert_eq!(bench.command(cancel(job)), Err(Refusal::JobFinished(job)));
     assert_eq!(
-        bench.command(Command::Cancel { job }),
-        Err(Refusal::JobFinished(job))
-    );
-    assert_eq!(
-        bench.command(Command::Cancel { job: JobId(9) }),
+        bench.command(cancel(JobId(9))),
         Err(Refusal::JobNotFound(JobId(9)))
     );
 }
@@ -228,7 +227,7 @@ fn what_did_not_start_before_its_job_was_over_does_not_start_then() {
             ..spec(1)
         });
         agent.listen(&bench);
-        assert!(bench.command(Command::Cancel { job }).is_ok());
+        assert!(bench.command(cancel(job)).is_ok());
         bench.wait(Duration::from_secs(30));
         bench.wait(Duration::from_mins(2));
         assert_eq!(bench.states(job), [TaskState::Unknown]);
@@ -499,4 +498,9 @@ fn work_sent_ahead_is_taken_back_when_another_node_is_idle() {
     busy.say(&mut bench, UpBody::Forgotten(back));
     idle.listen(&bench);
     assert_eq!(idle.attempts().len(), 3);
+}
+
+fn cancel(job: JobId) -> Command {
+    let reason = None;
+    Command::Cancel { job, reason }
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use flota_engine::fleet::api::FleetEvent;
 use flota_model::{
-    command::{Ask, Command, Query, Reply},
+    command::{Ask, Command, Query, Refusal, Reply},
     ids::JobId,
     state::JobKind,
 };
@@ -120,6 +120,17 @@ impl Desk {
     /// Has a command carried out.
     pub(crate) async fn command(&self, permit: Permit, command: Command) -> Result<Reply, Problem> {
         self.ask(permit, Ask::Command(command)).await
+    }
+
+    /// Has a command carried out; what it is refused for is left to the caller.
+    pub(crate) async fn try_command(
+        &self,
+        permit: Permit,
+        command: Command,
+    ) -> Result<Result<Reply, Refusal>, Problem> {
+        let fleet = &self.0.parts.fleet;
+        let ask = Ask::Command(command);
+        Ok(fleet.ask(permit.into_principal(), ask).await?)
     }
 
     /// Reads live state.

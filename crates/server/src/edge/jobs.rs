@@ -11,6 +11,7 @@ use axum::{
 use flota_model::{
     change::JobRecord,
     command::{Command, Query, Reply, UnkillableView},
+    control::REASON_LENGTH_MAX,
     ids::JobId,
     state::{JobKind, JobPhase},
 };
@@ -36,9 +37,9 @@ use super::{
 use crate::{
     access::{Caller, Object, Permit, Verb},
     problem::{
-        BODY_BROKEN, BODY_SLOW, BODY_TOO_LARGE, BODY_TYPE, JOB_FINISHED, JOB_NOT_FOUND,
-        JOBS_TOO_MANY, KERNEL_PARAMETER, KERNEL_UNKNOWN, KEY_INVALID, KEY_REUSED, Kind,
-        NODE_OF_JOB_NOT_FOUND, Problem, ROWS_TOO_MANY, SPEC_INVALID, STORE_BEHIND, STORE_FULL,
+        BODY_BROKEN, BODY_SLOW, BODY_TOO_LARGE, BODY_TYPE, DEADLINE_PASSED, JOB_FINISHED,
+        JOB_NOT_FOUND, JOBS_TOO_MANY, KERNEL_PARAMETER, KERNEL_UNKNOWN, KEY_INVALID, KEY_REUSED,
+        Kind, NODE_OF_JOB_NOT_FOUND, Problem, ROWS_TOO_MANY, SPEC_INVALID, STORE_BEHIND, STORE_FULL,
         TASKS_TOO_MANY,
     },
 };
@@ -56,6 +57,7 @@ const OF_SUBMISSION: &[Kind] = &[
     BODY_SLOW,
     BODY_TOO_LARGE,
     BODY_TYPE,
+    DEADLINE_PASSED,
     JOBS_TOO_MANY,
     KERNEL_PARAMETER,
     KERNEL_UNKNOWN,
@@ -91,6 +93,13 @@ const KIND: Parameter = Parameter::query(
     "kind",
     Shape::OneOf(&["batch", "service", "all"]),
     "Only jobs of this kind, otherwise `batch`: the revisions of services have lists of their own.",
+);
+
+/// Why something is done.
+pub(super) const REASON: Parameter = Parameter::query(
+    "reason",
+    Shape::Text,
+    "Why, for others to read; at most 500 bytes.",
 );
 
 pub(super) const ROUTES: &[Route] = &[
@@ -138,7 +147,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         chapter: Chapter::Jobs,
-        parameters: &[JOB],
+        parameters: &[JOB, REASON],
         answers: &[Answer::json_with(
             202,
             "Nothing of it starts any more; what runs is being stopped.",
@@ -284,6 +293,16 @@ fn listed(job: &JobSummary) -> rest::Job {
         tasks: tasks_by_state(&job.counts),
         submitted_at: seconds(job.submitted_at),
         finished_at: job.finished_at.map(seconds),
+        paused: job
+            .control
+            .paused
+            .as_deref()
+            .map(rest::control::Pause::from),
+        ending: job
+            .control
+            .ending
+            .as_deref()
+            .map(rest::control::Ending::from),
         spec: None,
         unkillable: Vec::new(),
     }
@@ -343,6 +362,15 @@ pub(crate) async fn record(desk: &Desk, permit: &Permit, job: JobId) -> Result<J
     found.ok_or_else(|| no_job(job))
 }
 
+/// Why something is done, as the caller gives it.
+pub(super) fn reason(parameters: &Parameters) -> Result<Option<String>, Problem> {
+    let wanted = format!("1 to {REASON_LENGTH_MAX} bytes without control characters");
+    parameters.parsed("reason", &wanted, |text| {
+        let fits = (1..=REASON_LENGTH_MAX).contains(&text.len());
+        (fits && !text.chars().any(char::is_control)).then(|| text.to_owned())
+    })
+}
+
 /// `POST /api/v1/jobs/{job}/cancel`
 pub(super) async fn cancel(
     State(desk): State<Desk>,
@@ -350,11 +378,12 @@ pub(super) async fn cancel(
     Path(name): Path<String>,
     uri: Uri,
 ) -> Result<(StatusCode, Json<rest::Cancelling>), Problem> {
-    Parameters::parse(&uri, &[])?;
+    let parameters = Parameters::parse(&uri, &["reason"])?;
+    let reason = reason(&parameters)?;
     let job = desk.job_named(&name).await?;
     let permit = caller.may(Verb::JobCancel, &Object::Job(job))?;
-    let Reply::Cancelling { job, phase } = desk.command(permit, Command::Cancel { job }).await?
-    else {
+    let command = Command::Cancel { job, reason };
+    let Reply::Cancelling { job, phase } = desk.command(permit, command).await? else {
         return Err(bug("a cancel got another answer"));
     };
     Ok((

@@ -28,6 +28,8 @@ use crate::problem::{
 pub(crate) const ROUTES: &[&[Route]] = &[
     super::fleet::ROUTES,
     super::jobs::ROUTES,
+    super::retry::ROUTES,
+    super::queue::ROUTES,
     super::wait::ROUTES,
     super::watches::ROUTES,
     super::tasks::ROUTES,

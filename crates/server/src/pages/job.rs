@@ -14,7 +14,11 @@ use flota_model::{
     state::{JobPhase, TaskState},
 };
 use flota_wire::{
-    rest::{self, sample::Unkillable},
+    rest::{
+        self,
+        control::{FailureGroup, Failures},
+        sample::Unkillable,
+    },
     spec::to_value,
 };
 
@@ -29,7 +33,7 @@ use super::{
 };
 use crate::{
     access::{Caller, Object, Verb},
-    edge::{Desk, Parameters, TaskFilter, node_views, record, task_page, unkillable},
+    edge::{Desk, Parameters, TaskFilter, failures_of, node_views, record, task_page, unkillable},
     problem::Problem,
 };
 
@@ -39,6 +43,8 @@ struct View {
     tasks: rest::Tasks,
     /// Only tasks in this state.
     state: Option<TaskState>,
+    /// Why tasks failed.
+    failures: Failures,
     /// Names of nodes by their number.
     nodes: BTreeMap<u32, String>,
     /// What was killed and is still there.
@@ -77,6 +83,7 @@ async fn load(desk: &Desk, caller: &Caller, name: &str, uri: &Uri) -> Result<Vie
         .read(&permit, move |history| task_page(history, &wanted, filter))
         .await?;
     let unkillable = unkillable(desk, caller, job).await?;
+    let failures = failures_of(desk, &permit, job).await?;
     let nodes = node_views(desk, caller, &Object::Fleet).await?;
     let nodes = nodes
         .into_iter()
@@ -86,6 +93,7 @@ async fn load(desk: &Desk, caller: &Caller, name: &str, uri: &Uri) -> Result<Vie
         record,
         tasks,
         state: filter.state,
+        failures,
         nodes,
         unkillable,
     })
@@ -110,9 +118,9 @@ fn render(language: Language, view: &View) -> String {
          <p>{phase} {progress}</p>\
          <p class=\"quiet\">{submitted} <time datetime=\"{machine}\">{date}</time> · {by} \
          {principal} · {priority_word} {priority}{finished} · \
-         <a href=\"/api/v1/jobs/{id}\">{as_json}</a></p>\
+         <a href=\"/api/v1/jobs/{id}\">{as_json}</a></p>{control}\
          <details><summary>spec</summary><pre>{json}</pre></details>\
-         {left}<h2>{tasks_word}</h2>{filters}{table}{pages}</main>",
+         {left}{failures}<h2>{tasks_word}</h2>{filters}{table}{pages}</main>",
         job = Text(texts.job),
         id = record.job,
         name = Text(&spec.name),
@@ -128,6 +136,8 @@ fn render(language: Language, view: &View) -> String {
         as_json = Text(texts.as_json),
         json = Text(json),
         left = left(texts, view),
+        control = control(texts, record),
+        failures = failures(texts, view),
         tasks_word = Text(texts.tasks),
         filters = filters(texts, lang, view),
         table = table(texts, view),
@@ -150,6 +160,93 @@ fn left(texts: &Texts, view: &View) -> String {
         )
     });
     lines.collect()
+}
+
+/// Who holds it back, and why it was cancelled.
+fn control(texts: &Texts, record: &JobRecord) -> String {
+    let line = |what: &str, by: &str, at, reason: Option<&String>| {
+        let reason = reason.map_or_else(String::new, |reason| format!(": {}", Text(reason)));
+        format!(
+            "<p class=\"warn\">{} · {} {} · {}{reason}</p>",
+            Text(what),
+            Text(texts.submitter),
+            Text(by),
+            time::date(at),
+        )
+    };
+    let mut lines = String::new();
+    if let Some(pause) = &record.control.paused {
+        lines += &line(texts.paused, &pause.by, pause.at, pause.reason.as_ref());
+    }
+    if let Some(ending) = &record.control.ending {
+        let cause = (texts.end_cause)(ending.cause);
+        lines += &line(cause, &ending.by, ending.at, ending.reason.as_ref());
+    }
+    lines
+}
+
+/// Why tasks failed: one row per reason.
+fn failures(texts: &Texts, view: &View) -> String {
+    if view.failures.groups.is_empty() {
+        return String::new();
+    }
+    let mut rows = String::new();
+    for group in &view.failures.groups {
+        let node = view.nodes.get(&group.node).cloned();
+        add(
+            &mut rows,
+            format_args!(
+                "<tr><td class=\"number\">{}</td><td class=\"wrap\">{}</td><td>{}</td>\
+                 <td class=\"number\">{}</td></tr>",
+                group.tasks,
+                Text(outcome(texts, &Shown::from(group))),
+                Text(node.unwrap_or_else(|| group.node.to_string())),
+                group.task,
+            ),
+        );
+    }
+    format!(
+        "<h2>{}</h2><div class=\"scroll\"><table><thead><tr><th class=\"number\">{}</th><th>{}</th>\
+         <th>{}</th><th class=\"number\">{}</th></tr></thead><tbody>{rows}</tbody></table></div>",
+        Text(texts.failures),
+        Text(texts.tasks),
+        Text(texts.outcome),
+        Text(texts.node),
+        Text(texts.example),
+    )
+}
+
+/// What an outcome says.
+struct Shown<'a> {
+    word: &'a str,
+    numbers: [Option<u8>; 2],
+    stage: &'a str,
+    errno: Option<i32>,
+    message: Option<&'a str>,
+}
+
+impl<'a> From<&'a FailureGroup> for Shown<'a> {
+    fn from(group: &'a FailureGroup) -> Self {
+        Self {
+            word: &group.outcome,
+            numbers: [group.exit_code, group.signal],
+            stage: group.stage.as_deref().unwrap_or(""),
+            errno: group.errno,
+            message: group.message.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a rest::Attempt> for Shown<'a> {
+    fn from(attempt: &'a rest::Attempt) -> Self {
+        Self {
+            word: &attempt.outcome,
+            numbers: [attempt.exit_code, attempt.signal],
+            stage: attempt.stage.as_deref().unwrap_or(""),
+            errno: attempt.errno,
+            message: attempt.message.as_deref(),
+        }
+    }
 }
 
 /// One link per state that has tasks.
@@ -244,7 +341,7 @@ fn attempt_cells(texts: &Texts, view: &View, task: &rest::Task, number: usize) -
         Text(&attempt.id),
         number + 1,
         Text(counted),
-        Text(outcome(texts, attempt)),
+        Text(outcome(texts, &Shown::from(attempt))),
         Text(node.unwrap_or_else(|| attempt.node.to_string())),
         Text(took),
         outputs(texts, view.record.job, task.index, attempt),
@@ -276,15 +373,14 @@ fn outputs(texts: &Texts, job: JobId, task: u32, attempt: &rest::Attempt) -> Str
 }
 
 /// The outcome with what it carries, e.g. `exited with 3`.
-fn outcome(texts: &Texts, attempt: &rest::Attempt) -> String {
-    let word = (texts.outcome_word)(&attempt.outcome);
-    let mut text = word.unwrap_or(&attempt.outcome).to_owned();
-    let numbers = [attempt.exit_code, attempt.signal];
-    for number in numbers.into_iter().flatten() {
+fn outcome(texts: &Texts, shown: &Shown<'_>) -> String {
+    let word = (texts.outcome_word)(shown.word);
+    let mut text = word.unwrap_or(shown.word).to_owned();
+    for number in shown.numbers.into_iter().flatten() {
         add(&mut text, format_args!(" {number}"));
     }
-    if let Some(errno) = attempt.errno {
-        let stage = attempt.stage.as_deref().unwrap_or("");
+    if let Some(errno) = shown.errno {
+        let stage = shown.stage;
         add(
             &mut text,
             format_args!(
@@ -294,7 +390,7 @@ fn outcome(texts: &Texts, attempt: &rest::Attempt) -> String {
             ),
         );
     }
-    if let Some(message) = &attempt.message {
+    if let Some(message) = shown.message {
         add(&mut text, format_args!(": {message}"));
     }
     text

@@ -21,6 +21,7 @@ const EN: Words = Words {
     halt: |halt| match halt {
         Halt::StoreBehind => "nothing is placed before somebody runs flota recover",
         Halt::NodesAwaited => "the server has just started and waits for the nodes that it knew",
+        Halt::QueuePaused => "somebody holds all batch work back: flota queue show",
     },
     no_nodes: "no node has joined",
     nodes: "nodes",
@@ -54,6 +55,7 @@ const ES: Words = Words {
     halt: |halt| match halt {
         Halt::StoreBehind => "no se coloca nada hasta que alguien ejecute flota recover",
         Halt::NodesAwaited => "el servidor acaba de arrancar y espera a los nodos que conocía",
+        Halt::QueuePaused => "alguien retiene todo el trabajo por lotes: flota queue show",
     },
     no_nodes: "no se ha unido ningún nodo",
     nodes: "nodos",
@@ -182,7 +184,12 @@ mod tests {
                 assert!(seen.insert(text));
             }
         }
-        for halt in [Some(Halt::StoreBehind), Some(Halt::NodesAwaited), None] {
+        for halt in [
+            Some(Halt::StoreBehind),
+            Some(Halt::NodesAwaited),
+            Some(Halt::QueuePaused),
+            None,
+        ] {
             let room = Room {
                 halt,
                 ..Room::default()

@@ -1,6 +1,9 @@
 //! All words of the pages, in every language: one that is missing does not compile.
 
-use flota_model::state::{JobPhase, NodePhase, TaskState};
+use flota_model::{
+    control::EndCause,
+    state::{JobPhase, NodePhase, TaskState},
+};
 
 /// The words of one language.
 pub(super) struct Texts {
@@ -21,6 +24,9 @@ pub(super) struct Texts {
     pub(super) progress: &'static str,
     pub(super) submitted: &'static str,
     pub(super) finished: &'static str,
+    pub(super) paused: &'static str,
+    pub(super) failures: &'static str,
+    pub(super) end_cause: fn(EndCause) -> &'static str,
     pub(super) submitter: &'static str,
     pub(super) priority: &'static str,
     pub(super) node: &'static str,
@@ -97,6 +103,14 @@ pub(super) const EN: Texts = Texts {
     progress: "Progress",
     submitted: "Submitted",
     finished: "Finished",
+    paused: "Paused",
+    failures: "Failures by reason",
+    end_cause: |cause| match cause {
+        EndCause::Person => "Cancelled",
+        EndCause::Timeout => "Cancelled: it took longer than its job_timeout",
+        EndCause::Deadline => "Cancelled: its deadline came",
+        EndCause::MaxFails => "Cancelled: more of its tasks failed than max_fails allows",
+    },
     submitter: "By",
     priority: "Priority",
     node: "Node",
@@ -204,6 +218,14 @@ pub(super) const ES: Texts = Texts {
     progress: "Avance",
     submitted: "Enviado",
     finished: "Terminado",
+    paused: "En pausa",
+    failures: "Fallos por motivo",
+    end_cause: |cause| match cause {
+        EndCause::Person => "Cancelado",
+        EndCause::Timeout => "Cancelado: duró más que su job_timeout",
+        EndCause::Deadline => "Cancelado: llegó su plazo",
+        EndCause::MaxFails => "Cancelado: fallaron más tareas de las que permite max_fails",
+    },
     submitter: "Por",
     priority: "Prioridad",
     node: "Nodo",

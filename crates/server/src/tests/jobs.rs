@@ -373,3 +373,48 @@ async fn kernels_are_tried_with_the_values_of_each_task() {
     assert!(bad.text().contains("(task 2)"), "{}", bad.text());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_cancel_has_a_reason_and_a_finished_job_is_tried_again() {
+    let server = Harness::start().await;
+    server.submit(3).await;
+    let wrong = server
+        .post("/api/v1/jobs/1/cancel?reason=", &json!(null))
+        .await;
+    assert_eq!(wrong.problem(), (400, "E-QUERY-INVALID".into()));
+    let path = "/api/v1/jobs/1/cancel?reason=wrong%20data";
+    assert_eq!(server.post(path, &json!(null)).await.status, 202);
+    let shown = server.get("/api/v1/jobs/1").await.json();
+    assert_eq!(shown["ending"]["cause"], "person");
+    assert_eq!(shown["ending"]["reason"], "wrong data");
+    let list = server.get("/api/v1/jobs").await.json();
+    assert_eq!(list["jobs"][0]["ending"], shown["ending"]);
+    let page = server.get("/jobs/1").await;
+    assert!(page.text().contains("wrong data"), "{}", page.text());
+
+    let retry = async |query: &str| {
+        let path = format!("/api/v1/jobs/1/retry{query}");
+        server.post(&path, &json!(null)).await
+    };
+    let none = retry("?states=failed").await;
+    assert_eq!(none.json(), json!({"job": 1, "tasks": 0, "left": 0}));
+    let one = retry("?tasks=1").await;
+    assert_eq!(one.json(), json!({"job": 1, "tasks": 1, "left": 0}));
+    let shown = server.get("/api/v1/jobs/1").await.json();
+    assert_eq!(shown["phase"], "active");
+    assert_eq!(shown["tasks"], json!({"waiting": 1, "cancelled": 2}));
+    assert_eq!(shown.get("ending"), None);
+    assert_eq!(retry("").await.json()["tasks"], 2);
+    assert_eq!(
+        retry("?tasks=9-1").await.problem(),
+        (400, "E-QUERY-INVALID".into())
+    );
+    let missing = server.post("/api/v1/jobs/9/retry", &json!(null)).await;
+    assert_eq!(missing.problem(), (404, "E-JOB-NOTFOUND".into()));
+    // What was taken up again is there after a crash.
+    let folder = server.kill().await;
+    let server = Harness::start_in(folder, |_| {}).await;
+    let shown = server.get("/api/v1/jobs/1").await.json();
+    assert_eq!(shown["tasks"], json!({"waiting": 3}));
+    server.stop().await;
+}

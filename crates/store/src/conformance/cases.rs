@@ -89,6 +89,7 @@ pub(super) fn everything_applied_comes_back_after_reopening(subject: &impl Subje
         authority: authority(1),
         restored: false,
         batch: BatchNumber(1),
+        queue: None,
         counters,
         jobs: vec![job(1), job(2)],
         chunks: vec![(JobId(1), 0, Vec::new()), (JobId(1), 1, vec![7; 30_000])],

@@ -2,9 +2,11 @@
 
 use flota_model::{
     change::{AttemptRecord, Change, TaskHistory},
+    control::{EndCause, Ending, JobControl, Pause},
     ids::{AttemptId, Epoch, GrantId, JobId, TaskIndex},
     outcome::Outcome,
     state::JobPhase,
+    units::Timestamp,
 };
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
     },
 };
 use crate::{
-    history::{AttemptPage, AuditPage, JobPage, OutputWanted},
+    history::{AttemptPage, AuditPage, IllPage, IllState, JobPage, OutputWanted},
     journal::ApplyFault,
 };
 
@@ -35,7 +37,7 @@ impl Random {
 fn change(random: &mut Random) -> Change {
     let job = 1 + random.below(4);
     let number = random.below(3);
-    match random.below(14) {
+    match random.below(18) {
         // The first of them is there already.
         0 => added(job + 3),
         1 => progressed(job, JobPhase::Finished),
@@ -72,8 +74,44 @@ fn change(random: &mut Random) -> Change {
             &format!("job/{job}"),
             (number == 0).then_some("E-QUEUE-FULL"),
         ),
+        13 => controlled(job, number),
+        15 => Change::QueueControlled((number > 0).then(pause)),
+        14 => Change::TasksRetried {
+            job: JobId(job),
+            tasks: range(100, 100 + u32::try_from(number).unwrap()),
+        },
         _ => ended(record(job, random)),
     }
+}
+
+fn pause() -> Pause {
+    Pause {
+        by: "local".to_owned(),
+        at: Timestamp(7),
+        reason: Some("maintenance".to_owned()),
+    }
+}
+
+/// Nothing, a pause, or a cancel.
+fn controlled(job: u64, number: u64) -> Change {
+    let mut control = JobControl::default();
+    match number {
+        0 => {}
+        1 => {
+            control.paused = Some(Box::new(pause()));
+            control.again_at = Some(Timestamp(8));
+        }
+        _ => {
+            control.ending = Some(Box::new(Ending {
+                cause: EndCause::MaxFails,
+                by: "local".to_owned(),
+                at: Timestamp(u64::MAX >> 1),
+                reason: Some("no".to_owned()),
+            }));
+        }
+    }
+    let job = JobId(job);
+    Change::JobControlled { job, control }
 }
 
 fn record(job: u64, random: &mut Random) -> AttemptRecord {
@@ -123,6 +161,15 @@ fn assert_alike(one: &mut Store, other: &mut Store) {
         before: None,
         limit: 7,
     };
+    for state in [IllState::Failed, IllState::Dead, IllState::Unknown] {
+        let up_to = Some(JobId(3));
+        let page = IllPage {
+            state,
+            up_to,
+            limit: 2,
+        };
+        assert_eq!(one.ill_jobs(&page).unwrap(), other.ill_jobs(&page).unwrap());
+    }
     assert_eq!(one.audit(&page).unwrap(), other.audit(&page).unwrap());
     for job in (1..=4).map(JobId) {
         let page = AttemptPage {
@@ -134,6 +181,10 @@ fn assert_alike(one: &mut Store, other: &mut Store) {
         assert_eq!(one.tasks(&page).unwrap(), other.tasks(&page).unwrap());
         assert_eq!(one.grants(job).unwrap(), other.grants(job).unwrap());
         assert_eq!(one.job(job).unwrap(), other.job(job).unwrap());
+        assert_eq!(
+            one.failures(job, 3).unwrap(),
+            other.failures(job, 3).unwrap()
+        );
         for task in (100..103).map(TaskIndex) {
             assert_eq!(one.task(job, task).unwrap(), other.task(job, task).unwrap());
             let stream = flota_model::outcome::StreamName::Stdout;

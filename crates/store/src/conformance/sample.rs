@@ -7,6 +7,7 @@ use flota_model::{
         AttemptRecord, AuditRecord, Batch, Change, Grace, GrantRecord, IdempotencyKey, JobRecord,
         KeyRecord, Left, NodeRecord, RevisionRecord, Revival, ServiceRecord, UpdateRecord,
     },
+    control::JobControl,
     ids::{
         AttemptId, AttemptRange, Authority, BatchNumber, BootId, Epoch, GrantId, JobId, NodeId,
         Nonce, SessionNumber, SpecHash, TaskIndex, Term,
@@ -98,6 +99,7 @@ pub(crate) fn decode(blob: &[u8]) -> Option<JobSpec> {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
+        rules: Box::default(),
         service,
         parameters: None,
     })
@@ -113,6 +115,7 @@ pub(crate) fn job(number: u64) -> JobRecord {
         counts: Counts([199_900, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
         rows: None,
+        control: JobControl::default(),
     }
 }
 
@@ -298,6 +301,7 @@ pub(crate) fn audited(object: &str, refused: Option<&'static str>) -> Change {
         principal: "local".to_owned(),
         verb: "job.submit",
         object: object.to_owned(),
+        reason: refused.is_none().then(|| "not needed any more".to_owned()),
         refused,
     })
 }

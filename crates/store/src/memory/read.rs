@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use flota_model::{
     change::{AttemptRecord, GrantRecord, JobRecord, NodeRecord},
     ids::{JobId, TaskIndex},
-    outcome::{Output, Stream, StreamName},
+    outcome::{Outcome, Output, Stream, StreamName},
     spec::TaskRange,
-    state::{JobPhase, TaskState},
+    state::{JobKind, JobPhase, TaskState},
 };
 
 use super::{
@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     history::{
-        AttemptPage, AttemptPosition, AttemptSummary, AuditEntry, AuditNumber, AuditPage, History,
-        JobPage, JobSummary, OutputFound, OutputSizes, OutputWanted, Page, StreamSize,
-        TASK_ATTEMPTS_MAX, TaskRows, chunk_numbers, page_rows,
+        AttemptPage, AttemptPosition, AttemptSummary, AuditEntry, AuditNumber, AuditPage,
+        FailureGroup, History, IllPage, JobPage, JobSummary, OutputFound, OutputSizes,
+        OutputWanted, Page, StreamSize, TASK_ATTEMPTS_MAX, TaskRows, chunk_numbers, page_rows,
     },
     journal::LoadFault,
 };
@@ -86,6 +86,16 @@ impl History for MemoryStore {
         Ok(self.state().grants_of(job))
     }
 
+    fn failures(&self, job: JobId, limit: u32) -> Result<Vec<FailureGroup>, LoadFault> {
+        let mut groups = self.state().failures_of(job);
+        groups.truncate(page_rows(limit) as usize);
+        Ok(groups)
+    }
+
+    fn ill_jobs(&self, page: &IllPage) -> Result<Vec<JobSummary>, LoadFault> {
+        Ok(self.state().ill_jobs(page))
+    }
+
     fn nodes(&self) -> Result<Vec<NodeRecord>, LoadFault> {
         Ok(self.state().nodes.values().cloned().collect())
     }
@@ -124,6 +134,42 @@ impl State {
             counted: found.counted,
             stream: stream(found, wanted.stream),
         })
+    }
+
+    fn ill_jobs(&self, page: &IllPage) -> Vec<JobSummary> {
+        let ill = self.jobs.values().rev().filter(|record| {
+            record.counts.of(page.state.state()) > 0
+                && record.spec.spec.kind() == JobKind::Batch
+                && page.up_to.is_none_or(|up_to| record.job <= up_to)
+        });
+        let limit = page_rows(page.limit) as usize;
+        ill.take(limit).map(summary).collect()
+    }
+
+    fn failures_of(&self, job: JobId) -> Vec<FailureGroup> {
+        let mut groups: Vec<FailureGroup> = Vec::new();
+        let counted = self.attempts.values();
+        for row in counted.filter(|row| row.job == job && row.counted) {
+            if row.outcome.is_success() || row.outcome == Outcome::Cancelled {
+                continue;
+            }
+            let known = groups
+                .iter_mut()
+                .find(|group| group.outcome == row.outcome && group.node == row.node);
+            if let Some(group) = known {
+                group.tasks += 1;
+                continue;
+            }
+            groups.push(FailureGroup {
+                outcome: row.outcome.clone(),
+                node: row.node,
+                tasks: 1,
+                example: row.task,
+                attempt: row.attempt,
+            });
+        }
+        groups.sort_by_key(|group| (Reverse(group.tasks), group.example));
+        groups
     }
 
     fn grants_of(&self, job: JobId) -> Vec<GrantRecord> {
@@ -174,6 +220,7 @@ impl State {
             principal: record.principal.clone(),
             verb: record.verb.to_owned(),
             object: record.object.clone(),
+            reason: record.reason.clone(),
             refused: record.refused.map(str::to_owned),
         };
         (1..).zip(&self.audit).map(entry).collect()
@@ -194,6 +241,7 @@ fn summary(record: &JobRecord) -> JobSummary {
         phase: record.phase,
         counts: record.counts,
         finished_at: record.finished_at,
+        control: record.control.clone(),
     }
 }
 

@@ -7,9 +7,11 @@ use flota_model::{
         AttemptRecord, AuditRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey,
         JobRecord, KeyRecord, NodeRecord, RevisionRecord, ServiceRecord, Snapshot, TaskHistory,
     },
+    control::Pause,
     ids::{AttemptId, BatchNumber, GrantId, JobId, NodeId, TaskIndex},
     note::{NoteKind, NoteRecord},
     outcome::Output,
+    spec::TaskRange,
     state::JobPhase,
 };
 
@@ -30,6 +32,7 @@ pub(super) fn order(attempt: AttemptId) -> AttemptOrder {
 pub(super) struct State {
     head: Head,
     counters: Counters,
+    pub(super) queue: Option<Pause>,
     pub(super) jobs: BTreeMap<JobId, JobRecord>,
     pub(super) chunks: BTreeMap<(JobId, u32), Vec<u8>>,
     histories: BTreeMap<(JobId, TaskIndex), TaskHistory>,
@@ -65,13 +68,15 @@ impl State {
                 counts,
                 finished_at,
             } => {
-                let record = self
-                    .jobs
-                    .get_mut(job)
-                    .ok_or(format!("job {job} is not there"))?;
+                let record = self.job_mut(*job)?;
                 (record.phase, record.counts) = (*phase, *counts);
                 record.finished_at = *finished_at;
             }
+            Change::JobControlled { job, control } => {
+                self.job_mut(*job)?.control.clone_from(control);
+            }
+            Change::QueueControlled(pause) => self.queue.clone_from(pause),
+            Change::TasksRetried { job, tasks } => self.uncount(*job, *tasks),
             Change::ChunkWritten { job, number, bytes } => {
                 self.chunks.insert((*job, *number), bytes.clone());
             }
@@ -133,6 +138,21 @@ impl State {
         self.notes.insert(key, record.clone());
     }
 
+    fn job_mut(&mut self, job: JobId) -> Result<&mut JobRecord, String> {
+        let record = self.jobs.get_mut(&job);
+        record.ok_or(format!("job {job} is not there"))
+    }
+
+    /// What counted of these tasks is history only.
+    fn uncount(&mut self, job: JobId, tasks: TaskRange) {
+        let lowest = (u32::MIN, i64::MIN, i64::MIN);
+        let after = (job, TaskIndex(tasks.last.0.saturating_add(1)), lowest);
+        let range = (job, tasks.first, lowest)..after;
+        for (_, record) in self.attempts.range_mut(range) {
+            record.counted = false;
+        }
+    }
+
     fn change_service(&mut self, change: &Change) {
         if let Change::ServiceWritten(record) = change {
             self.services
@@ -183,6 +203,7 @@ impl State {
             restored: self.head.restored,
             batch: self.head.batch,
             counters: self.counters,
+            queue: self.queue.clone(),
             jobs: live
                 .iter()
                 .filter_map(|job| self.jobs.get(job))

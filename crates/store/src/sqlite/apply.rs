@@ -5,6 +5,7 @@ use flota_model::{
         AuditRecord, Batch, Change, Counters, GrantRecord, IdempotencyKey, JobRecord, KeyRecord,
         NodeRecord, TaskHistory,
     },
+    control::JobControl,
     ids::{Authority, BatchNumber, Epoch, GrantId, JobId, TaskIndex, Term},
     state::{Counts, JobKind, JobPhase},
     units::Timestamp,
@@ -14,6 +15,7 @@ use rusqlite::{Connection, Params, TransactionBehavior, params};
 use super::{
     attempts::AttemptWriter,
     columns::{Columns, boot_bytes, phase_number},
+    controls,
     fault::is_constraint,
     notes, rows, services,
 };
@@ -94,6 +96,13 @@ impl Writer<'_, '_> {
                 counts,
                 finished_at,
             } => self.progress_job(*job, *phase, counts, *finished_at),
+            Change::JobControlled { job, control } => {
+                Ok(controls::write(self.connection, *job, control)?)
+            }
+            Change::QueueControlled(pause) => {
+                Ok(controls::write_queue(self.connection, pause.as_ref())?)
+            }
+            Change::TasksRetried { job, tasks } => Ok(self.attempts.uncount(*job, *tasks)?),
             Change::ChunkWritten { job, number, bytes } => self.write_chunk(*job, *number, bytes),
             Change::TaskHistoryWritten { job, task, history } => {
                 self.write_history(*job, *task, *history)
@@ -202,6 +211,9 @@ impl Writer<'_, '_> {
         self.insert(SPEC, params![job, &*record.spec.blob], || {
             format!("the spec of job {job}")
         })?;
+        if record.control != JobControl::default() {
+            controls::write(self.connection, record.job, &record.control)?;
+        }
         match &record.rows {
             Some(block) => rows::add(self.connection, record.job, 0, block),
             None => Ok(()),
@@ -372,16 +384,18 @@ impl Writer<'_, '_> {
     }
 
     fn audit(&self, record: &AuditRecord) -> Result<(), ApplyFault> {
-        const SQL: &str = "INSERT INTO audit (at, principal, verb, object, refused) \
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
+        const SQL: &str = "INSERT INTO audit (at, principal, verb, object, refused, reason) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let AuditRecord {
             at,
             principal,
             verb,
             object,
+            reason,
             refused,
         } = record;
-        self.execute(SQL, params![micros(*at), principal, verb, object, refused])?;
+        let values = params![micros(*at), principal, verb, object, refused, reason];
+        self.execute(SQL, values)?;
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 
 use flota_model::{
     change::AttemptRecord,
+    ids::JobId,
     outcome::{Output, Stream},
+    spec::TaskRange,
 };
 use rusqlite::{CachedStatement, Connection, Result, params};
 
@@ -49,6 +51,15 @@ impl<'transaction> AttemptWriter<'transaction> {
                 .execute(params![job, task, epoch, salt, sequence])?;
         }
         self.end(record)
+    }
+
+    /// What counted of these tasks is history only.
+    pub(super) fn uncount(&self, job: JobId, tasks: TaskRange) -> Result<()> {
+        const SQL: &str = "UPDATE attempts SET counted = 0 \
+                           WHERE job = ?1 AND task BETWEEN ?2 AND ?3 AND counted = 1";
+        let values = params![job.0.cast_signed(), tasks.first.0, tasks.last.0];
+        self.connection.prepare_cached(SQL)?.execute(values)?;
+        Ok(())
     }
 
     fn insert(&mut self, record: &AttemptRecord) -> Result<bool> {

@@ -101,7 +101,7 @@ impl<'row, 'statement> Columns<'row, 'statement> {
     }
 
     /// A number that means nothing in the column before.
-    fn strange(&self, value: i64) -> Error {
+    pub(super) fn strange(&self, value: i64) -> Error {
         Error::IntegralValueOutOfRange(self.next - 1, value)
     }
 }

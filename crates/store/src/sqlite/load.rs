@@ -15,7 +15,7 @@ use flota_model::{
 };
 use rusqlite::{Connection, Params, Result, Row, types::FromSql};
 
-use super::{apply::read_head, columns::Columns, notes, rows, services};
+use super::{apply::read_head, columns::Columns, controls, notes, rows, services};
 use crate::{DecodeSpec, journal::LoadFault};
 
 /// Jobs that are not finished, and finished ones that still have grants. Both sides use an index
@@ -29,7 +29,7 @@ pub(super) const GRANT: &str = "SELECT grant, job, first_task, epoch, salt, sequ
 /// The columns that [`job`] reads.
 pub(super) const JOB: &str = "jobs.job, spec_hash, principal, submitted_at, phase, finished_at, \
     waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, blocked, \
-    skipped, blob ";
+    skipped, blob, ";
 
 /// Reads everything that is not finished, as of one commit.
 pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Snapshot, LoadFault> {
@@ -41,6 +41,7 @@ pub(super) fn snapshot(connection: &Connection, decode: DecodeSpec) -> Result<Sn
         restored: head.restored,
         batch: head.batch,
         counters: counters(connection)?,
+        queue: controls::queue(connection)?,
         chunks: chunks(connection)?,
         histories: histories(connection, &jobs)?,
         jobs,
@@ -80,8 +81,10 @@ fn counters(connection: &Connection) -> Result<Counters> {
 
 fn live_jobs(connection: &Connection, decode: DecodeSpec) -> Result<Vec<JobRecord>, LoadFault> {
     let sql = format!(
-        "{LIVE} SELECT {JOB} FROM live CROSS JOIN jobs ON jobs.job = live.job \
-         CROSS JOIN specs ON specs.job = live.job ORDER BY live.job"
+        "{LIVE} SELECT {JOB} {} FROM live CROSS JOIN jobs ON jobs.job = live.job \
+         CROSS JOIN specs ON specs.job = live.job {} ORDER BY live.job",
+        controls::COLUMNS,
+        controls::JOIN,
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
@@ -103,6 +106,7 @@ pub(super) fn job(row: &Row<'_>, decode: DecodeSpec) -> Result<JobRecord, LoadFa
     let finished_at = columns.time_or_none()?;
     let counts = counts(&mut columns)?;
     let blob: Vec<u8> = columns.take()?;
+    let control = controls::read(&mut columns)?;
     let spec = decode(&blob).ok_or_else(|| LoadFault::spec(job))?;
     let spec = SealedSpec {
         spec: Arc::new(spec),
@@ -118,6 +122,7 @@ pub(super) fn job(row: &Row<'_>, decode: DecodeSpec) -> Result<JobRecord, LoadFa
         phase,
         counts,
         finished_at,
+        control,
     })
 }
 

@@ -12,13 +12,14 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::{
     SqliteHistory,
     columns::{Columns, phase_number, stream_number},
+    controls, ill,
     load::{self, all},
 };
 use crate::{
     history::{
-        AttemptPage, AttemptPosition, AttemptSummary, AuditEntry, AuditNumber, AuditPage, History,
-        JobPage, JobSummary, OutputFound, OutputSizes, OutputWanted, Page, StreamSize,
-        TASK_ATTEMPTS_MAX, TaskRows, chunk_numbers, page_rows,
+        AttemptPage, AttemptPosition, AttemptSummary, AuditEntry, AuditNumber, AuditPage,
+        FailureGroup, History, IllPage, JobPage, JobSummary, OutputFound, OutputSizes,
+        OutputWanted, Page, StreamSize, TASK_ATTEMPTS_MAX, TaskRows, chunk_numbers, page_rows,
     },
     journal::LoadFault,
 };
@@ -46,8 +47,11 @@ impl History for SqliteHistory {
     fn job(&self, job: JobId) -> Result<Option<JobRecord>, LoadFault> {
         self.pool.read(|connection| {
             let sql = format!(
-                "SELECT {} FROM jobs CROSS JOIN specs ON specs.job = jobs.job WHERE jobs.job = ?1",
-                load::JOB
+                "SELECT {} {} FROM jobs CROSS JOIN specs ON specs.job = jobs.job {} \
+                 WHERE jobs.job = ?1",
+                load::JOB,
+                controls::COLUMNS,
+                controls::JOIN,
             );
             let mut statement = connection.prepare_cached(&sql)?;
             let mut rows = statement.query([job.0.cast_signed()])?;
@@ -94,6 +98,16 @@ impl History for SqliteHistory {
             .read(|connection| Ok(all(connection, &sql, [job.0.cast_signed()], load::grant)?))
     }
 
+    fn failures(&self, job: JobId, limit: u32) -> Result<Vec<FailureGroup>, LoadFault> {
+        self.pool
+            .read(|connection| Ok(ill::failures(connection, job, page_rows(limit))?))
+    }
+
+    fn ill_jobs(&self, page: &IllPage) -> Result<Vec<JobSummary>, LoadFault> {
+        self.pool
+            .read(|connection| Ok(ill::jobs(connection, page)?))
+    }
+
     fn nodes(&self) -> Result<Vec<NodeRecord>, LoadFault> {
         self.pool.read(|connection| Ok(load::nodes(connection)?))
     }
@@ -123,10 +137,9 @@ fn jobs(connection: &Connection, page: &JobPage, rows_max: u32) -> Result<Vec<Jo
         Some(JobKind::Service) => "AND is_service = 1",
     };
     let sql = format!(
-        "SELECT job, name, priority, first, last, spec_hash, principal, submitted_at, is_service, phase, \
-         finished_at, waiting, parked, granted, succeeded, failed, cancelled, dead, unknown, \
-         blocked, skipped \
-         FROM jobs {index} WHERE job < ?1 {filter} {kind} ORDER BY job DESC LIMIT ?2"
+        "SELECT {SUMMARY} {} FROM jobs {index} {} WHERE jobs.job < ?1 {filter} {kind} ORDER BY jobs.job DESC LIMIT ?2",
+        controls::COLUMNS,
+        controls::JOIN,
     );
     let before = page.before.map_or(i64::MAX, |job| job.0.cast_signed());
     match page.phase {
@@ -142,7 +155,12 @@ fn jobs(connection: &Connection, page: &JobPage, rows_max: u32) -> Result<Vec<Jo
     }
 }
 
-fn summary(row: &Row<'_>) -> Result<JobSummary> {
+/// The columns that [`summary`] reads before those of its control.
+pub(super) const SUMMARY: &str = "jobs.job, name, priority, first, last, spec_hash, principal, \
+    submitted_at, is_service, phase, finished_at, waiting, parked, granted, succeeded, failed, \
+    cancelled, dead, unknown, blocked, skipped, ";
+
+pub(super) fn summary(row: &Row<'_>) -> Result<JobSummary> {
     let mut columns = Columns::of(row);
     Ok(JobSummary {
         job: JobId(columns.bits()?),
@@ -163,6 +181,7 @@ fn summary(row: &Row<'_>) -> Result<JobSummary> {
         phase: columns.phase()?,
         finished_at: columns.time_or_none()?,
         counts: load::counts(&mut columns)?,
+        control: controls::read(&mut columns)?,
     })
 }
 
@@ -443,7 +462,7 @@ fn wanted_attempt(
 }
 
 fn audit(connection: &Connection, page: &AuditPage, rows_max: u32) -> Result<Vec<AuditEntry>> {
-    const SQL: &str = "SELECT number, at, principal, verb, object, refused FROM audit \
+    const SQL: &str = "SELECT number, at, principal, verb, object, reason, refused FROM audit \
                        WHERE number < ?1 ORDER BY number DESC LIMIT ?2";
     let before = page
         .before
@@ -456,6 +475,7 @@ fn audit(connection: &Connection, page: &AuditPage, rows_max: u32) -> Result<Vec
             principal: columns.take()?,
             verb: columns.take()?,
             object: columns.take()?,
+            reason: columns.take()?,
             refused: columns.take()?,
         })
     })

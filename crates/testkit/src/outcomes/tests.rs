@@ -28,6 +28,7 @@ fn is_true(ending: Option<Ending>, told: Told) -> bool {
     let case = Case {
         counted: true,
         cancelled: true,
+        job_timed_out: false,
         timeout: None,
         is_program: true,
         is_service: told != Told::Task,

@@ -12,7 +12,11 @@ use flota_model::{
     units::{Cpus, Timestamp},
 };
 
-use super::{Attempt, Containment, Fleet, Job, Node, Resources, sample::Sample};
+use super::{
+    Attempt, Containment, Fleet, Job, Node, Resources,
+    control::{Ending, Pause},
+    sample::Sample,
+};
 use crate::spec::to_value;
 
 /// Unix seconds. Exact to the microsecond until the year 2255, when 2^53 microseconds are over.
@@ -141,6 +145,8 @@ impl From<&JobRecord> for Job {
             tasks: tasks_by_state(&record.counts_of_wanted()),
             submitted_at: seconds(record.submitted_at),
             finished_at: record.finished_at.map(seconds),
+            paused: record.control.paused.as_deref().map(Pause::from),
+            ending: record.control.ending.as_deref().map(Ending::from),
             spec: None,
             unkillable: Vec::new(),
         }
@@ -189,7 +195,7 @@ pub(super) struct Details {
     pub(super) signal: Option<u8>,
     pub(super) stage: Option<String>,
     pub(super) errno: Option<i32>,
-    message: Option<String>,
+    pub(super) message: Option<String>,
 }
 
 impl Details {

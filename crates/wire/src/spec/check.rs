@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use flota_model::{
     parameters::Rows,
     resources::Resources,
+    rules::{CAUSES_MAX, JobRules, MaxFails},
     spec::{
         ARGUMENTS_MAX, Constraints, JobSpec, KernelCall, NAME_LENGTH_MAX, OnDisconnect, Program,
         RETRIES_MAX, Retry, TASKS_PER_JOB_MAX, TaskRange, Work,
@@ -80,6 +81,7 @@ pub(super) fn bounds(spec: &JobSpec, rows: Option<&Rows>, faults: &mut Faults) {
     if let OnDisconnect::Keep { lost_after } = spec.on_disconnect {
         span("on_disconnect.keep", lost_after, faults);
     }
+    rules(spec, faults);
     if let Some(value) = &spec.service {
         service::bounds(spec, value, faults);
     }
@@ -289,6 +291,37 @@ fn retry(retry: &Retry, faults: &mut Faults) {
     }
     span("retry.backoff", *backoff, faults);
     span("retry.backoff_max", *backoff_max, faults);
+}
+
+fn rules(spec: &JobSpec, faults: &mut Faults) {
+    let rules = &spec.rules;
+    if spec.service.is_some() && **rules != JobRules::default() {
+        let what = "`paused`, `job_timeout`, `deadline`, `max_fails` and causes of retries are for jobs whose tasks end";
+        faults.add_with_hint("service", what, "leave them out");
+    }
+    if rules.timeout == Some(Duration::ZERO) {
+        faults.add_with_hint("job_timeout", "zero", "leave it out for no limit");
+    }
+    span("job_timeout", rules.timeout.unwrap_or_default(), faults);
+    if let Some(MaxFails::Percent(percent)) = rules.max_fails
+        && percent > 100
+    {
+        faults.add("max_fails", format!("{percent}% is above 100%"));
+    }
+    for (field, causes) in [
+        ("retry.on", &rules.retry_on),
+        ("retry.not_on", &rules.retry_not_on),
+    ] {
+        if causes.len() > CAUSES_MAX {
+            faults.add(
+                field,
+                format!("{} causes, at most {CAUSES_MAX}", causes.len()),
+            );
+        }
+        if !causes.is_empty() && spec.retry == Retry::Never {
+            faults.add(field, "a job that starts its tasks once has no retries");
+        }
+    }
 }
 
 fn span(field: &str, span: Duration, faults: &mut Faults) {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use flota_model::{
     parameters::COLUMNS_MAX,
+    rules::CAUSES_MAX,
     spec::{ARGUMENTS_MAX, RETRIES_MAX},
 };
 use schemars::{JsonSchema, Schema, json_schema};
@@ -29,6 +30,11 @@ const HASH: &str = "^[0-9a-fA-F]{64}$";
 const SPAN: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*(d|h|m|s|ms)?\s*$";
 const SIZE: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*(TiB|GiB|MiB|KiB|TB|GB|MB|kB|B)?\s*$";
 const RANGE: &str = r"^\s*\+?[0-9]+\s*-\s*\+?[0-9]+\s*$";
+/// A cause of a retry.
+const CAUSE: &str =
+    r"^(exit:[0-9]{1,3}(-[0-9]{1,3})?|signal:[A-Za-z0-9]+|timeout|oom|not_started|failed|lost)$";
+const INSTANT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
+const MAX_FAILS: &str = r"^[0-9]{1,10}%?$";
 /// Ten years.
 const SECONDS_MAX: f64 = 315_360_000.0;
 
@@ -63,6 +69,15 @@ pub struct Submission {
     pub grace: Option<SpecSpan>,
     /// What happens to a task whose node is not heard any more; `keep` if not given.
     pub on_disconnect: Option<SpecOnDisconnect>,
+    /// How long the job may take as a whole, from its acceptance or its last retry; no limit if not
+    /// given.
+    pub job_timeout: Option<SpecSpan>,
+    /// What has not started by then is not started, and what runs is stopped.
+    pub deadline: Option<SpecInstant>,
+    /// The job is cancelled once more of its tasks have failed.
+    pub max_fails: Option<SpecMaxFails>,
+    /// Whether it waits to be resumed before anything of it starts.
+    pub paused: Option<bool>,
     /// Makes it a service, with replicas instead of tasks.
     pub service: Option<service::SpecService>,
 }
@@ -281,6 +296,33 @@ pub struct SpecRetries {
     pub backoff: Option<SpecSpan>,
     /// The most that it grows to; 1 min if not given.
     pub backoff_max: Option<SpecSpan>,
+    /// Only failures of these causes are repeated; all if not given.
+    #[schemars(length(max = CAUSES_MAX), inner(regex(pattern = CAUSE)))]
+    pub on: Option<Vec<String>>,
+    /// Failures of these causes are not repeated. With `lost` not even attempts that were lost with
+    /// their nodes are.
+    #[schemars(length(max = CAUSES_MAX), inner(regex(pattern = CAUSE)))]
+    pub not_on: Option<Vec<String>>,
+}
+
+/// An instant.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SpecInstant {
+    /// RFC 3339, e.g. `2027-01-01T03:00:00Z`.
+    Text(#[schemars(regex(pattern = INSTANT))] String),
+    /// Seconds since 1970.
+    Seconds(u32),
+}
+
+/// How many tasks may fail.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SpecMaxFails {
+    /// So many.
+    Tasks(u32),
+    /// So many of a hundred, e.g. `5%`.
+    Percent(#[schemars(regex(pattern = MAX_FAILS))] String),
 }
 
 /// `stop`, `keep`, or how long to keep.

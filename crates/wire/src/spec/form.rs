@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use flota_model::spec::{JobSpec, LogKind, OnDisconnect, Retry, Work};
 use serde::Serialize;
 
-use self::{execution::ExecutionForm, parameters::ParametersForm, service::ServiceForm};
+use self::{
+    execution::ExecutionForm, parameters::ParametersForm, rules::RulesForm, service::ServiceForm,
+};
 use crate::quantity::format_duration;
 
 mod execution;
 mod parameters;
+mod rules;
 mod service;
 
 #[derive(Serialize)]
@@ -33,6 +36,8 @@ pub(super) struct Form<'a> {
     timeout: Option<String>,
     grace: String,
     on_disconnect: OnDisconnectForm,
+    #[serde(flatten)]
+    rules: RulesForm,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<ServiceForm<'a>>,
 }
@@ -99,6 +104,10 @@ enum RetryForm {
         retries: u16,
         backoff: String,
         backoff_max: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        on: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_on: Vec<String>,
     },
 }
 
@@ -139,6 +148,8 @@ impl<'a> Form<'a> {
                     retries: *retries,
                     backoff: format_duration(*backoff),
                     backoff_max: format_duration(*backoff_max),
+                    on: rules::causes(&spec.rules.retry_on),
+                    not_on: rules::causes(&spec.rules.retry_not_on),
                 },
             },
             timeout: spec.timeout.map(format_duration),
@@ -149,6 +160,7 @@ impl<'a> Form<'a> {
                     keep: format_duration(lost_after),
                 },
             },
+            rules: RulesForm::of(&spec.rules),
             service: spec.service.as_deref().map(ServiceForm::of),
         }
     }

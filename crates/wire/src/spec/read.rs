@@ -6,6 +6,7 @@ use flota_model::{
     ids::TaskIndex,
     parameters::Rows,
     resources::Resources,
+    rules::JobRules,
     spec::{
         Constraints, JobSpec, KernelCall, LogKind, OnDisconnect, Priority, Program, Retry,
         TaskRange, Work,
@@ -23,10 +24,12 @@ mod execution;
 mod fields;
 pub(super) mod file;
 mod parameters;
+mod rules;
 mod service;
 
 pub use execution::{parse_bound, parse_io_priority, parse_umask};
 use fields::{Fields, Given};
+pub use rules::{parse_cause, parse_max_fails};
 
 /// From the stop signal to the kill, where a spec does not say.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(10);
@@ -53,6 +56,7 @@ pub(super) fn job(tree: Tree, faults: &mut Faults) -> (JobSpec, Option<Rows>) {
         .and_then(|given| parameters::parameters(given, faults));
     let (parameters, rows) = parameters.unzip();
     let tasks_default = parameters.as_ref().map_or(tasks_default, parameters::tasks);
+    let mut rules = rules::rules(&mut fields, faults);
     let spec = JobSpec {
         name: fields
             .required("name", faults)
@@ -72,7 +76,7 @@ pub(super) fn job(tree: Tree, faults: &mut Faults) -> (JobSpec, Option<Rows>) {
         constraints: constraints(fields.take("constraints"), faults),
         retry: fields
             .take("retry")
-            .and_then(|given| retry(given, faults))
+            .and_then(|given| retry(given, &mut rules, faults))
             .unwrap_or_default(),
         timeout: fields
             .take("timeout")
@@ -86,6 +90,7 @@ pub(super) fn job(tree: Tree, faults: &mut Faults) -> (JobSpec, Option<Rows>) {
             .and_then(|given| on_disconnect(given, faults))
             .unwrap_or_default(),
         service: service.map(Box::new),
+        rules: Box::new(rules),
     };
     fields.finish(faults);
     (spec, rows.flatten())
@@ -232,7 +237,8 @@ fn constraints(given: Option<Given>, faults: &mut Faults) -> Constraints {
     constraints
 }
 
-fn retry(given: Given, faults: &mut Faults) -> Option<Retry> {
+/// Its causes go to the rules of the job.
+fn retry(given: Given, rules: &mut JobRules, faults: &mut Faults) -> Option<Retry> {
     if let Tree::Text(word) = &given.tree {
         if word == "never" {
             return Some(Retry::Never);
@@ -254,6 +260,8 @@ fn retry(given: Given, faults: &mut Faults) -> Option<Retry> {
     let backoff = span("backoff").unwrap_or(Duration::from_secs(1));
     // Whoever gives only a long back-off must not be told that it is above a bound never given.
     let backoff_max = span("backoff_max").unwrap_or(backoff.max(Duration::from_mins(1)));
+    rules.retry_on = rules::causes(fields.take("on"), faults);
+    rules.retry_not_on = rules::causes(fields.take("not_on"), faults);
     fields.finish(faults);
     Some(Retry::Limited {
         retries,

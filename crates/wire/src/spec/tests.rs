@@ -67,6 +67,7 @@ fn full() -> JobSpec {
         on_disconnect: OnDisconnect::Keep {
             lost_after: Duration::from_secs(90),
         },
+        rules: Box::default(),
         service: None,
         parameters: None,
     }
@@ -91,6 +92,7 @@ fn minimal() -> JobSpec {
         timeout: None,
         grace: Duration::from_secs(10),
         on_disconnect: OnDisconnect::default(),
+        rules: Box::default(),
         service: None,
         parameters: None,
     }

@@ -22,11 +22,23 @@ pub(super) fn job(language: Language) -> Command {
             leaf("show", language.about_job_show())
                 .aliases(["describe", "inspect"])
                 .alias("mostrar")
-                .args([job_argument(language), timeout(language)]),
+                .args([
+                    job_argument(language),
+                    flag("failed", language.help_show_failed()),
+                    timeout(language),
+                ]),
             tasks(language),
             wait(language),
             leaf("cancel", language.about_job_cancel())
                 .alias("cancelar")
+                .args([job_argument(language), reason(language), timeout(language)]),
+            retry(language),
+            dead(language),
+            leaf("pause", language.about_job_pause())
+                .alias("pausar")
+                .args([job_argument(language), reason(language), timeout(language)]),
+            leaf("resume", language.about_job_resume())
+                .alias("reanudar")
                 .args([job_argument(language), timeout(language)]),
             logs(language, language.about_job_logs()),
             results(language),
@@ -52,6 +64,65 @@ fn tasks(language: Language) -> Command {
         .args([
             job_argument(language),
             state.value_parser(states),
+            limit(language),
+            timeout(language),
+        ])
+}
+
+/// Why something is done.
+pub(super) fn reason(language: Language) -> Arg {
+    option("reason", language.value_text(), language.help_reason())
+}
+
+/// All batch work as a whole.
+pub(super) fn queue(language: Language) -> Command {
+    group("queue", language.about_queue())
+        .before_help(examples(
+            language,
+            &["flota queue pause --reason maintenance", "flota queue show"],
+        ))
+        .subcommands([
+            leaf("show", language.about_queue_show())
+                .alias("mostrar")
+                .arg(timeout(language)),
+            leaf("pause", language.about_queue_pause())
+                .alias("pausar")
+                .args([reason(language), timeout(language)]),
+            leaf("resume", language.about_queue_resume())
+                .alias("reanudar")
+                .arg(timeout(language)),
+        ])
+}
+
+fn retry(language: Language) -> Command {
+    leaf("retry", language.about_job_retry())
+        .alias("reintentar")
+        .before_help(examples(
+            language,
+            &[
+                "flota job retry last --failed-only",
+                "flota job retry 7 --task 3 --task 10-20",
+            ],
+        ))
+        .args([
+            job_argument(language),
+            flag("failed-only", language.help_retry_failed_only()),
+            options("task", language.value_range(), language.help_retry_task())
+                .value_parser(values::indexes(language)),
+            timeout(language),
+        ])
+}
+
+fn dead(language: Language) -> Command {
+    let state = option("state", language.value_state(), language.help_dead_state());
+    leaf("dead", language.about_job_dead())
+        .before_help(examples(
+            language,
+            &["flota job dead", "flota job dead --state failed --retry"],
+        ))
+        .args([
+            state.value_parser(["dead", "failed", "unknown"]),
+            flag("retry", language.help_dead_retry()),
             limit(language),
             timeout(language),
         ])
@@ -178,6 +249,7 @@ pub(super) fn submit(language: Language, name: &'static str) -> Command {
         .args(inputs(language))
         .args(shape(language))
         .args(policy(language))
+        .args(rules(language))
         .args(program(language))
         .args(execution::arguments(language))
         .args([
@@ -279,6 +351,37 @@ fn policy(language: Language) -> [Arg; 6] {
             language.help_on_disconnect(),
         )
         .value_parser(values::on_disconnect(language)),
+    ]
+}
+
+/// What ends the job as a whole, and what holds it back.
+fn rules(language: Language) -> [Arg; 6] {
+    [
+        option(
+            "job-timeout",
+            language.value_duration(),
+            language.help_job_timeout(),
+        )
+        .value_parser(values::duration(language)),
+        option("deadline", language.value_time(), language.help_deadline())
+            .value_parser(values::instant(language)),
+        option(
+            "max-fails",
+            language.value_amount(),
+            language.help_max_fails(),
+        )
+        .value_parser(values::max_fails(language)),
+        options("retry-on", language.value_cause(), language.help_retry_on())
+            .value_parser(values::cause(language))
+            .conflicts_with("retry-never"),
+        options(
+            "retry-not-on",
+            language.value_cause(),
+            language.help_retry_not_on(),
+        )
+        .value_parser(values::cause(language))
+        .conflicts_with("retry-never"),
+        flag("paused", language.help_paused()),
     ]
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use flota_model::{
     change::{JobRecord, Revival, ServiceRecord},
     command::{Principal, Refusal, Reply},
+    control::JobControl,
     ids::JobId,
     news::ServiceNews,
     revision::{Applied, Expected, RevisionCause, ServiceVersion},
@@ -311,6 +312,7 @@ impl Fleet {
             counts,
             finished_at: None,
             rows: None,
+            control: JobControl::default(),
             spec,
         };
         let job = record.job;

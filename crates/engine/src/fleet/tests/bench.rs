@@ -49,6 +49,7 @@ pub(super) fn spec(tasks: u32) -> JobSpec {
         on_disconnect: OnDisconnect::Keep {
             lost_after: Duration::from_mins(1),
         },
+        rules: Box::default(),
         service: None,
     }
 }

@@ -283,6 +283,13 @@ fn a_node_that_is_kept_stays_so_while_others_come_and_go() {
     bench.wait(Duration::from_secs(1));
     assert_eq!(kept(&bench), Obstacle::Kept);
     // What it was kept for is given up: the others may have it at once.
-    assert!(bench.command(Command::Cancel { job: large }).is_ok());
+    assert!(
+        bench
+            .command(Command::Cancel {
+                job: large,
+                reason: None
+            })
+            .is_ok()
+    );
     assert_eq!(bench.states(later), [TaskState::Granted]);
 }

@@ -143,6 +143,7 @@ impl Kind {
             } else {
                 OnDisconnect::default()
             },
+            rules: Box::default(),
             service: self.service().map(Box::new),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
 /// The shipped migrations and one more.
 fn with_next(sql: &str) -> Runner {
     let mut migrations = shipped().get_migrations().clone();
-    let next = migrations.iter().map(Migration::version).max().unwrap() + 1;
+    let next = newest(&shipped()) + 1;
     migrations.push(Migration::unapplied(&format!("V{next}__next"), sql).unwrap());
     Runner::new(&migrations)
 }
@@ -157,6 +157,11 @@ fn hot_queries_use_a_key_and_never_read_a_table_from_end_to_end() {
         "SELECT job FROM jobs INDEXED BY jobs_unfinished WHERE job < 9 AND phase <> 2 AND phase = 0 \
          ORDER BY job DESC LIMIT 9"
             .to_owned(),
+        "SELECT job FROM jobs INDEXED BY jobs_ill WHERE failed + dead + unknown > 0 AND dead > 0 \
+         AND job <= 9 ORDER BY job DESC LIMIT 9"
+            .to_owned(),
+        "UPDATE attempts SET counted = 0 WHERE job = 1 AND task BETWEEN 2 AND 3 AND counted = 1"
+            .to_owned(),
         "SELECT number FROM audit WHERE number < 9 ORDER BY number DESC LIMIT 9".to_owned(),
     ];
     for query in queries {
@@ -170,7 +175,9 @@ fn hot_queries_use_a_key_and_never_read_a_table_from_end_to_end() {
             .collect();
         for step in &steps {
             // The index holds only unfinished jobs, and the grants only unsettled ones.
-            let is_small = step.contains("jobs_unfinished") || step == "SCAN grants";
+            let is_small = step.contains("jobs_unfinished")
+                || step.contains("jobs_ill")
+                || step == "SCAN grants";
             let is_ours = step == "SCAN live";
             assert!(
                 is_small || is_ours || !step.starts_with("SCAN"),

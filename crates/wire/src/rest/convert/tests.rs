@@ -4,6 +4,7 @@ use flota_model::{
     change::{AttemptRecord, JobRecord},
     command::{FleetView, NodeView},
     containment::{self, ContainmentMode, LimitSet},
+    control::JobControl,
     frame::Offer,
     ids::{AttemptId, Authority, Epoch, JobId, NodeId, TaskIndex, Term},
     outcome::{Outcome, Output, StartStage, Stream, Usage},
@@ -102,6 +103,7 @@ fn a_job_shows_its_spec_only_when_asked() {
         counts: Counts([0, 0, 1, 9, 0, 0, 0, 0, 0, 0]),
         finished_at: None,
         rows: None,
+        control: JobControl::default(),
     };
     let mut expected = json!({"id": 17, "name": "sim", "principal": "local",
         "kind": "batch", "phase": "cancelling", "priority": 1, "first": 1, "last": 10,
@@ -123,6 +125,7 @@ fn replicas_that_nobody_wants_are_not_counted_as_cancelled() {
         counts: Counts([0, 0, 2, 0, 0, 9_998, 0, 0, 0, 0]),
         finished_at: None,
         rows: None,
+        control: JobControl::default(),
     };
     assert_eq!(record.counts.of(TaskState::Cancelled), 9_998);
     let job = value(Job::from(&record));

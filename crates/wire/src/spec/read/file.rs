@@ -121,6 +121,7 @@ fn one(name: Option<String>, given: Given, faults: &mut Faults) -> Option<Declar
             .take("on_disconnect")
             .and_then(|given| on_disconnect(given, faults))
             .unwrap_or_default(),
+        rules: Box::default(),
         service: Some(Box::new(service)),
     };
     fields.finish(faults);
