@@ -98,6 +98,8 @@ impl Mix {
                 stops: 50,
                 short: 900,
                 tasks: (20, 60),
+                // So many that some end while they wait at the keeper.
+                jobs: (5, 16),
                 ..MIXED
             },
             Self::Restores => Taste {

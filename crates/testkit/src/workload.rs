@@ -193,16 +193,8 @@ impl World {
         }
         let (principal, ask) = match asked.about {
             About::Submit(index) => {
-                let submission = &self.clients.submissions[index];
-                let idempotency_key = submission.keyed.then(|| "once".to_owned());
-                let spec = submission.spec.clone();
-                let rows = self.specs.rows.get(&spec.hash).cloned();
-                let command = Command::Submit {
-                    spec,
-                    rows,
-                    idempotency_key,
-                };
-                (submission.principal.clone(), Ask::Command(command))
+                let principal = self.clients.submissions[index].principal.clone();
+                (principal, Ask::Command(self.submission_of(index)))
             }
             About::Cancel(job, principal) => {
                 let reason = Some("not needed any more".to_owned());
@@ -254,6 +246,16 @@ impl World {
             ask,
         };
         self.tell_server(server, Event::Request(request));
+    }
+
+    fn submission_of(&self, index: usize) -> Command {
+        let submission = &self.clients.submissions[index];
+        let spec = submission.spec.clone();
+        Command::Submit {
+            rows: self.specs.rows.get(&spec.hash).cloned(),
+            spec,
+            idempotency_key: submission.keyed.then(|| "once".to_owned()),
+        }
     }
 
     /// A reply leaves the server.

@@ -6,14 +6,15 @@ use clap::Command;
 
 use super::{
     Entry, Language, care::CARE, control::CONTROL, doctor::DOCTOR, execution::EXECUTION,
-    help::HELP, host::HOST, inputs::INPUTS, logs::LOGS, messages::MESSAGES, problems, processes::PROCESSES,
-    services::SERVICES, usage::USAGE,
+    help::HELP, host::HOST, inputs::INPUTS, logs::LOGS, messages::MESSAGES, problems,
+    processes::PROCESSES, services::SERVICES, usage::USAGE,
 };
 use crate::cli::grammar;
 
 fn all() -> impl Iterator<Item = &'static Entry> {
     [
-        CARE, CONTROL, DOCTOR, EXECUTION, HELP, HOST, INPUTS, LOGS, MESSAGES, PROCESSES, SERVICES, USAGE,
+        CARE, CONTROL, DOCTOR, EXECUTION, HELP, HOST, INPUTS, LOGS, MESSAGES, PROCESSES, SERVICES,
+        USAGE,
     ]
     .into_iter()
     .flatten()

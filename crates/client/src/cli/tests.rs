@@ -205,6 +205,7 @@ fn jobs_that_make_no_sense_are_refused_before_they_are_sent() {
     check("", "E-USAGE-INVALID");
     check("-p a=b echo", "E-USAGE-INVALID");
     check("--kernel noop --env A=b", "E-USAGE-INVALID");
+    check("--kernel noop true", "E-USAGE-INVALID");
     check("--name=-x- echo", "E-SPEC-INVALID");
     check("--cwd {nothing} echo", "E-SPEC-INVALID");
     check(&format!("echo {}", "x".repeat(200_000)), "E-SPEC-INVALID");

@@ -50,51 +50,7 @@ impl Fleet {
         let verb = command.verb();
         let mut object = object_of(&command);
         let reason = reason_of(&command);
-        let reply = match command {
-            Command::Submit {
-                spec,
-                rows,
-                idempotency_key,
-            } => Some(self.submit(&principal, (spec, rows), idempotency_key)),
-            Command::Cancel { job, reason } => Some(self.cancel(&principal, job, reason)),
-            Command::Retry { job, which, stored } => Some(self.retry(job, &which, stored)),
-            Command::PauseJob { job, reason } => Some(self.pause_job(&principal, job, reason)),
-            Command::ResumeJob { job } => Some(self.resume_job(job)),
-            Command::PauseQueue { reason } => Some(Ok(self.pause_queue(&principal, reason))),
-            Command::ResumeQueue => Some(Ok(self.resume_queue())),
-            Command::Recover => Some(self.recover()),
-            Command::SignalProcess { target, signal } => {
-                let order = order(&principal, &object);
-                let question = Question::Signal { target, signal };
-                self.order(id, target.node(), question, order)
-            }
-            Command::StopProcess { target, grace } => {
-                let order = order(&principal, &object);
-                let question = Question::Stop { target, grace };
-                self.order(id, target.node(), question, order)
-            }
-            Command::ApplyService {
-                spec,
-                expected,
-                at_a_time,
-            } => Some(self.apply_service(&principal, spec, (&expected, at_a_time))),
-            Command::ScaleService { name, replicas } => Some(self.scale_service(&name, replicas)),
-            Command::RestartService { name, at_a_time } => {
-                Some(self.restart_service(&name, at_a_time))
-            }
-            Command::RollBackService {
-                name,
-                to,
-                at_a_time,
-            } => Some(self.roll_back_service(&principal, (&name, to), at_a_time)),
-            Command::StopService { name } => Some(self.stop_service(&name)),
-            Command::StartService { name } => Some(self.start_service(&name)),
-            Command::RemoveService { name } => Some(self.remove_service(&name)),
-            Command::ClearQueue => Some(self.clear_queue(&principal)),
-            command @ (Command::WriteNote { .. } | Command::RemoveNote { .. }) => {
-                self.note_command(&principal, command)
-            }
-        };
+        let reply = self.carry_out(id, &principal, &object, command);
         if let Some(Ok(Reply::Submitted { job, .. })) = &reply {
             object = format!("job/{job}");
         }
@@ -120,6 +76,61 @@ impl Fleet {
         }
         if let Some(reply) = reply {
             self.reply(id, reply);
+        }
+    }
+
+    /// `None` where the answer comes later, from a node.
+    fn carry_out(
+        &mut self,
+        id: RequestId,
+        principal: &Principal,
+        object: &str,
+        command: Command,
+    ) -> Option<Result<Reply, Refusal>> {
+        match command {
+            Command::Submit {
+                spec,
+                rows,
+                idempotency_key,
+            } => Some(self.submit(principal, (spec, rows), idempotency_key)),
+            Command::Cancel { job, reason } => Some(self.cancel(principal, job, reason)),
+            Command::Retry { job, which, stored } => Some(self.retry(job, &which, stored)),
+            Command::PauseJob { job, reason } => Some(self.pause_job(principal, job, reason)),
+            Command::ResumeJob { job } => Some(self.resume_job(job)),
+            Command::PauseQueue { reason } => Some(Ok(self.pause_queue(principal, reason))),
+            Command::ResumeQueue => Some(Ok(self.resume_queue())),
+            Command::Recover => Some(self.recover()),
+            Command::SignalProcess { target, signal } => {
+                let order = order(principal, object);
+                let question = Question::Signal { target, signal };
+                self.order(id, target.node(), question, order)
+            }
+            Command::StopProcess { target, grace } => {
+                let order = order(principal, object);
+                let question = Question::Stop { target, grace };
+                self.order(id, target.node(), question, order)
+            }
+            Command::ApplyService {
+                spec,
+                expected,
+                at_a_time,
+            } => Some(self.apply_service(principal, spec, (&expected, at_a_time))),
+            Command::ScaleService { name, replicas } => Some(self.scale_service(&name, replicas)),
+            Command::RestartService { name, at_a_time } => {
+                Some(self.restart_service(&name, at_a_time))
+            }
+            Command::RollBackService {
+                name,
+                to,
+                at_a_time,
+            } => Some(self.roll_back_service(principal, (&name, to), at_a_time)),
+            Command::StopService { name } => Some(self.stop_service(&name)),
+            Command::StartService { name } => Some(self.start_service(&name)),
+            Command::RemoveService { name } => Some(self.remove_service(&name)),
+            Command::ClearQueue => Some(self.clear_queue(principal)),
+            command @ (Command::WriteNote { .. } | Command::RemoveNote { .. }) => {
+                self.note_command(principal, command)
+            }
         }
     }
 

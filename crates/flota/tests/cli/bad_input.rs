@@ -65,7 +65,7 @@ fn a_command_line_that_is_wrong_is_refused_before_anything_is_sent() {
         &[
             "[E-FILE-TOO-LONG]: long.toml is longer than 1048576 bytes",
             "hint: ",
-            "--array",
+            "--sweep",
         ],
     );
 }

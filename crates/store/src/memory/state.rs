@@ -108,11 +108,7 @@ impl State {
                 record.suspect.clone_from(suspect);
             }
             Change::GrantRemoved(grant) => drop(self.grants.remove(grant)),
-            Change::AttemptEnded(record) => {
-                self.attempts
-                    .entry(key(record))
-                    .or_insert_with(|| plain(record));
-            }
+            Change::AttemptEnded(record) => self.end(record),
             Change::AttemptCorrected(record) => {
                 self.attempts.insert(key(record), plain(record));
             }
@@ -131,6 +127,12 @@ impl State {
             Change::CountersWritten(counters) => self.counters = *counters,
         }
         Ok(())
+    }
+
+    /// The first record of an attempt stays.
+    fn end(&mut self, record: &AttemptRecord) {
+        let place = self.attempts.entry(key(record));
+        place.or_insert_with(|| plain(record));
     }
 
     fn write_note(&mut self, record: &NoteRecord) {

@@ -236,6 +236,7 @@ fn a_deadline_that_is_over_is_refused() {
     };
     let refused = bench.command(Command::Submit {
         spec: sealed(with(1, rules)),
+        rows: None,
         idempotency_key: None,
     });
     assert_eq!(refused, Err(Refusal::DeadlinePassed));

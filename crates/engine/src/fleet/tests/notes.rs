@@ -130,6 +130,11 @@ fn the_rows_of_live_jobs_have_a_limit() {
     }
     let refused = bench.command(submit());
     assert_eq!(refused, Err(Refusal::TooManyRows { limit: 256 << 20 }));
-    bench.command(Command::Cancel { job: JobId(1) }).unwrap();
+    bench
+        .command(Command::Cancel {
+            job: JobId(1),
+            reason: None,
+        })
+        .unwrap();
     bench.command(submit()).unwrap();
 }
