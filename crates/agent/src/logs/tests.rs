@@ -192,7 +192,11 @@ fn a_live_keeper_keeps_its_logs() {
     client.start(rotated(
         &bench,
         1,
-        &format!("read x < {}; echo there", gate.display()),
+        // It must not end before it is looked at.
+        &format!(
+            "until [ -e {} ]; do sleep 0.05; done; echo there",
+            gate.display()
+        ),
     ));
     let store = store(&bench, small());
     wait_for("the log", || {
